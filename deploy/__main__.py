@@ -1,0 +1,45 @@
+"""``python -m deploy VERB``: one module a verb."""
+
+import argparse
+import importlib
+import sys
+from types import ModuleType
+
+from model_functions.errors import ServingError
+
+#: In the order of use. Each is a module here with ``add_arguments``, ``run`` and an ``EXAMPLE``.
+VERBS = ("train", "publish", "models", "promote", "rollback", "stage", "emulate")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    args = _parser().parse_args(arguments)
+    try:
+        args.run(args)
+    except (ServingError, ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m deploy", description="Publish models and run their functions.")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    for verb in VERBS:
+        module: ModuleType = importlib.import_module(f"deploy.{verb}")
+        text = (module.__doc__ or "").strip()
+        verb_parser = verbs.add_parser(
+            verb,
+            help=text.splitlines()[0],
+            description=text,
+            epilog=f"example:\n  {module.EXAMPLE}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(verb_parser)
+        verb_parser.set_defaults(run=module.run)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,204 @@
+"""Publish a model: serialize its wrapper, prove it, sign it, write it to the store.
+
+Prints the revision. Publishing the same model again changes nothing. The store is MODEL_STORE, else build/store.
+"""
+
+import argparse
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from deploy import output, publisher
+from deploy.project import model_families, wrapper_class
+from model_functions.artifact import stream
+from model_functions.artifact.manifest import FileEntry, Manifest, python_minor
+from model_functions.artifact.signing import SigningKey
+from model_functions.errors import Conflict, InvalidInput
+from model_functions.names import MODEL_NAME_RULE, is_model_name
+from model_functions.repository import WRAPPER_FILE, Pointer, Repository
+from model_functions.wrapper import ModelWrapper
+
+EXAMPLE = (
+    "python -m deploy publish ./my-summarizer --family summarization --name my_model "
+    "--set num_beams=4 --bounds num_beams=1..4"
+)
+
+
+@dataclass(frozen=True)
+class Published:
+    manifest: Manifest
+    pointer: Pointer | None
+    """The alias after publishing; None when none was moved."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", help="a Hugging Face folder or Hub id; for tabular a .joblib, .pkl or .pickle file")
+    parser.add_argument("--family", required=True, choices=model_families())
+    parser.add_argument("--name", required=True, help=MODEL_NAME_RULE)
+    parser.add_argument("--description", default="", help="one sentence for people")
+    parser.add_argument(
+        "--example",
+        action="append",
+        default=[],
+        metavar="DATA",
+        help="data that the model takes, as JSON or as plain text; the first is the sample that warm-up predicts",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a parameter's default, or max_characters, max_items, max_tokens",
+    )
+    parser.add_argument(
+        "--bounds",
+        action="append",
+        default=[],
+        metavar="NAME=LOW..HIGH",
+        help="what a request may ask of a parameter; may only narrow the family's own bounds",
+    )
+    parser.add_argument("--alias", default="prod", help="the alias to move to the revision (default: prod)")
+    parser.add_argument("--no-alias", action="store_true", help="write the revision and move no alias")
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="load a pickle: whoever made it can run any code on this machine, now",
+    )
+    output.add_json_argument(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    examples = [_json_or_text(text) for text in args.example]
+    wrapper = _wrapper(args, examples)
+    published = publish(
+        wrapper,
+        name=args.name,
+        description=args.description,
+        examples=examples or [DEFAULT_EXAMPLE],
+        alias=None if args.no_alias else args.alias,
+        repository=publisher.open_repository(),
+        key=publisher.signing_key(),
+    )
+    manifest, pointer = published.manifest, published.pointer
+    alias = "" if pointer is None else f' and is "{pointer.alias}"'
+    result = {
+        "family": manifest.family,
+        "name": manifest.name,
+        "revision": manifest.revision,
+        "alias": None if pointer is None else pointer.alias,
+    }
+    output.tell(args, result, f"{manifest.family}/{manifest.name} is published as revision {manifest.revision}{alias}.")
+
+
+#: What warm-up predicts when the publisher gives no example.
+DEFAULT_EXAMPLE = "Anna Schmidt moved from Berlin to Paris, and now works for the United Nations."
+
+
+def publish(
+    wrapper: ModelWrapper,
+    *,
+    name: str,
+    examples: list[Any],
+    repository: Repository,
+    key: SigningKey,
+    description: str = "",
+    alias: str | None = "prod",
+) -> Published:
+    """Writes the wrapper as a revision and moves the alias to it.
+
+    Args:
+        examples: data that the wrapper takes; the first is the sample.
+        alias: None writes the revision only.
+
+    Raises InvalidInput for a name or an example that cannot be, Conflict when another publisher was faster.
+    """
+    if not is_model_name(name):
+        raise InvalidInput("name", f'"{name}" is no model\'s name: {MODEL_NAME_RULE}.')
+    _check_name_is_free(repository, wrapper.family, name)
+    data = stream.dump(wrapper)
+    names = _proven(wrapper, data, examples)
+    manifest = Manifest(
+        family=wrapper.family,
+        name=name,
+        description=description,
+        wrapper=f"{type(wrapper).__module__}:{type(wrapper).__qualname__}",
+        python=python_minor(),
+        packages=stream.packages_of(names),
+        files={WRAPPER_FILE: FileEntry.of(data)},
+        globals=names,
+        interface=wrapper.interface(),
+        examples=examples,
+    )
+    with output.progress_bar(f"publishing {name}", len(data)) as advance:
+        repository.add(manifest, {WRAPPER_FILE: data}, key, advance)
+    pointer = None if alias is None else repository.point(manifest, alias, key)
+    return Published(manifest, pointer)
+
+
+def _wrapper(args: argparse.Namespace, examples: list[Any]) -> ModelWrapper:
+    cls = wrapper_class(args.family)
+    settings = _settings(cls, args.set) | {"bounds": dict(map(_bounds, args.bounds))}
+    if args.family == "tabular":
+        if not args.trust:
+            raise ValueError(
+                f"Loading {args.source} runs whatever code its maker put into it. Look at where it comes from, "
+                "then say --trust."
+            )
+        settings["example"] = examples[0] if examples else None
+    return cls.from_source(args.source, **settings)
+
+
+def _settings(cls: type[ModelWrapper], assignments: list[str]) -> dict[str, Any]:
+    """The wrapper's settings, with the parameters' defaults under ``defaults``."""
+    parameters = {parameter.name: parameter for parameter in cls.declared}
+    defaults: dict[str, Any] = {}
+    limits: dict[str, Any] = {}
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not equals:
+            raise ValueError(f"--set {assignment}: write NAME=VALUE.")
+        if name in parameters:
+            defaults[name] = parameters[name].parse(text)
+        elif name in ("max_characters", "max_items", "max_tokens") and text.isdecimal() and int(text) > 0:
+            limits[name] = int(text)
+        else:
+            known = ", ".join([*parameters, "max_characters", "max_items", "max_tokens (positive integers)"])
+            raise ValueError(f"--set {assignment}: {cls.family} has no such setting. There are: {known}.")
+    return {"defaults": defaults} | limits
+
+
+def _bounds(text: str) -> tuple[str, tuple[float, float]]:
+    name, _, limits = text.partition("=")
+    low, _, high = limits.partition("..")
+    try:
+        return name, (float(low), float(high))
+    except ValueError:
+        raise ValueError(f"--bounds {text}: write NAME=LOW..HIGH, as num_beams=1..4.") from None
+
+
+def _json_or_text(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _check_name_is_free(repository: Repository, family: str, name: str) -> None:
+    """One name, one family: the gateway finds a model by its name alone."""
+    others = [other for other, found in repository.names() if found == name and other != family]
+    if others:
+        raise Conflict(f'"{name}" is published in {others[0]} already. Choose another name for the {family} model.')
+
+
+def _proven(wrapper: ModelWrapper, data: bytes, examples: list[Any]) -> tuple[str, ...]:
+    """What the stream imports, once it has been loaded and predicts as the wrapper itself does."""
+    loaded, names = stream.load_and_list(data)
+    for example in examples:
+        expected = wrapper.predict(example)
+        # A wrapper that draws its answers gives no two the same.
+        if wrapper.predict(example) == expected and loaded.predict(example) != expected:
+            raise ValueError(
+                f"The serialized wrapper answers {json.dumps(example, ensure_ascii=False)[:60]} differently from the "
+                "wrapper itself, so something in it does not survive dill. Nothing was published."
+            )
+    return names

@@ -1,0 +1,49 @@
+"""Stage functions: build/<family>/ = the function's folder + a copy of the shared code + trust.json."""
+
+import argparse
+import shutil
+from pathlib import Path
+
+from deploy import output, publisher
+from deploy.project import BUILD, FUNCTIONS, SHARED, function_families
+
+EXAMPLE = "python -m deploy stage tabular gateway"
+
+_LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "README.md")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("family", nargs="*", help="default: all")
+    parser.add_argument("--release", action="store_true", help="for Google Cloud: trust no key of this laptop")
+    output.add_json_argument(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    folders = [stage(family, release=args.release) for family in args.family or function_families()]
+    names = [str(folder) for folder in folders]
+    output.tell(args, names, "\n".join(f"staged {name}" for name in names))
+
+
+def stage(family: str, *, release: bool = False, build: Path = BUILD) -> Path:
+    """Writes the family's folder anew, all or nothing, and returns it.
+
+    Raises ValueError for an unknown family and for a symbolic link, which an upload would drop silently.
+    """
+    if family not in function_families():
+        raise ValueError(f'There is no function "{family}". There are: {", ".join(function_families())}.')
+    for source in (FUNCTIONS / family, SHARED):
+        _refuse_links(source)
+    staging = build / f".{family}"
+    shutil.rmtree(staging, ignore_errors=True)
+    shutil.copytree(FUNCTIONS / family, staging, ignore=_LEFT_OUT)
+    shutil.copytree(SHARED, staging / SHARED.name, ignore=_LEFT_OUT)
+    (staging / "trust.json").write_text(publisher.trust_document(release=release))
+    folder = build / family
+    shutil.rmtree(folder, ignore_errors=True)
+    return staging.rename(folder)
+
+
+def _refuse_links(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_symlink():
+            raise ValueError(f"{path} is a symbolic link, which an upload would leave out. Put a copy there.")

@@ -1,0 +1,1 @@
+"""Model Functions: trained models served as plain Cloud Functions."""

@@ -1,0 +1,135 @@
+"""The signed list of what a revision is made of, what it needs, and what it takes."""
+
+import hashlib
+import importlib.metadata
+import sys
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+from model_functions.artifact.signing import canonical
+from model_functions.errors import ManifestInvalid, PackageMismatch, PythonMismatch
+
+#: Layout of manifest.json. When it changes: add one, keep a reader for the old number here, and
+#: add an old file to tests/shared/artifact/data/.
+MANIFEST_VERSION = 1
+
+#: Bytes that are fetched, and verified, at a time.
+CHUNK_SIZE = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One object of the revision.
+
+    Args:
+        size: bytes.
+        chunks: SHA-256 of each ``chunk_size`` bytes, in order; the last chunk may be shorter.
+    """
+
+    size: int
+    chunk_size: int
+    chunks: tuple[str, ...]
+
+    @classmethod
+    def of(cls, data: bytes, chunk_size: int = CHUNK_SIZE) -> Self:
+        view = memoryview(data)
+        starts = range(0, len(data), chunk_size)
+        digests = (hashlib.sha256(view[start : start + chunk_size]).hexdigest() for start in starts)
+        return cls(len(data), chunk_size, tuple(digests))
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One published, immutable artifact.
+
+    Args:
+        wrapper: ``module:class`` of the wrapper.
+        python: the minor version whose bytecode and pickles these are, as ``3.11``.
+        packages: version of each package that the stream names classes of.
+        files: by name within the revision.
+        globals: every ``module:name`` that the stream may import.
+        interface: what a caller may send (ModelWrapper.interface).
+        examples: data that the model takes; the first is the sample that warm-up predicts.
+    """
+
+    family: str
+    name: str
+    description: str
+    wrapper: str
+    python: str
+    packages: dict[str, str]
+    files: dict[str, FileEntry]
+    globals: tuple[str, ...]
+    interface: dict[str, Any]
+    examples: list[Any]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the document; a signature is not part of it, so that a new key changes no digest."""
+        return hashlib.sha256(canonical(self.document())).hexdigest()
+
+    @property
+    def revision(self) -> str:
+        return self.digest[:REVISION_LENGTH]
+
+    def document(self) -> dict[str, Any]:
+        return {"version": MANIFEST_VERSION} | asdict(self)
+
+    @classmethod
+    def from_document(cls, document: dict[str, Any]) -> Self:
+        """Raises ManifestInvalid for another layout."""
+        version = document.get("version")
+        if version != MANIFEST_VERSION:
+            raise ManifestInvalid(
+                f"The manifest has version {version}; this function reads {MANIFEST_VERSION}. "
+                "Publish the model again, or stage the function again from a newer tree."
+            )
+        values = {name: value for name, value in document.items() if name != "version"}
+        if set(values) != {field.name for field in fields(cls)}:
+            raise ManifestInvalid("The manifest's fields are not those of its version. Publish the model again.")
+        values["files"] = {
+            name: FileEntry(entry["size"], entry["chunk_size"], tuple(entry["chunks"]))
+            for name, entry in values["files"].items()
+        }
+        values["globals"] = tuple(values["globals"])
+        return cls(**values)
+
+    def check_environment(self) -> None:
+        """Refuses an artifact that was made for another interpreter or other packages."""
+        here = python_minor()
+        if self.python != here:
+            raise PythonMismatch(
+                f"{self.name} was published with Python {self.python}; this function runs {here}. Publish it "
+                f"again with Python {here}, or deploy the function with --runtime=python{self.python.replace('.', '')}."
+            )
+        for package, version in self.packages.items():
+            found = installed_version(package)
+            if found is None:
+                raise PackageMismatch(
+                    f"{self.name} needs {package} {version}, which is not installed. "
+                    f"Add {package}=={version} to the function's requirements.txt."
+                )
+            if _minor(found) != _minor(version):
+                raise PackageMismatch(
+                    f"{self.name} was published with {package} {version}; this function has {found}. Publish it "
+                    f"again with {package} {found}, or put {package}=={version} into the function's requirements.txt."
+                )
+
+
+REVISION_LENGTH = 12
+
+
+def python_minor() -> str:
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def installed_version(package: str) -> str | None:
+    try:
+        # A local build tag, as in 2.13.0+cpu, names the wheel and not the code.
+        return importlib.metadata.version(package).partition("+")[0]
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _minor(version: str) -> list[str]:
+    return version.split(".")[:2]

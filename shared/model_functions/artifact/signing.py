@@ -1,0 +1,163 @@
+"""Signed JSON documents: who may publish, and proof that nobody else did."""
+
+import base64
+import hashlib
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from model_functions.errors import ConfigurationInvalid, ManifestInvalid, SignatureRefused
+
+_RAW = (serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+
+
+def canonical(value: Any) -> bytes:
+    """The one spelling of a JSON value, so that a digest or a signature means the value."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+@dataclass(frozen=True)
+class TrustedKey:
+    """A public key that may have signed what is loaded.
+
+    Args:
+        public_key: 32 bytes, Ed25519.
+        local: made on a laptop; refused on Google Cloud.
+    """
+
+    public_key: bytes
+    note: str = ""
+    local: bool = False
+
+    @property
+    def id(self) -> str:
+        return hashlib.sha256(self.public_key).hexdigest()[:16]
+
+    def entry(self) -> dict[str, Any]:
+        """The key as it stands in trust.json."""
+        entry: dict[str, Any] = {"public_key": base64.b64encode(self.public_key).decode(), "note": self.note}
+        return entry | ({"local": True} if self.local else {})
+
+
+class SigningKey:
+    """The publisher's private key."""
+
+    def __init__(self, private_key: Ed25519PrivateKey) -> None:
+        self._private_key = private_key
+        self.public_key = private_key.public_key().public_bytes(*_RAW)
+
+    @classmethod
+    def generate(cls) -> Self:
+        return cls(Ed25519PrivateKey.generate())
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """From a PEM file. Raises ConfigurationInvalid."""
+        try:
+            key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        except (OSError, ValueError, TypeError) as exc:
+            raise ConfigurationInvalid(f"{path} holds no unencrypted private key in PEM: {exc}") from exc
+        if not isinstance(key, Ed25519PrivateKey):
+            raise ConfigurationInvalid(f"{path} holds no Ed25519 key. Make one: openssl genpkey -algorithm ed25519")
+        return cls(key)
+
+    def write(self, path: Path) -> None:
+        """A new PEM file that only its owner reads. Raises FileExistsError."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pem = self._private_key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        # Whole or not at all, and never over another key: linking fails where one stands.
+        with tempfile.NamedTemporaryFile(dir=path.parent) as file:
+            file.write(pem)
+            file.flush()
+            path.hardlink_to(file.name)
+
+    def trusted(self, note: str = "", *, local: bool = False) -> TrustedKey:
+        return TrustedKey(self.public_key, note, local)
+
+    def sign(self, kind: str, document: dict[str, Any]) -> bytes:
+        """The document with its signature, as it is stored.
+
+        Args:
+            kind: what the document is, so that one can't pass for another.
+        """
+        signature = self._private_key.sign(_signed_bytes(kind, document))
+        envelope = {
+            "document": document,
+            "key": self.trusted().id,
+            "signature": base64.b64encode(signature).decode(),
+        }
+        return canonical(envelope) + b"\n"
+
+
+class Trust:
+    """The keys whose signatures count. There is no way to trust none."""
+
+    def __init__(self, keys: list[TrustedKey]) -> None:
+        self.keys = {key.id: key for key in keys}
+
+    @classmethod
+    def read(cls, path: Path, *, on_google_cloud: bool = False) -> Self:
+        """From a trust.json. Raises ConfigurationInvalid, as for a local key on Google Cloud."""
+        try:
+            entries = json.loads(path.read_bytes())["keys"]
+            keys = [TrustedKey(**entry | {"public_key": base64.b64decode(entry["public_key"])}) for entry in entries]
+        except FileNotFoundError as exc:
+            raise ConfigurationInvalid(
+                "The function has no trust.json, which lists who may publish. Stage it again: python -m deploy stage"
+            ) from exc
+        except (OSError, ValueError, TypeError, KeyError) as exc:
+            raise ConfigurationInvalid(
+                'trust.json cannot be read: it must be {"keys": [{"public_key": BASE64, "note": TEXT}]}.'
+            ) from exc
+        local = [key.id for key in keys if key.local]
+        if on_google_cloud and local:
+            raise ConfigurationInvalid(
+                f"trust.json lists the local key {local[0]}, which counts on a laptop only. "
+                "Stage for release: python -m deploy stage --release"
+            )
+        return cls(keys)
+
+    def verify(self, kind: str, data: bytes) -> dict[str, Any]:
+        """The signed document. Raises ManifestInvalid, SignatureRefused."""
+        envelope = _parsed(kind, data)
+        key = self.keys.get(envelope["key"])
+        if key is None:
+            raise SignatureRefused(
+                f"The {kind} is signed by the key {envelope['key']}, which this function does not trust. "
+                "Publish with a trusted key, or add the key to trust.json and stage the function again."
+            )
+        try:
+            signature = base64.b64decode(envelope["signature"], validate=True)
+            public_key = Ed25519PublicKey.from_public_bytes(key.public_key)
+            public_key.verify(signature, _signed_bytes(kind, envelope["document"]))
+        except (InvalidSignature, ValueError) as exc:
+            raise SignatureRefused(
+                f"The {kind}'s signature is wrong: it was changed after it was signed. Publish the model again."
+            ) from exc
+        document: dict[str, Any] = envelope["document"]
+        return document
+
+
+def _parsed(kind: str, data: bytes) -> dict[str, Any]:
+    try:
+        envelope = json.loads(data)
+        # One spelling only: no byte of the object is left that the signature does not speak of.
+        spelled = canonical(envelope) + b"\n" == data
+        fields = {name: type(value) for name, value in envelope.items()}
+    except (ValueError, AttributeError, RecursionError) as exc:
+        raise ManifestInvalid(f"The {kind} is no JSON document. Publish the model again.") from exc
+    if not spelled or fields != {"document": dict, "key": str, "signature": str}:
+        raise ManifestInvalid(f"The {kind} is no signed document. Publish the model again.")
+    return dict(envelope)
+
+
+def _signed_bytes(kind: str, document: dict[str, Any]) -> bytes:
+    return b"model_functions " + kind.encode() + b" v1\0" + canonical(document)

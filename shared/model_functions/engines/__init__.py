@@ -1,0 +1,69 @@
+"""What runs the model inside a wrapper: the contracts that families know, and one module an engine.
+
+Arrays are numpy's on both sides, so that a family never sees whose tensors they were.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A padded batch of texts.
+
+    Args:
+        arrays: the model's inputs by name, int64, shape (texts, tokens).
+        words: for each text the word that each token belongs to; None for a special token.
+        spans: for each text the characters [start, end) of each token.
+    """
+
+    arrays: dict[str, NDArray[np.int64]]
+    words: list[list[int | None]]
+    spans: list[list[tuple[int, int]]]
+
+
+class TaggingEngine(Protocol):
+    """Labels every token."""
+
+    labels: list[str]
+
+    def encode(self, texts: list[str]) -> Tokens:
+        """Raises InvalidInput for a text with more tokens than the model reads."""
+
+    def logits(self, tokens: Tokens) -> NDArray[np.float32]:
+        """Shape (texts, tokens, labels)."""
+
+
+class GenerationEngine(Protocol):
+    """Writes a text for a text."""
+
+    def encode(self, texts: list[str], source_language: str | None = None) -> Tokens:
+        """Raises InvalidInput for a text with more tokens than the model reads."""
+
+    def generate(self, tokens: Tokens, parameters: dict[str, Any]) -> NDArray[np.int64]:
+        """Shape (texts × num_return_sequences, tokens), each text's sequences together, best first."""
+
+    def decode(self, sequences: NDArray[np.int64]) -> list[str]:
+        """The texts without special tokens."""
+
+    def generation_defaults(self) -> dict[str, Any]:
+        """The generation parameters that the model brings with it."""
+
+
+class RowEngine(Protocol):
+    """Predicts from rows of columns."""
+
+    columns: list[str]
+    classes: list[Any] | None
+    """The class labels in the order of the probabilities; None for a regression."""
+
+    has_probabilities: bool
+
+    def predict(self, rows: list[list[Any]]) -> list[Any]:
+        """One JSON-ready prediction a row."""
+
+    def probabilities(self, rows: list[list[Any]]) -> list[list[float]]:
+        """Shape (rows, classes)."""

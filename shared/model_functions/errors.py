@@ -1,0 +1,201 @@
+"""Every error that a caller or a publisher can meet: its status, its code, its message.
+
+The message names the value and the way out. It is shown to callers, so it holds no path, bucket or key.
+"""
+
+from typing import Any, ClassVar
+
+
+class ServingError(Exception):
+    """The root of the tree; raised itself only for what nobody foresaw."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        details: list[dict[str, Any]] | None = None,
+        headers: dict[str, str] | None = None,
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+        self.headers = dict(headers or {})
+        if retry_after is not None:
+            self.headers["Retry-After"] = str(retry_after)
+
+
+# The request cannot be read.
+
+
+class InvalidRequest(ServingError):
+    """The body is not what its length, encoding or syntax promise."""
+
+    status = 400
+    code = "invalid_request"
+
+
+class IncompleteBody(InvalidRequest):
+    code = "incomplete_body"
+
+
+class InvalidEncoding(InvalidRequest):
+    code = "invalid_encoding"
+
+
+class InvalidJson(InvalidRequest):
+    code = "invalid_json"
+
+
+class DuplicateKey(InvalidJson):
+    code = "duplicate_key"
+
+
+class JsonTooDeep(InvalidJson):
+    code = "json_too_deep"
+
+
+class RouteNotFound(ServingError):
+    status = 404
+    code = "not_found"
+
+
+class ModelNotFound(ServingError):
+    status = 404
+    code = "model_not_found"
+
+
+class MethodNotAllowed(ServingError):
+    status = 405
+    code = "method_not_allowed"
+
+
+class PayloadTooLarge(ServingError):
+    status = 413
+    code = "payload_too_large"
+
+
+class UriTooLong(ServingError):
+    status = 414
+    code = "uri_too_long"
+
+
+class UnsupportedMediaType(ServingError):
+    status = 415
+    code = "unsupported_media_type"
+
+
+class InvalidInput(ServingError):
+    """The request reads well and says something the model cannot take.
+
+    Args:
+        path: where in the request the value stands, as ``data[2].alcohol``.
+    """
+
+    status = 422
+    code = "invalid_input"
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(message, details=[{"path": path, "message": message}])
+        self.path = path
+
+
+# The instance cannot answer.
+
+
+class ModelError(ServingError):
+    """The model itself raised on an input that passed every check."""
+
+    code = "model_error"
+
+
+class ModelUnavailable(ServingError):
+    """The model exists and cannot be loaded now."""
+
+    status = 503
+    code = "model_unavailable"
+
+
+class FunctionUnreachable(ServingError):
+    """The gateway got no answer from the family's function."""
+
+    status = 503
+    code = "function_unreachable"
+
+
+class DeadlineExceeded(ServingError):
+    status = 504
+    code = "deadline_exceeded"
+
+
+class ConfigurationInvalid(ServingError):
+    """The function's own settings cannot work; no retry helps."""
+
+    status = 503
+    code = "configuration_invalid"
+
+
+# The store does not do what was asked.
+
+
+class StoreUnavailable(ModelUnavailable):
+    code = "store_unavailable"
+
+
+class ObjectNotFound(ServingError):
+    """The store has no object of that name. The repository says what it means."""
+
+    status = 503
+    code = "object_not_found"
+
+
+class Conflict(ServingError):
+    """Somebody else wrote first. Never answered to a prediction: clients would repeat it."""
+
+    status = 409
+    code = "conflict"
+
+
+# The artifact is refused, before a byte of it is unpickled.
+
+
+class ArtifactRefused(ServingError):
+    status = 503
+    code = "artifact_refused"
+
+
+class ManifestInvalid(ArtifactRefused):
+    code = "manifest_invalid"
+
+
+class SignatureRefused(ArtifactRefused):
+    code = "signature_refused"
+
+
+class DigestMismatch(ArtifactRefused):
+    code = "digest_mismatch"
+
+
+class PythonMismatch(ArtifactRefused):
+    code = "python_mismatch"
+
+
+class PackageMismatch(ArtifactRefused):
+    code = "package_mismatch"
+
+
+class GlobalRefused(ArtifactRefused):
+    """The stream names a class or function that the manifest does not list."""
+
+    code = "global_refused"
+
+
+def error_classes() -> list[type[ServingError]]:
+    """Every class of the tree, the root first."""
+    found = [ServingError]
+    for cls in found:
+        found.extend(cls.__subclasses__())
+    return found

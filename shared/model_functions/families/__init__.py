@@ -1,0 +1,1 @@
+"""One module a family: its wrapper class, and nothing that another family needs."""

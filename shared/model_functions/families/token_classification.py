@@ -1,0 +1,191 @@
+"""Token classification: names and other entities in a text."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_functions.engines import TaggingEngine, Tokens
+from model_functions.inputs import MAX_ITEMS, TextInput
+from model_functions.parameters import Parameter
+from model_functions.wrapper import ModelWrapper
+
+OUTSIDE = "O"
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """Texts with their tokens and the probability of each label, shape (texts, tokens, labels)."""
+
+    texts: list[str]
+    tokens: Tokens
+    scores: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A token or a whole word with its label."""
+
+    label: str
+    score: float
+    start: int
+    end: int
+
+
+class TokenClassificationWrapper(ModelWrapper):
+    """A prediction is the list of entities in the text, in order:
+    ``{"entity_group", "score", "word", "start", "end"}``, where [start, end) counts characters.
+    """
+
+    family, task = "token_classification", "token-classification"
+    declared = (
+        Parameter(
+            "aggregation_strategy",
+            "string",
+            "How tokens become entities: none leaves tokens, simple joins equal neighbours, the others first agree "
+            "on one label a word: its first token's, the average's, the surest token's.",
+            "first",
+            choices=("none", "simple", "first", "average", "max"),
+        ),
+        Parameter("threshold", "number", "Entities less probable than this are left out.", 0.0, 0, 1),
+    )
+
+    def __init__(
+        self,
+        engine: TaggingEngine,
+        *,
+        max_characters: int = 10_000,
+        max_items: int = MAX_ITEMS,
+        defaults: Mapping[str, Any] | None = None,
+        bounds: Mapping[str, tuple[float, float]] | None = None,
+    ) -> None:
+        super().__init__(TextInput(max_characters, max_items), defaults=defaults, bounds=bounds)
+        self.engine = engine
+
+    @classmethod
+    def from_source(cls, source: str, *, max_tokens: int | None = None, **settings: Any) -> Self:
+        """From a Hugging Face Hub id or folder.
+
+        Args:
+            max_tokens: the longest text in tokens; None: what the tokenizer and the model say.
+            settings: the other arguments of the wrapper.
+        """
+        from model_functions.engines.transformers import TransformersTagger
+
+        return cls(TransformersTagger.from_pretrained(source, max_tokens=max_tokens), **settings)
+
+    def preprocess(self, items: list[str], parameters: dict[str, Any]) -> tuple[list[str], Tokens]:
+        return items, self.engine.encode(items)
+
+    def forward(self, features: tuple[list[str], Tokens], parameters: dict[str, Any]) -> Tagged:
+        texts, tokens = features
+        return Tagged(texts, tokens, _softmax(self.engine.logits(tokens)))
+
+    def postprocess(self, outputs: Tagged, parameters: dict[str, Any]) -> list[Any]:
+        strategy, threshold = parameters["aggregation_strategy"], parameters["threshold"]
+        return [
+            [
+                _entity(text, piece, grouped=strategy != "none")
+                for piece in self._pieces(outputs, index, strategy)
+                if piece.score >= threshold
+            ]
+            for index, text in enumerate(outputs.texts)
+        ]
+
+    def _pieces(self, tagged: Tagged, index: int, strategy: str) -> Iterator[Piece]:
+        labels = self.engine.labels
+        tokens = _real_tokens(tagged, index)
+        if strategy in _WORD_SCORES:
+            pieces = [_word_piece(word, _WORD_SCORES[strategy], labels) for word in _words(tokens)]
+        else:
+            pieces = [_piece(scores, labels, *span) for _, span, scores in tokens]
+        if strategy != "none":
+            pieces = _grouped(pieces)
+        return (piece for piece in pieces if piece.label != OUTSIDE)
+
+
+Token = tuple[int, tuple[int, int], NDArray[np.float32]]
+"""A token's word, its span, and the probability of each label."""
+
+
+def _real_tokens(tagged: Tagged, index: int) -> list[Token]:
+    """The text's tokens without the special ones and the padding."""
+    words, spans = tagged.tokens.words[index], tagged.tokens.spans[index]
+    return [
+        (word, span, scores)
+        for word, span, scores in zip(words, spans, tagged.scores[index], strict=True)
+        if word is not None
+    ]
+
+
+def _words(tokens: list[Token]) -> list[list[Token]]:
+    words: list[list[Token]] = []
+    for token in tokens:
+        if words and words[-1][0][0] == token[0]:
+            words[-1].append(token)
+        else:
+            words.append([token])
+    return words
+
+
+def _surest(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    row: NDArray[np.float32] = scores[scores.max(axis=1).argmax()]
+    return row
+
+
+#: How the scores of a word's tokens, shape (tokens, labels), become the word's.
+_WORD_SCORES: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
+    "first": lambda scores: scores[0],
+    "average": lambda scores: scores.mean(axis=0),
+    "max": _surest,
+}
+
+
+def _word_piece(
+    word: list[Token], score: Callable[[NDArray[np.float32]], NDArray[np.float32]], labels: list[str]
+) -> Piece:
+    scores = score(np.stack([scores for _, _, scores in word]))
+    return _piece(scores, labels, word[0][1][0], word[-1][1][1])
+
+
+def _piece(scores: NDArray[np.float32], labels: list[str], start: int, end: int) -> Piece:
+    best = int(scores.argmax())
+    return Piece(labels[best], float(scores[best]), start, end)
+
+
+def _grouped(pieces: list[Piece]) -> list[Piece]:
+    """Neighbours of one label as one, unless the later begins a new entity (``B-``)."""
+    groups: list[list[Piece]] = []
+    for piece in pieces:
+        begins = piece.label.startswith("B-")
+        if groups and not begins and _bare(piece.label) == _bare(groups[-1][-1].label):
+            groups[-1].append(piece)
+        else:
+            groups.append([piece])
+    return [
+        Piece(_bare(group[0].label), sum(p.score for p in group) / len(group), group[0].start, group[-1].end)
+        for group in groups
+    ]
+
+
+def _bare(label: str) -> str:
+    """The label without the mark of its place in the entity."""
+    return label[2:] if label.startswith(("B-", "I-")) else label
+
+
+def _entity(text: str, piece: Piece, *, grouped: bool) -> dict[str, Any]:
+    return {
+        "entity_group" if grouped else "entity": piece.label,
+        "score": piece.score,
+        "word": text[piece.start : piece.end],
+        "start": piece.start,
+        "end": piece.end,
+    }
+
+
+def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    scores: NDArray[np.float32] = shifted / shifted.sum(axis=-1, keepdims=True)
+    return scores

@@ -1,0 +1,118 @@
+"""What the families that write text share: their parameters and their three steps."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+from model_functions.engines import GenerationEngine, Tokens
+from model_functions.errors import InvalidInput
+from model_functions.inputs import MAX_ITEMS, TextInput
+from model_functions.parameters import Parameter
+from model_functions.wrapper import ModelWrapper
+
+#: Tokens that one request may make the model consider: items × beams or sequences × new tokens.
+MAX_WORK = 32_768
+
+GENERATION_PARAMETERS = (
+    Parameter("max_new_tokens", "integer", "The longest answer, in tokens.", 128, 1, 512),
+    Parameter("min_new_tokens", "integer", "The shortest answer, in tokens.", 0, 0, 512),
+    Parameter("num_beams", "integer", "Candidates that the search keeps; 1 is greedy.", 1, 1, 8),
+    Parameter("num_return_sequences", "integer", "Answers for each text, best first.", 1, 1, 8),
+    Parameter("length_penalty", "number", "Above 0 beams prefer long answers, below 0 short ones.", 1.0, -5, 5),
+    Parameter("early_stopping", "boolean", "Stop when as many candidates as beams are finished.", False),
+    Parameter("no_repeat_ngram_size", "integer", "Runs of so many tokens occur once; 0 is off.", 0, 0, 10),
+    Parameter("repetition_penalty", "number", "Above 1 makes repeating words less likely.", 1.0, 0.5, 5),
+    Parameter("do_sample", "boolean", "Draw the answer instead of searching for it.", False),
+    Parameter("temperature", "number", "Below 1 draws are safer, above 1 bolder.", 1.0, 0.05, 5),
+    Parameter("top_k", "integer", "Draw from so many tokens only; 0 is off.", 50, 0, 1000),
+    Parameter("top_p", "number", "Draw from the likeliest tokens that add up to this.", 1.0, 0.01, 1),
+    Parameter("seed", "integer", "The same seed draws the same answer.", None, 0, 2**63 - 1),
+    Parameter("prefix", "string", "Put before each text, as the model was trained.", "", 0, 100),
+)
+
+
+class GenerationWrapper(ModelWrapper):
+    """Text in, text out, through the engine's ``generate``.
+
+    A prediction is ``{answer_key: text}``, or a list of them when several sequences are asked for.
+    """
+
+    declared: ClassVar[tuple[Parameter, ...]] = GENERATION_PARAMETERS
+    answer_key: ClassVar[str]
+    default_prefixes: ClassVar[Mapping[str, str]] = {}
+    """The prefix that an architecture was trained with, by its ``model_type``."""
+
+    def __init__(
+        self,
+        engine: GenerationEngine,
+        *,
+        max_characters: int = 10_000,
+        max_items: int = MAX_ITEMS,
+        defaults: Mapping[str, Any] | None = None,
+        bounds: Mapping[str, tuple[float, float]] | None = None,
+    ) -> None:
+        declared = {p.name: p for p in self.declared}
+        # The model's own configuration speaks where the publisher is silent.
+        brought = {k: v for k, v in engine.generation_defaults().items() if k in declared and _fits(declared[k], v)}
+        super().__init__(TextInput(max_characters, max_items), defaults=brought | dict(defaults or {}), bounds=bounds)
+        self.engine = engine
+
+    @classmethod
+    def from_source(
+        cls, source: str, *, defaults: Mapping[str, Any] | None = None, max_tokens: int | None = None, **settings: Any
+    ) -> Self:
+        """From a Hugging Face Hub id or folder.
+
+        Args:
+            max_tokens: the longest text in tokens; None: what the tokenizer and the model say.
+            settings: ``max_characters``, ``max_items`` and ``bounds`` of the wrapper.
+        """
+        from model_functions.engines.transformers import TransformersGenerator
+
+        engine = TransformersGenerator.from_pretrained(source, max_tokens=max_tokens)
+        prefix = cls.default_prefixes.get(engine.model.config.model_type)
+        trained = {} if prefix is None else {"prefix": prefix}
+        return cls(engine, defaults=trained | dict(defaults or {}), **settings)
+
+    def check(self, items: list[Any], parameters: dict[str, Any]) -> None:
+        beams, sequences = parameters["num_beams"], parameters["num_return_sequences"]
+        longest, shortest = parameters["max_new_tokens"], parameters["min_new_tokens"]
+        if sequences > beams and not parameters["do_sample"]:
+            raise InvalidInput(
+                "parameters.num_return_sequences",
+                f'"num_return_sequences" is {sequences} and "num_beams" {beams}. Give at least as many beams, or '
+                'set "do_sample" to true.',
+            )
+        if shortest > longest:
+            raise InvalidInput(
+                "parameters.min_new_tokens",
+                f'"min_new_tokens" is {shortest} and "max_new_tokens" {longest}. Give at most as many.',
+            )
+        work = len(items) * max(beams, sequences) * longest
+        if work > MAX_WORK:
+            raise InvalidInput(
+                "parameters",
+                f"{len(items)} texts × {max(beams, sequences)} beams or sequences × {longest} new tokens make {work}; "
+                f"the limit is {MAX_WORK}. Send fewer texts or ask for less.",
+            )
+
+    def preprocess(self, items: list[str], parameters: dict[str, Any]) -> Tokens:
+        texts = [parameters["prefix"] + text for text in items]
+        return self.engine.encode(texts, parameters.get("source_language"))
+
+    def forward(self, features: Tokens, parameters: dict[str, Any]) -> list[str]:
+        return self.engine.decode(self.engine.generate(features, parameters))
+
+    def postprocess(self, outputs: list[str], parameters: dict[str, Any]) -> list[Any]:
+        answers = [{self.answer_key: text} for text in outputs]
+        count = parameters["num_return_sequences"]
+        if count == 1:
+            return answers
+        return [answers[start : start + count] for start in range(0, len(answers), count)]
+
+
+def _fits(parameter: Parameter, value: Any) -> bool:
+    try:
+        parameter.check(value)
+    except InvalidInput:
+        return False
+    return True

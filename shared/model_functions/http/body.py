@@ -1,0 +1,143 @@
+"""Reads a request's JSON body, and lets nothing else through."""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from model_functions.errors import (
+    DuplicateKey,
+    IncompleteBody,
+    InvalidEncoding,
+    InvalidInput,
+    InvalidJson,
+    InvalidRequest,
+    JsonTooDeep,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+)
+from model_functions.http.message import Request
+
+MAX_DEPTH = 64
+_BLOCK = 64 * 1024
+_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
+_BRACKETS = re.compile(r"[\[\]{}]")
+
+# curl -d calls everything a form, and some clients name no type at all: the body itself must be JSON.
+_MEDIA_TYPES = {"", "application/json", "application/x-www-form-urlencoded", "text/plain"}
+_CHARSETS = {"", "utf-8", "utf8", "us-ascii"}
+
+
+def read_body(request: Request, limit: int) -> bytes:
+    """The whole body.
+
+    Raises PayloadTooLarge, IncompleteBody, InvalidRequest. The rest of a body that is refused is read and
+    dropped, so that the answer reaches the caller and no memory is held.
+    """
+    declared = _declared_length(request)
+    blocks, count = [], 0
+    for block in _blocks(request):
+        count += len(block)
+        if count <= limit:
+            blocks.append(block)
+        else:
+            blocks.clear()
+    if count > limit:
+        raise PayloadTooLarge(f"The body has {count} bytes; the limit is {limit}. Send less per request.")
+    if declared is not None and count < declared:
+        raise IncompleteBody(f"The body ended after {count} of {declared} bytes. Send it again.")
+    return b"".join(blocks)
+
+
+def read_json(request: Request, limit: int) -> Any:
+    """The body as JSON: strict UTF-8, no duplicate keys, no NaN, at most 64 levels deep."""
+    _check_media_type(request)
+    return parse_json(read_body(request, limit))
+
+
+def parse_json(body: bytes) -> Any:
+    """Raises InvalidEncoding, InvalidJson and its kinds, InvalidInput for a number that is too large."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as exc:
+        raise InvalidEncoding(f"The body is not UTF-8: byte {exc.start} cannot be read. Send UTF-8.") from exc
+    if not text.strip():
+        raise InvalidJson('The body is empty. Send JSON: {"model_name": NAME, "data": DATA}.')
+    _check_depth(text)
+    try:
+        value = json.loads(
+            text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_integer
+        )
+        # A lone surrogate, spelled \\ud800, is no character: nothing could write it out again.
+        json.dumps(value, ensure_ascii=False).encode()
+    except json.JSONDecodeError as exc:
+        raise InvalidJson(f"The body is not JSON: {exc.msg} at line {exc.lineno}, column {exc.colno}.") from exc
+    except UnicodeEncodeError as exc:
+        raise InvalidEncoding("The body spells half a surrogate pair (\\ud800 to \\udfff). Send both halves.") from exc
+    return value
+
+
+def _declared_length(request: Request) -> int | None:
+    text = request.headers.get("content-length", "")
+    return int(text) if text.isdecimal() else None
+
+
+def _blocks(request: Request) -> Iterator[bytes]:
+    while True:
+        try:
+            block = request.read(_BLOCK)
+        except Exception as exc:
+            raise InvalidRequest("The body cannot be read: its framing is broken. Send it again.") from exc
+        if not block:
+            return
+        yield block
+
+
+def _check_media_type(request: Request) -> None:
+    media_type, _, options = request.headers.get("content-type", "").partition(";")
+    if media_type.strip().lower() not in _MEDIA_TYPES:
+        raise UnsupportedMediaType(f'The body is "{media_type.strip()[:60]}". Send application/json.')
+    charset = options.partition("charset=")[2].partition(";")[0].strip(' "').lower()
+    if charset not in _CHARSETS:
+        raise UnsupportedMediaType(f'The body\'s charset is "{charset[:20]}". Send UTF-8.')
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in ("", "identity"):
+        raise UnsupportedMediaType(f'The body is compressed as "{coding[:20]}". Send it as it is.')
+
+
+def _check_depth(text: str) -> None:
+    # Few brackets cannot nest deep; many are counted, outside of strings, before anything recurses into them.
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return
+    depth = 0
+    for bracket in _BRACKETS.findall(_STRINGS.sub("", text)):
+        depth += 1 if bracket in "[{" else -1
+        if depth > MAX_DEPTH:
+            raise JsonTooDeep(f"The body is nested deeper than {MAX_DEPTH} levels. Send flatter JSON.")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise DuplicateKey(f'The body has the key "{key[:60]}" twice in one object. Send it once.')
+        found[key] = value
+    return found
+
+
+def _constant(name: str) -> Any:
+    raise InvalidJson(f"The body holds {name}, which JSON does not have. Send a number or null.")
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise InvalidInput("", f"The number {text[:40]} is too large. Send one below 1.8e308.")
+    return value
+
+
+def _integer(text: str) -> int:
+    if len(text) > 40:
+        raise InvalidInput("", f"The integer {text[:20]}… has {len(text)} digits; the limit is 40.")
+    return int(text)

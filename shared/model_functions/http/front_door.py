@@ -1,0 +1,104 @@
+"""What every request passes: the route table, the request id, the error table, the log line, the metrics."""
+
+import logging
+import re
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from model_functions.errors import MethodNotAllowed, RouteNotFound, ServingError, UriTooLong
+from model_functions.http.errors import render
+from model_functions.http.message import Request, Response
+from model_functions.metrics import Metrics
+
+Handler = Callable[[Request], Response]
+
+#: Handlers by path and method, as ``{"/predict": {"POST": predict}}``.
+Routes = Mapping[str, Mapping[str, Handler]]
+
+#: Characters of path and query; longer data belongs into a POST.
+MAX_TARGET_LENGTH = 8 * 1024
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+log = logging.getLogger(__name__)
+
+
+class FrontDoor:
+    """Answers every request with a Response, whatever happens behind it."""
+
+    def __init__(self, routes: Routes, metrics: Metrics) -> None:
+        self.routes = routes
+        self.metrics = metrics
+
+    def handle(self, request: Request) -> Response:
+        started = time.perf_counter()
+        request = replace(request, id=_request_id(request))
+        response = self._answer(request)
+        seconds = time.perf_counter() - started
+        response = _finished(request, response)
+        route = request.path if request.path in self.routes else "other"
+        self.metrics.request(route, response.status, seconds)
+        self._log(request, route, response.status, seconds)
+        return response
+
+    def _answer(self, request: Request) -> Response:
+        try:
+            return self._dispatch(request)
+        except ServingError as error:
+            if error.status >= 500:
+                log.warning("%s: %s", error.code, error.message, extra={"fields": {"request_id": request.id}})
+            return render(error, request.id)
+        except Exception:
+            log.exception("request failed", extra={"fields": {"request_id": request.id}})
+            unforeseen = ServingError("Something went wrong here. The function's log has it under this request id.")
+            return render(unforeseen, request.id)
+
+    def _dispatch(self, request: Request) -> Response:
+        handlers = self.routes.get(request.path)
+        if handlers is None:
+            raise RouteNotFound(f"There is no {request.path[:60]!r} here. GET /docs lists what there is.")
+        if request.method == "OPTIONS":
+            return Response(204, headers={"Allow": _allowed(handlers)})
+        handler = handlers.get("GET" if request.method == "HEAD" else request.method)
+        if handler is None or (request.method == "HEAD" and request.path == "/predict"):
+            raise method_not_allowed(request, handlers)
+        if request.target_length > MAX_TARGET_LENGTH:
+            raise UriTooLong(
+                f"The URL has {request.target_length} characters; the limit is {MAX_TARGET_LENGTH}. POST the data."
+            )
+        return handler(request)
+
+    def _log(self, request: Request, route: str, status: int, seconds: float) -> None:
+        fields = {
+            "request_id": request.id,
+            "status": status,
+            "milliseconds": round(seconds * 1000, 1),
+            "phases": {name: round(value, 1) for name, value in request.phases.milliseconds.items()},
+        }
+        log.info("%s %s %d", request.method[:10], route, status, extra={"fields": fields})
+
+
+def method_not_allowed(request: Request, handlers: Mapping[str, Handler]) -> MethodNotAllowed:
+    allowed = _allowed(handlers)
+    return MethodNotAllowed(
+        f"{request.path} does not take {request.method[:10]}. Use {allowed}.", headers={"Allow": allowed}
+    )
+
+
+def _allowed(handlers: Mapping[str, Handler]) -> str:
+    return ", ".join(sorted({*handlers, "OPTIONS"}))
+
+
+def _request_id(request: Request) -> str:
+    given = request.headers.get("x-request-id", "")
+    return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+
+
+def _finished(request: Request, response: Response) -> Response:
+    headers = {"X-Request-Id": request.id, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+    if request.phases.milliseconds and "Server-Timing" not in response.headers:
+        headers["Server-Timing"] = request.phases.server_timing()
+    body = b"" if request.method == "HEAD" else response.body
+    return replace(response, body=body, headers=headers | response.headers)

@@ -1,0 +1,57 @@
+"""A request and a response as plain data: what the edges and the routes share."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from model_functions.phases import Phases
+
+JSON = "application/json"
+HTML = "text/html; charset=utf-8"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What came in.
+
+    Args:
+        path: decoded once, without the query.
+        query: every (name, value), in order.
+        headers: by lower-case name.
+        read: up to so many bytes of the body; b"" at its end.
+        target_length: characters of path and query as sent.
+    """
+
+    method: str
+    path: str
+    query: list[tuple[str, str]]
+    headers: Mapping[str, str]
+    read: Callable[[int], bytes]
+    target_length: int = 0
+    id: str = ""
+    phases: Phases = field(default_factory=Phases)
+
+    def accepts_html(self) -> bool:
+        """Whether the caller would rather see a page than JSON, as a browser does."""
+        accept = self.headers.get("accept", "")
+        return "text/html" in accept and JSON not in accept
+
+
+@dataclass(frozen=True)
+class Response:
+    """What goes out."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def json(cls, value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> "Response":
+        """Raises ValueError for a NaN or an infinity, which JSON does not have."""
+        body = json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        return cls(status, body + b"\n", {"Content-Type": JSON} | dict(headers or {}))
+
+    @classmethod
+    def text(cls, text: str, content_type: str, headers: Mapping[str, str] | None = None) -> "Response":
+        return cls(200, text.encode(), {"Content-Type": content_type} | dict(headers or {}))

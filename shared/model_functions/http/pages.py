@@ -1,0 +1,99 @@
+"""HTML answers: composed of files of this package, sealed by a Content-Security-Policy, working offline."""
+
+import base64
+import hashlib
+import json
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from model_functions.http.message import HTML, Response
+
+_FOLDER = Path(__file__).parent / "page"
+
+
+@cache
+def playground() -> Response:
+    """The gateway's page: pick a model, fill its form, see the answer."""
+    return _page(_file("playground.html"), _file("page.css") + _file("playground.css"), _file("playground.js"))
+
+
+def docs(document: dict[str, Any]) -> Response:
+    """The OpenAPI document for people.
+
+    Args:
+        document: as http.openapi makes it.
+    """
+    sections = [_section(path, method, op) for path, item in document["paths"].items() for method, op in item.items()]
+    return _article(document["info"]["title"], "".join(sections))
+
+
+def description(title: str, models: list[dict[str, Any]]) -> Response:
+    """What a family serves, for people.
+
+    Args:
+        models: records as http.description makes them.
+    """
+    return _article(title, "".join(map(_model, models)) or "<p>No model is published yet.</p>")
+
+
+def _section(path: str, method: str, operation: dict[str, Any]) -> str:
+    examples = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("examples", {})
+    shown = "".join(_pre(_curl(method, path, example["value"])) for example in examples.values())
+    answers = "".join(
+        f"<tr><th>{escape(status)}</th><td>{escape(response['description'])}</td></tr>"
+        for status, response in operation["responses"].items()
+    )
+    heading = f"<h2><code>{escape(method.upper())} {escape(path)}</code></h2>"
+    return f"<section>{heading}<p>{escape(operation['summary'])}</p>{shown}<table>{answers}</table></section>"
+
+
+def _model(model: dict[str, Any]) -> str:
+    rows = "".join(
+        f"<tr><th>{escape(name)}</th><td>{escape(schema['description'])} "
+        f"<code>{escape(_bounds(schema))}</code></td></tr>"
+        for name, schema in model["parameters"].items()
+    )
+    example = _pre(_curl("post", "/predict", {"model_name": model["model_name"], "data": model["examples"][0]}))
+    return (
+        f"<section><h2>{escape(model['model_name'])}</h2><p>{escape(model['description'])} "
+        f"Revision <code>{escape(model['revision'])}</code>.</p>{example}<table>{rows}</table></section>"
+    )
+
+
+def _bounds(schema: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in schema.items() if name != "description")
+
+
+def _curl(method: str, path: str, body: Any) -> str:
+    # Relative, because a page cannot know every name under which the function answers.
+    quoted = json.dumps(body, ensure_ascii=False).replace("'", "'\\''")
+    return f"curl -X {method.upper()} $URL{path} -H 'Content-Type: application/json' -d '{quoted}'"
+
+
+def _pre(text: str) -> str:
+    return f"<pre>{escape(text)}</pre>"
+
+
+def _article(title: str, content: str) -> Response:
+    html = _file("article.html").replace("{{title}}", escape(title)).replace("{{content}}", content)
+    return _page(html, _file("page.css"), "")
+
+
+def _page(html: str, style: str, script: str) -> Response:
+    """One file, because a function does not know the prefix under which links would have to point."""
+    html = html.replace("/*style*/", style).replace("/*script*/", script)
+    policy = (
+        f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)}; connect-src 'self'; "
+        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    return Response.text(html, HTML, {"Content-Security-Policy": policy, "Vary": "Accept"})
+
+
+def _digest(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _file(name: str) -> str:
+    return (_FOLDER / name).read_text()

@@ -1,0 +1,98 @@
+"""The gateway's calls to the families' functions; the only module that imports urllib3 and google.auth."""
+
+import json
+import threading
+from typing import Any
+
+import urllib3
+
+from model_functions.errors import DeadlineExceeded, FunctionUnreachable
+from model_functions.http.message import JSON, Response
+from model_functions.names import function_name
+
+#: Seconds to connect, and to wait for an answer: a cold function loads its model meanwhile.
+TIMEOUT = urllib3.Timeout(connect=5, read=300)
+
+#: Headers of a function's answer that are the caller's too.
+_PASSED_ON = ("Content-Type", "X-Model-Revision", "X-Error-Code", "Retry-After", "Allow", "Server-Timing")
+
+
+class FunctionClient:
+    """Asks the function of a family over HTTP.
+
+    Args:
+        url: what stands before ``/<function-name>``.
+        send_tokens: prove who we are by an ID token of the metadata server, as a private function demands.
+    """
+
+    def __init__(self, url: str, *, send_tokens: bool) -> None:
+        self.url = url
+        self._pool = urllib3.PoolManager(maxsize=64, retries=False, timeout=TIMEOUT)
+        self._tokens = IdTokens() if send_tokens else None
+
+    def ask(self, family: str, method: str, target: str, body: Any, request_id: str) -> Response:
+        """The function's answer, whatever its status. Raises FunctionUnreachable, DeadlineExceeded."""
+        name = function_name(family)
+        url = f"{self.url}/{name}"
+        headers = {"Accept": JSON, "X-Request-Id": request_id}
+        if self._tokens is not None:
+            headers["Authorization"] = f"Bearer {self._tokens.token(url)}"
+        data = None
+        if body is not None:
+            headers["Content-Type"] = JSON
+            data = json.dumps(body, ensure_ascii=False).encode()
+        try:
+            answer = self._pool.request(method, url + target, headers=headers, body=data, redirect=False)
+        except urllib3.exceptions.ReadTimeoutError as exc:
+            raise DeadlineExceeded(f"The function {name} did not answer within {TIMEOUT.read_timeout} s.") from exc
+        except urllib3.exceptions.HTTPError as exc:
+            raise FunctionUnreachable(
+                f"The function {name} cannot be reached. Is it deployed, and FUNCTIONS_URL right?", retry_after=2
+            ) from exc
+        return _passed_on(name, answer)
+
+
+class IdTokens:
+    """ID tokens of the instance's service account, one an audience, renewed before they end."""
+
+    def __init__(self) -> None:
+        self._credentials: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def token(self, audience: str) -> str:
+        """Raises FunctionUnreachable when the metadata server gives none."""
+        # Imported here: off Google Cloud the gateway sends none.
+        import google.auth.exceptions
+        from google.auth.transport.requests import Request as TokenRequest
+        from google.oauth2.id_token import fetch_id_token_credentials
+
+        with self._lock:
+            try:
+                credentials = self._credentials.get(audience)
+                if credentials is None:
+                    credentials = fetch_id_token_credentials(audience, request=TokenRequest())
+                    self._credentials[audience] = credentials
+                if not credentials.valid:
+                    credentials.refresh(TokenRequest())
+            except google.auth.exceptions.GoogleAuthError as exc:
+                raise FunctionUnreachable(
+                    "The metadata server gives the gateway no ID token. Does the gateway have a service account?",
+                    retry_after=5,
+                ) from exc
+            token: str = credentials.token
+            return token
+
+
+def _passed_on(name: str, answer: urllib3.BaseHTTPResponse) -> Response:
+    if not answer.headers.get("Content-Type", "").startswith(JSON):
+        # Not our function speaks but what stands before it: its page would help nobody.
+        hint = {
+            401: "Let the gateway in: grant its service account roles/run.invoker.",
+            403: "Let the gateway in: grant its service account roles/run.invoker.",
+            404: "Is it deployed, and FUNCTIONS_URL right?",
+        }.get(answer.status, "Try again.")
+        raise FunctionUnreachable(
+            f"The function {name} cannot be reached: status {answer.status}. {hint}", retry_after=2
+        )
+    headers = {header: answer.headers[header] for header in _PASSED_ON if header in answer.headers}
+    return Response(answer.status, answer.data, headers)

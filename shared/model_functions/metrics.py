@@ -1,0 +1,63 @@
+"""Counters that an instance keeps of itself, in Prometheus' text form.
+
+prometheus_client would do this too, and costs more to import than all of our own modules together.
+"""
+
+import threading
+from collections import defaultdict
+
+BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+Labels = tuple[tuple[str, str], ...]
+
+
+class Metrics:
+    """Requests by route and status, their latency, and cold loads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._requests: dict[Labels, int] = defaultdict(int)
+        self._loads: dict[Labels, int] = defaultdict(int)
+        self._buckets = [0] * (len(BUCKETS_S) + 1)
+        self._seconds = 0.0
+
+    def request(self, route: str, status: int, seconds: float) -> None:
+        with self._lock:
+            self._requests[("route", route), ("status", str(status))] += 1
+            self._seconds += seconds
+            self._buckets[sum(seconds > bound for bound in BUCKETS_S)] += 1
+
+    def load(self, model: str) -> None:
+        with self._lock:
+            self._loads[(("model", model),)] += 1
+
+    def render(self) -> str:
+        with self._lock:
+            lines = [
+                *_counter("model_functions_requests_total", "Requests answered.", self._requests),
+                *_counter("model_functions_cold_loads_total", "Models loaded by a request.", self._loads),
+                *self._histogram("model_functions_request_seconds", "Time to answer."),
+            ]
+        return "\n".join(lines) + "\n"
+
+    def _histogram(self, name: str, text: str) -> list[str]:
+        lines = _head(name, text, "histogram")
+        count = 0
+        for bound, hits in zip((*map(str, BUCKETS_S), "+Inf"), self._buckets, strict=True):
+            count += hits
+            lines.append(f'{name}_bucket{{le="{bound}"}} {count}')
+        return [*lines, f"{name}_sum {self._seconds:.6f}", f"{name}_count {count}"]
+
+
+def _counter(name: str, text: str, values: dict[Labels, int]) -> list[str]:
+    rows = (f"{name}{{{_spelled(labels)}}} {value}" for labels, value in sorted(values.items()))
+    return [*_head(name, text, "counter"), *rows]
+
+
+def _head(name: str, text: str, kind: str) -> list[str]:
+    return [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
+
+
+def _spelled(labels: Labels) -> str:
+    # Routes and model names are ours: nothing in them needs escaping.
+    return ",".join(f'{key}="{value}"' for key, value in labels)

@@ -1,0 +1,78 @@
+"""The environment, read once; each field names its variable."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from model_functions.errors import ConfigurationInvalid
+
+# build/<family>/model_functions/settings.py when staged.
+_FUNCTION_FOLDER = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Settings:
+    model_store: str
+    """``MODEL_STORE``: where the models are, ``gs://BUCKET[/PREFIX]`` or a folder; by default, off Google Cloud,
+    the folder ``store`` beside the staged function."""
+
+    model_alias: str = "prod"
+    """``MODEL_ALIAS``: the alias that names the revision to serve."""
+
+    model_name: str | None = None
+    """``MODEL_NAME``: the model for a request that names none; by default the only one there is."""
+
+    trust_file: Path = _FUNCTION_FOLDER / "trust.json"
+    """``MODEL_TRUST``: the file of the public keys that may publish; by default the staged function's."""
+
+    functions_url: str | None = None
+    """``FUNCTIONS_URL``: what the gateway puts before ``/<function-name>``, as
+    ``https://REGION-PROJECT.cloudfunctions.net``."""
+
+    max_body_bytes: int = 8 * 1024 * 1024
+    """``MAX_BODY_BYTES``: the largest request body."""
+
+    log_level: str = "INFO"
+    """``LOG_LEVEL``: the least severity that is logged."""
+
+    on_google_cloud: bool = False
+    """``K_SERVICE``, which Google Cloud sets: local keys do not count there, and the gateway sends ID tokens."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Raises ConfigurationInvalid with the variable's name."""
+        given = os.environ if environment is None else environment
+        on_google_cloud = bool(given.get("K_SERVICE"))
+        return cls(
+            model_store=given.get("MODEL_STORE") or _default_store(on_google_cloud),
+            model_alias=given.get("MODEL_ALIAS") or cls.model_alias,
+            model_name=given.get("MODEL_NAME") or None,
+            trust_file=Path(given.get("MODEL_TRUST") or cls.trust_file),
+            functions_url=(given.get("FUNCTIONS_URL") or "").rstrip("/") or None,
+            max_body_bytes=_positive(given, "MAX_BODY_BYTES", cls.max_body_bytes),
+            log_level=_severity(given.get("LOG_LEVEL") or cls.log_level),
+            on_google_cloud=on_google_cloud,
+        )
+
+
+def _default_store(on_google_cloud: bool) -> str:
+    beside = _FUNCTION_FOLDER.parent / "store"
+    if on_google_cloud or not beside.is_dir():
+        raise ConfigurationInvalid("MODEL_STORE is not set. Set it to gs://BUCKET or to a folder of published models.")
+    return str(beside)
+
+
+def _positive(given: Mapping[str, str], name: str, default: int) -> int:
+    text = given.get(name) or str(default)
+    if not text.isdecimal() or int(text) == 0:
+        raise ConfigurationInvalid(f'{name} is "{text}". Set it to a positive number of bytes.')
+    return int(text)
+
+
+def _severity(level: str) -> str:
+    known = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+    if level.upper() not in known:
+        raise ConfigurationInvalid(f'LOG_LEVEL is "{level}". Set it to one of {", ".join(known)}.')
+    return level.upper()

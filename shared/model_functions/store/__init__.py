@@ -1,0 +1,60 @@
+"""Where an artifact's bytes live: a folder or a bucket behind one small interface."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol
+
+from model_functions.errors import ConfigurationInvalid
+
+#: The generation to name when an object must not exist yet.
+NEW = 0
+
+
+class Stored(NamedTuple):
+    """An object and the generation of the bytes that were read."""
+
+    data: bytes
+    generation: int
+
+
+class Store(Protocol):
+    """Named bytes with generations, as Cloud Storage has them.
+
+    A name is ``/``-separated, checked by the repository. A generation is a positive integer that
+    changes with every write of the object.
+    """
+
+    def read(self, name: str) -> Stored:
+        """A whole small object. Raises ObjectNotFound, StoreUnavailable."""
+
+    def read_into(self, name: str, buffer: memoryview, offset: int = 0) -> None:
+        """Fills all of ``buffer`` with the object's bytes from ``offset`` on.
+
+        The bytes are as the store gives them: the caller checks their digest.
+        Raises ObjectNotFound, StoreUnavailable, DigestMismatch when the object ends too early.
+        """
+
+    def write(
+        self, name: str, data: bytes, *, generation: int, on_progress: Callable[[int], None] | None = None
+    ) -> int:
+        """Writes all or nothing, and only while ``generation`` is the object's own (NEW: none yet).
+
+        ``on_progress`` is told the number of bytes of each step. Returns the new generation.
+        Raises Conflict when somebody else wrote first, StoreUnavailable.
+        """
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        """The names that start with ``prefix``, sorted. Raises StoreUnavailable."""
+
+
+def open_store(location: str) -> Store:
+    """The store at ``gs://bucket[/prefix]`` or at a folder's path."""
+    if location.startswith("gs://"):
+        # Imported here: a function that reads a folder must not pay for the bucket's client.
+        from model_functions.store.bucket import BucketStore
+
+        return BucketStore.open(location)
+    if "://" in location:
+        raise ConfigurationInvalid(f'"{location}" is no store. Set MODEL_STORE to gs://BUCKET[/PREFIX] or to a folder.')
+    from model_functions.store.folder import FolderStore
+
+    return FolderStore(location)

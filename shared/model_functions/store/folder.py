@@ -1,0 +1,91 @@
+"""A folder as a store: the same promises as a bucket, on a laptop."""
+
+import fcntl
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BufferedReader
+from pathlib import Path
+
+from model_functions.errors import Conflict, DigestMismatch, ObjectNotFound, StoreUnavailable
+from model_functions.store import NEW, Stored
+
+# Neither can begin an object's name, so a listing never shows them.
+LOCK_NAME = ".lock"
+TEMPORARY_PREFIX = ".writing-"
+
+
+class FolderStore:
+    """Objects are files; an object's generation is its file's modification time in nanoseconds."""
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root).expanduser().resolve()
+
+    def read(self, name: str) -> Stored:
+        with self._opened(name) as file:
+            return Stored(file.read(), os.fstat(file.fileno()).st_mtime_ns)
+
+    def read_into(self, name: str, buffer: memoryview, offset: int = 0) -> None:
+        with self._opened(name) as file:
+            file.seek(offset)
+            count = file.readinto(buffer)
+        if count != len(buffer):
+            raise DigestMismatch(f"{name} ends after {offset + count} bytes. Publish the model again.")
+
+    def write(
+        self, name: str, data: bytes, *, generation: int, on_progress: Callable[[int], None] | None = None
+    ) -> int:
+        path = self._path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=self.root, prefix=TEMPORARY_PREFIX) as temporary:
+            temporary.write(data)
+            temporary.flush()
+            os.fsync(temporary.fileno())
+            with self._locked():
+                written = self._replace(Path(temporary.name), path, name, generation)
+        if on_progress is not None:
+            on_progress(len(data))
+        return written
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        # Only the folder that the prefix names is walked, as a bucket would.
+        top = self.root / prefix.rpartition("/")[0]
+        names = (path.relative_to(self.root).as_posix() for path in top.rglob("*") if path.is_file())
+        yield from sorted(name for name in names if name.startswith(prefix) and not name.startswith("."))
+
+    def _replace(self, temporary: Path, path: Path, name: str, generation: int) -> int:
+        found = path.stat().st_mtime_ns if path.exists() else NEW
+        if found != generation:
+            raise Conflict(f"{name} has been written by somebody else meanwhile. Look at it and run the command again.")
+        # The clock may stand still or jump back between two writes; a generation never does.
+        written = max(time.time_ns(), found + 1)
+        os.utime(temporary, ns=(written, written))
+        # A link, because the temporary file's own name is removed by its owner.
+        linked = temporary.with_name(temporary.name + ".linked")
+        linked.hardlink_to(temporary)
+        linked.replace(path)
+        return path.stat().st_mtime_ns
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with open(self.root / LOCK_NAME, "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[BufferedReader]:
+        try:
+            with open(self._path(name), "rb") as file:
+                yield file
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as exc:
+            raise ObjectNotFound(f"The store has no {name}.") from exc
+        except OSError as exc:
+            raise StoreUnavailable(f"{name} cannot be read: {exc.strerror}.", retry_after=5) from exc
+
+    def _path(self, name: str) -> Path:
+        path = (self.root / name).resolve()
+        if not path.is_relative_to(self.root):
+            raise ObjectNotFound(f"{name} is no object's name.")
+        return path

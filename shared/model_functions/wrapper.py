@@ -1,0 +1,79 @@
+"""The object that is serialized: preprocess, model, postprocess behind one ``predict``."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+from model_functions.inputs import Input
+from model_functions.parameters import Parameter, check_names, check_parameters
+
+
+class ModelWrapper:
+    """The base of every family's wrapper.
+
+    A subclass names its family and task, declares its parameters, says what it reads (``input``),
+    and fills the three steps. Its import path is part of the artifact: never rename one without
+    leaving the old name behind.
+
+    Args:
+        input: reads ``data`` into items and refuses what the model cannot take.
+        defaults: publish-time defaults of the declared parameters, by name.
+        bounds: publish-time (minimum, maximum), inside the declared ones, by name.
+    """
+
+    family: ClassVar[str]
+    task: ClassVar[str]
+    declared: ClassVar[tuple[Parameter, ...]] = ()
+
+    def __init__(
+        self,
+        input: Input,  # noqa: A002 - the word of the interface
+        *,
+        defaults: Mapping[str, Any] | None = None,
+        bounds: Mapping[str, tuple[float, float]] | None = None,
+    ) -> None:
+        defaults, bounds = defaults or {}, bounds or {}
+        check_names({p.name: p for p in self.declared}, [*defaults, *bounds])
+        self.input = input
+        self.parameters = {
+            p.name: p.published(default=defaults.get(p.name), bounds=bounds.get(p.name)) for p in self.declared
+        }
+
+    @classmethod
+    def from_source(cls, source: str, **settings: Any) -> Self:
+        """The wrapper of a model that stands in a file, a folder or a hub. Each family says which."""
+        raise NotImplementedError
+
+    def predict(self, data: Any, parameters: Mapping[str, Any] | None = None) -> Any:
+        """The prediction for one item, or the list of them for a list, in order.
+
+        Raises InvalidInput for data or parameters that the model cannot take.
+        """
+        items, single = self.input.items(data)
+        values = check_parameters(self.parameters, parameters or {})
+        self.check(items, values)
+        predictions = self.postprocess(self.forward(self.preprocess(items, values), values), values)
+        return predictions[0] if single else predictions
+
+    def check(self, items: list[Any], parameters: dict[str, Any]) -> None:
+        """Refuses what each value alone could not show: parameters that contradict each other."""
+
+    def preprocess(self, items: list[Any], parameters: dict[str, Any]) -> Any:
+        """What the model reads, for all items at once."""
+        raise NotImplementedError
+
+    def forward(self, features: Any, parameters: dict[str, Any]) -> Any:
+        """What the model answers, together with what ``postprocess`` needs of the features."""
+        raise NotImplementedError
+
+    def postprocess(self, outputs: Any, parameters: dict[str, Any]) -> list[Any]:
+        """One JSON-ready prediction an item, in order."""
+        raise NotImplementedError
+
+    def interface(self) -> dict[str, Any]:
+        """What a caller may send, as the manifest records it."""
+        return {
+            "task": self.task,
+            "kind": self.input.kind,
+            "data": self.input.schema(),
+            "parameters": {name: parameter.schema() for name, parameter in self.parameters.items()},
+        }
