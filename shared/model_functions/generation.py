@@ -50,10 +50,16 @@ class GenerationWrapper(ModelWrapper):
         defaults: Mapping[str, Any] | None = None,
         bounds: Mapping[str, tuple[float, float]] | None = None,
     ) -> None:
-        declared = {p.name: p for p in self.declared}
+        declared = [_possible(parameter, engine.longest_answer) for parameter in self.declared]
         # The model's own configuration speaks where the publisher is silent.
-        brought = {k: v for k, v in engine.generation_defaults().items() if k in declared and _fits(declared[k], v)}
-        super().__init__(TextInput(max_characters, max_items), defaults=brought | dict(defaults or {}), bounds=bounds)
+        own = engine.generation_defaults()
+        brought = {p.name: own[p.name] for p in declared if p.name in own and _fits(p, own[p.name])}
+        super().__init__(
+            TextInput(max_characters, max_items),
+            defaults=brought | dict(defaults or {}),
+            bounds=bounds,
+            declared=declared,
+        )
         self.engine = engine
 
     @classmethod
@@ -108,6 +114,14 @@ class GenerationWrapper(ModelWrapper):
         if count == 1:
             return answers
         return [answers[start : start + count] for start in range(0, len(answers), count)]
+
+
+def _possible(parameter: Parameter, longest_answer: int | None) -> Parameter:
+    """The parameter within what the model can write."""
+    if parameter.name not in ("max_new_tokens", "min_new_tokens") or longest_answer is None:
+        return parameter
+    low, high = parameter.minimum or 0, parameter.maximum or longest_answer
+    return parameter.published(bounds=(low, min(high, longest_answer)))
 
 
 def _fits(parameter: Parameter, value: Any) -> bool:

@@ -1,6 +1,6 @@
 """The object that is serialized: preprocess, model, postprocess behind one ``predict``."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from model_functions.inputs import Input
@@ -18,6 +18,7 @@ class ModelWrapper:
         input: reads ``data`` into items and refuses what the model cannot take.
         defaults: publish-time defaults of the declared parameters, by name.
         bounds: publish-time (minimum, maximum), inside the declared ones, by name.
+        declared: the class's parameters as this very model can take them.
     """
 
     family: ClassVar[str]
@@ -30,12 +31,13 @@ class ModelWrapper:
         *,
         defaults: Mapping[str, Any] | None = None,
         bounds: Mapping[str, tuple[float, float]] | None = None,
+        declared: Sequence[Parameter] | None = None,
     ) -> None:
-        defaults, bounds = defaults or {}, bounds or {}
-        check_names({p.name: p for p in self.declared}, [*defaults, *bounds])
+        defaults, bounds, declared = defaults or {}, bounds or {}, declared or self.declared
+        check_names({p.name: p for p in declared}, [*defaults, *bounds])
         self.input = input
         self.parameters = {
-            p.name: p.published(default=defaults.get(p.name), bounds=bounds.get(p.name)) for p in self.declared
+            p.name: p.published(default=defaults.get(p.name), bounds=bounds.get(p.name)) for p in declared
         }
 
     @classmethod

@@ -108,7 +108,7 @@ class Trust:
         """From a trust.json. Raises ConfigurationInvalid, as for a local key on Google Cloud."""
         try:
             entries = json.loads(path.read_bytes())["keys"]
-            keys = [TrustedKey(**entry | {"public_key": base64.b64decode(entry["public_key"])}) for entry in entries]
+            keys = [TrustedKey(**entry | {"public_key": _decoded(entry["public_key"])}) for entry in entries]
         except FileNotFoundError as exc:
             raise ConfigurationInvalid(
                 "The function has no trust.json, which lists who may publish. Stage it again: python -m deploy stage"
@@ -135,7 +135,7 @@ class Trust:
                 "Publish with a trusted key, or add the key to trust.json and stage the function again."
             )
         try:
-            signature = base64.b64decode(envelope["signature"], validate=True)
+            signature = _decoded(envelope["signature"])
             public_key = Ed25519PublicKey.from_public_bytes(key.public_key)
             public_key.verify(signature, _signed_bytes(kind, envelope["document"]))
         except (InvalidSignature, ValueError) as exc:
@@ -157,6 +157,14 @@ def _parsed(kind: str, data: bytes) -> dict[str, Any]:
     if not spelled or fields != {"document": dict, "key": str, "signature": str}:
         raise ManifestInvalid(f"The {kind} is no signed document. Publish the model again.")
     return dict(envelope)
+
+
+def _decoded(text: str) -> bytes:
+    """The bytes of base64, in its one spelling: the last character's spare bits are no place for a change."""
+    data = base64.b64decode(text, validate=True)
+    if not data or base64.b64encode(data).decode() != text:
+        raise ValueError("not base64")
+    return data
 
 
 def _signed_bytes(kind: str, document: dict[str, Any]) -> bytes:

@@ -59,6 +59,23 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
 
     dispatch = dill.Pickler.dispatch.copy()
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._storages: dict[Any, int] = {}
+
+    def persistent_id(self, value: Any) -> Any:
+        """A torch storage as its bytes, once; torch's own form names addresses, and copies what is shared."""
+        if "torch" not in sys.modules:
+            return None
+        from model_functions.engines import torch
+
+        storage = torch.stored(value)
+        if storage is None:
+            return None
+        known = storage.address in self._storages
+        number = self._storages.setdefault(storage.address, len(self._storages))
+        return number, storage.dtype, None if known else storage.read()
+
     def _save_set(self, value: set[Any]) -> None:
         # A set's order changes with the hash seed, and with it the artifact's digest.
         self.save_reduce(set, (sorted(value, key=repr),), obj=value)
@@ -83,6 +100,15 @@ class _Unpickler(dill.Unpickler):  # type: ignore[misc]
         super().__init__(file)
         self.allowed = allowed
         self.imported: set[str] = set()
+        self._storages: dict[int, Any] = {}
+
+    def persistent_load(self, reference: Any) -> Any:
+        from model_functions.engines import torch
+
+        number, dtype, data = reference
+        if data is not None:
+            self._storages[number] = torch.storage_over(data)
+        return torch.typed_storage(self._storages[number], dtype)
 
     def find_class(self, module: str, name: str) -> Any:
         full_name = f"{module}:{name}"

@@ -40,6 +40,10 @@ class TaggingEngine(Protocol):
 class GenerationEngine(Protocol):
     """Writes a text for a text."""
 
+    @property
+    def longest_answer(self) -> int | None:
+        """Tokens that the model can write; None when it knows no limit."""
+
     def encode(self, texts: list[str], source_language: str | None = None) -> Tokens:
         """Raises InvalidInput for a text with more tokens than the model reads."""
 

@@ -13,6 +13,10 @@ from model_functions.errors import InvalidInput
 _NO_LIMIT = 1_000_000
 _BEAM_ONLY = ("length_penalty", "early_stopping")
 _SAMPLING_ONLY = ("temperature", "top_k", "top_p")
+_TURNED = (
+    *("max_length", "min_length", "max_new_tokens", "min_new_tokens", "num_beams", "num_return_sequences"),
+    *("no_repeat_ngram_size", "repetition_penalty", "do_sample", *_BEAM_ONLY, *_SAMPLING_ONLY),
+)
 
 
 class TransformersEngine:
@@ -28,6 +32,12 @@ class TransformersEngine:
     def __init__(self, model: Any, tokenizer: Any, *, max_tokens: int | None = None) -> None:
         self.model = torch.frozen(model)
         self.tokenizer = tokenizer
+        # Where it was loaded from is the publisher's own affair, and would make two equal artifacts differ.
+        for holder in (self.tokenizer, *self.model.modules()):
+            if hasattr(holder, "name_or_path"):
+                holder.name_or_path = ""
+        self.model.config._name_or_path = ""
+        self.tokenizer.init_kwargs.pop("name_or_path", None)
         self.max_tokens = max_tokens or _limit(model, tokenizer)
 
     @classmethod
@@ -97,6 +107,22 @@ class TransformersGenerator(TransformersEngine):
 
     auto_class = "AutoModelForSeq2SeqLM"
 
+    def __init__(self, model: Any, tokenizer: Any, *, max_tokens: int | None = None) -> None:
+        super().__init__(model, tokenizer, max_tokens=max_tokens)
+        own = self.model.generation_config
+        self._defaults = {name: value for name, value in own.to_dict().items() if value is not None}
+        # A hash that changes with the process; it only tells save_pretrained of changes.
+        own._original_object_hash = None
+        # What requests turn is theirs alone: generate would fill their silence from here, and warn.
+        for name in _TURNED:
+            setattr(own, name, None)
+
+    @property
+    def longest_answer(self) -> int | None:
+        positions = _positions(self.model.config, "max_decoder_position_embeddings")
+        # One position is the start token's.
+        return None if positions is None else positions - 1
+
     def generate(self, tokens: Tokens, parameters: dict[str, Any]) -> NDArray[np.int64]:
         config = self._generation_config(parameters)
         inputs = torch.tensors({name: tokens.arrays[name] for name in ("input_ids", "attention_mask")})
@@ -109,35 +135,33 @@ class TransformersGenerator(TransformersEngine):
         return [text.strip() for text in texts]
 
     def generation_defaults(self) -> dict[str, Any]:
-        config = self.model.generation_config.to_dict()
-        return {name: value for name, value in config.items() if value is not None}
+        return self._defaults
 
     def _generation_config(self, parameters: dict[str, Any]) -> Any:
-        """The model's own configuration with the request's parameters in place of its own."""
+        """The model's own configuration with the request's parameters in it."""
         config = copy.deepcopy(self.model.generation_config)
-        # Lengths count new tokens here; the model's absolute ones would contradict them.
-        config.max_length = None
-        config.min_length = None
-        left_out = {"seed", "prefix", "source_language", "target_language"}
-        # What the search does not use is left to the model: transformers warns about it.
-        left_out.update(() if parameters["num_beams"] > 1 else _BEAM_ONLY)
-        left_out.update(() if parameters["do_sample"] else _SAMPLING_ONLY)
-        for name in left_out & {*_BEAM_ONLY, *_SAMPLING_ONLY}:
-            setattr(config, name, None)
-        for name, value in parameters.items():
-            if value is not None and name not in left_out:
-                setattr(config, name, value)
-        target_language = parameters.get("target_language")
-        if target_language is not None:
-            self._speak("tgt_lang", target_language, "target_language")
-            token = _language_token(self.tokenizer, target_language)
+        # What the search does not use stays unset: transformers warns about it.
+        unused = {*(() if parameters["num_beams"] > 1 else _BEAM_ONLY)}
+        unused |= {*(() if parameters["do_sample"] else _SAMPLING_ONLY)}
+        for name in set(_TURNED) & set(parameters) - unused:
+            setattr(config, name, parameters[name])
+        language = parameters.get("target_language")
+        if language is not None:
+            self._speak("tgt_lang", language, "target_language")
+            token = _language_token(self.tokenizer, language)
             config.forced_bos_token_id = self.tokenizer.convert_tokens_to_ids(token)
         return config
 
 
 def _limit(model: Any, tokenizer: Any) -> int | None:
-    limits = (tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", None))
+    limits = (tokenizer.model_max_length, _positions(model.config, "max_encoder_position_embeddings"))
     return min((limit for limit in limits if limit is not None and limit < _NO_LIMIT), default=None)
+
+
+def _positions(config: Any, own_name: str) -> int | None:
+    """How many positions the model has; None when it counts distances instead."""
+    positions: int | None = getattr(config, own_name, None) or getattr(config, "max_position_embeddings", None)
+    return positions
 
 
 def _language_token(tokenizer: Any, language: str) -> str:

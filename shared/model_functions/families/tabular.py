@@ -181,7 +181,14 @@ class TabularWrapper(ModelWrapper):
             raise ValueError(f"{path.name} is no .joblib, .pkl or .pickle file.")
         if example is None:
             raise ValueError("The types of the columns are read off an example row. Give one with --example.")
-        return cls.from_estimator(joblib.load(path), example, **settings)
+        try:
+            estimator = joblib.load(path)
+        except FileNotFoundError:
+            raise
+        except Exception as exc:
+            # A pickle that is cut short, or misses its classes, raises nearly anything.
+            raise ValueError(f"{path.name} cannot be loaded: {type(exc).__name__}: {exc}") from exc
+        return cls.from_estimator(estimator, example, **settings)
 
     def check(self, items: list[Any], parameters: dict[str, Any]) -> None:
         if parameters["method"] == "predict_proba" and not self.engine.has_probabilities:

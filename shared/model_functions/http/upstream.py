@@ -1,4 +1,4 @@
-"""The gateway's calls to the families' functions; the only module that imports urllib3 and google.auth."""
+"""The gateway's calls to the families' functions."""
 
 import json
 import threading

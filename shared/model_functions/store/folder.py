@@ -38,22 +38,30 @@ class FolderStore:
         self, name: str, data: bytes, *, generation: int, on_progress: Callable[[int], None] | None = None
     ) -> int:
         path = self._path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=self.root, prefix=TEMPORARY_PREFIX) as temporary:
-            temporary.write(data)
-            temporary.flush()
-            os.fsync(temporary.fileno())
-            with self._locked():
-                written = self._replace(Path(temporary.name), path, name, generation)
+        try:
+            written = self._write(path, name, data, generation)
+        except OSError as exc:
+            raise StoreUnavailable(f"{name} cannot be written: {exc.strerror}.", retry_after=5) from exc
         if on_progress is not None:
             on_progress(len(data))
         return written
 
     def list(self, prefix: str = "") -> Iterator[str]:
         # Only the folder that the prefix names is walked, as a bucket would.
-        top = self.root / prefix.rpartition("/")[0]
+        top = (self.root / prefix.rpartition("/")[0]).resolve()
+        if not top.is_relative_to(self.root):
+            return
         names = (path.relative_to(self.root).as_posix() for path in top.rglob("*") if path.is_file())
         yield from sorted(name for name in names if name.startswith(prefix) and not name.startswith("."))
+
+    def _write(self, path: Path, name: str, data: bytes, generation: int) -> int:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=self.root, prefix=TEMPORARY_PREFIX) as temporary:
+            temporary.write(data)
+            temporary.flush()
+            os.fsync(temporary.fileno())
+            with self._locked():
+                return self._replace(Path(temporary.name), path, name, generation)
 
     def _replace(self, temporary: Path, path: Path, name: str, generation: int) -> int:
         found = path.stat().st_mtime_ns if path.exists() else NEW
@@ -65,7 +73,10 @@ class FolderStore:
         # A link, because the temporary file's own name is removed by its owner.
         linked = temporary.with_name(temporary.name + ".linked")
         linked.hardlink_to(temporary)
-        linked.replace(path)
+        try:
+            linked.replace(path)
+        finally:
+            linked.unlink(missing_ok=True)
         return path.stat().st_mtime_ns
 
     @contextmanager
@@ -86,6 +97,6 @@ class FolderStore:
 
     def _path(self, name: str) -> Path:
         path = (self.root / name).resolve()
-        if not path.is_relative_to(self.root):
+        if path == self.root or not path.is_relative_to(self.root):
             raise ObjectNotFound(f"{name} is no object's name.")
         return path

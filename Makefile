@@ -1,0 +1,45 @@
+# The commands of the project. Everything they make goes into .venv/ and build/.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := functions shared deploy tests
+
+.PHONY: run test unit lint browser bench fmt clean
+
+run: $(VENV)/installed ## sample models and all functions, at http://127.0.0.1:8080 (PORT changes it)
+	@$(BIN)/python -m deploy train
+	@exec $(BIN)/python -m deploy emulate
+
+test: lint browser ## everything that CI checks
+	$(BIN)/python -m pytest
+
+unit: $(VENV)/installed ## what runs within a minute
+	$(BIN)/python -m pytest tests/shared tests/functions tests/fakes tests/deploy --ignore tests/deploy/samples/test_trained_models.py
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+
+bench: $(VENV)/installed ## what the README's figures are measured with
+	$(BIN)/python -m tests.benchmarks
+
+fmt: $(VENV)/installed
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+# The browser tests drive Chromium. Debian's own is installed where it can be; elsewhere they skip and say so.
+browser:
+	@command -v chromium chromedriver >/dev/null || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium chromium-driver >/dev/null; \
+	fi
+
+clean: ## all but the environment
+	rm -rf build
+
+$(VENV)/installed: requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@

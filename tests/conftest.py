@@ -1,0 +1,98 @@
+"""What many tests stand on: tiny models, a publisher's key, a repository in a folder."""
+
+from pathlib import Path
+
+import pytest
+
+from deploy.publish import publish
+from model_functions.artifact.signing import SigningKey, Trust
+from model_functions.families.summarization import SummarizationWrapper
+from model_functions.families.tabular import TabularWrapper
+from model_functions.families.token_classification import TokenClassificationWrapper
+from model_functions.families.translation import TranslationWrapper
+from model_functions.repository import Repository
+from model_functions.store.folder import FolderStore
+from tests import tiny_models
+
+
+@pytest.fixture(scope="session")
+def key() -> SigningKey:
+    return SigningKey.generate()
+
+
+@pytest.fixture(scope="session")
+def trust(key: SigningKey) -> Trust:
+    return Trust([key.trusted("the tests", local=True)])
+
+
+@pytest.fixture
+def repository(tmp_path: Path, trust: Trust) -> Repository:
+    return Repository(FolderStore(tmp_path / "store"), trust)
+
+
+@pytest.fixture(scope="session")
+def tagger_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_models.tagger_folder(tmp_path_factory.mktemp("tagger"))
+
+
+@pytest.fixture(scope="session")
+def generator_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_models.generator_folder(tmp_path_factory.mktemp("generator"))
+
+
+@pytest.fixture(scope="session")
+def marian_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_models.marian_folder(tmp_path_factory.mktemp("marian"))
+
+
+@pytest.fixture(scope="session")
+def tagger(tagger_folder: Path) -> TokenClassificationWrapper:
+    return TokenClassificationWrapper.from_source(str(tagger_folder))
+
+
+@pytest.fixture(scope="session")
+def summarizer(generator_folder: Path) -> SummarizationWrapper:
+    return SummarizationWrapper.from_source(str(generator_folder), defaults={"max_new_tokens": 8})
+
+
+@pytest.fixture(scope="session")
+def translator(marian_folder: Path) -> TranslationWrapper:
+    return TranslationWrapper.from_source(str(marian_folder))
+
+
+@pytest.fixture(scope="session")
+def classifier() -> TabularWrapper:
+    example = dict.fromkeys(tiny_models.COLUMNS, 0.5)
+    return TabularWrapper.from_estimator(tiny_models.classifier(), example)
+
+
+@pytest.fixture(scope="session")
+def store_folder(
+    tmp_path_factory: pytest.TempPathFactory,
+    key: SigningKey,
+    trust: Trust,
+    tagger: TokenClassificationWrapper,
+    summarizer: SummarizationWrapper,
+    translator: TranslationWrapper,
+    classifier: TabularWrapper,
+) -> Path:
+    """A store with a model of each family: tiny_tagger, tiny_summarizer, tiny_translator, tiny_classifier."""
+    folder = tmp_path_factory.mktemp("store")
+    repository = Repository(FolderStore(folder), trust)
+    text = [tiny_models.TEXT]
+    publish(tagger, name="tiny_tagger", examples=text, repository=repository, key=key)
+    publish(summarizer, name="tiny_summarizer", examples=text, repository=repository, key=key)
+    publish(translator, name="tiny_translator", examples=text, repository=repository, key=key)
+    row = [dict.fromkeys(tiny_models.COLUMNS, 0.5)]
+    publish(classifier, name="tiny_classifier", examples=row, repository=repository, key=key)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trust_file(tmp_path_factory: pytest.TempPathFactory, key: SigningKey) -> Path:
+    """A trust.json that lists the tests' key."""
+    import json
+
+    path = tmp_path_factory.mktemp("trust") / "trust.json"
+    path.write_text(json.dumps({"keys": [key.trusted("the tests", local=True).entry()]}))
+    return path

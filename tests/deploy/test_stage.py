@@ -1,0 +1,64 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from deploy import publisher, stage
+from deploy.project import function_families, model_families, wrapper_class
+from model_functions.artifact.signing import SigningKey
+
+
+def test_a_staged_folder_is_the_function_and_a_copy_of_the_shared_code(workshop: Path) -> None:
+    folder = stage.stage("tabular", build=workshop)
+    assert {path.name for path in folder.iterdir()} == {
+        "main.py",
+        "requirements.txt",
+        "flags.yaml",
+        "trust.json",
+        "model_functions",
+    }
+    assert (folder / "model_functions/families/tabular.py").is_file()
+    assert (folder / "model_functions/http/page/playground.html").is_file()
+    assert not list(folder.rglob("__pycache__"))
+    assert not any(path.is_symlink() for path in folder.rglob("*"))
+
+
+def test_staging_again_leaves_nothing_old(workshop: Path) -> None:
+    folder = stage.stage("tabular", build=workshop)
+    (folder / "old.py").write_text("")
+    assert not (stage.stage("tabular", build=workshop) / "old.py").exists()
+    assert [path.name for path in workshop.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_laptops_key_is_trusted_on_the_laptop_only(workshop: Path) -> None:
+    local = json.loads((stage.stage("tabular", build=workshop) / "trust.json").read_text())["keys"]
+    assert [key.get("local") for key in local] == [True]
+    released = json.loads((stage.stage("tabular", release=True, build=workshop) / "trust.json").read_text())["keys"]
+    assert released == json.loads(publisher.RELEASE_TRUST.read_text())["keys"]
+
+
+def test_the_local_key_is_made_once(workshop: Path) -> None:
+    first = publisher.signing_key()
+    assert publisher.signing_key().public_key == first.public_key
+    assert SigningKey.read(publisher.LOCAL_KEY).public_key == first.public_key
+
+
+def test_a_symbolic_link_is_refused(workshop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    functions = workshop / "functions"
+    (functions / "tabular").mkdir(parents=True)
+    (functions / "tabular" / "main.py").write_text("")
+    (functions / "tabular" / "more").symlink_to(workshop)
+    monkeypatch.setattr(stage, "FUNCTIONS", functions)
+    with pytest.raises(ValueError, match="more is a symbolic link, which an upload would leave out"):
+        stage.stage("tabular", build=workshop)
+
+
+def test_an_unknown_function_lists_those_there_are(workshop: Path) -> None:
+    with pytest.raises(ValueError, match=r'There is no function "tabula"\. There are: gateway,'):
+        stage.stage("tabula", build=workshop)
+
+
+def test_families_are_read_off_the_tree() -> None:
+    assert set(function_families()) == {*model_families(), "gateway"}
+    for family in model_families():
+        assert wrapper_class(family).family == family

@@ -1,0 +1,56 @@
+"""Each function's folder: three small files that the platform reads as they are."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = sorted(path.parent for path in (ROOT / "functions").glob("*/main.py"))
+
+folders = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+
+
+@folders
+def test_holds_three_files(folder: Path) -> None:
+    assert {path.name for path in folder.iterdir() if path.name != "__pycache__"} == {
+        "main.py",
+        "requirements.txt",
+        "flags.yaml",
+    }
+
+
+@folders
+def test_main_decides_nothing(folder: Path) -> None:
+    lines = (folder / "main.py").read_text().splitlines()
+    assert len(lines) <= 8
+    assert lines[-1].startswith("predict = ")
+
+
+@folders
+def test_pins_are_exact_flat_and_those_of_the_development_environment(folder: Path) -> None:
+    environment = pins(ROOT / "requirements.txt")
+    found = pins(folder / "requirements.txt")
+    assert "functions-framework" in found
+    assert found.items() <= environment.items()
+
+
+def pins(path: Path) -> dict[str, str]:
+    lines = [line.partition("#")[0].strip() for line in path.read_text().splitlines()]
+    matches = [re.fullmatch(r"([A-Za-z0-9._-]+)==([A-Za-z0-9.]+)", line) for line in lines if line]
+    assert all(matches), f"{path} has a line that is no exact pin"
+    return {match[1]: match[2] for match in matches if match}
+
+
+@folders
+def test_threads_are_as_many_as_admitted_requests(folder: Path) -> None:
+    flags = yaml.safe_load((folder / "flags.yaml").read_text())
+    assert all(flag.startswith("--") for flag in flags)
+    assert flags["--set-env-vars"]["THREADS"] == str(flags["--concurrency"])
+    assert flags["--entry-point"] == "predict"
+
+
+def test_every_family_has_a_function() -> None:
+    families = {path.stem for path in (ROOT / "shared/model_functions/families").glob("[a-z]*.py")}
+    assert families | {"gateway"} == {folder.name for folder in FOLDERS}

@@ -1,0 +1,79 @@
+from dataclasses import replace
+
+import pytest
+
+from model_functions.artifact.manifest import FileEntry, Manifest, installed_version, python_minor
+from model_functions.errors import ManifestInvalid, PackageMismatch, PythonMismatch
+
+MANIFEST = Manifest(
+    family="tabular",
+    name="wine",
+    description="",
+    wrapper="module:Class",
+    python=python_minor(),
+    packages={"dill": installed_version("dill") or ""},
+    files={"wrapper.dill": FileEntry.of(b"x" * 10, chunk_size=4)},
+    globals=("a:b",),
+    interface={"kind": "row"},
+    examples=[[1, 2]],
+)
+
+
+def test_a_document_comes_back() -> None:
+    assert Manifest.from_document(MANIFEST.document()) == MANIFEST
+
+
+def test_chunks_cover_the_file() -> None:
+    entry = MANIFEST.files["wrapper.dill"]
+    assert (entry.size, len(entry.chunks)) == (10, 3)
+    assert entry.chunks[0] == entry.chunks[1] != entry.chunks[2]
+
+
+def test_the_revision_is_the_start_of_the_digest_and_of_nothing_else() -> None:
+    assert MANIFEST.digest.startswith(MANIFEST.revision)
+    assert len(MANIFEST.revision) == 12
+    assert replace(MANIFEST, name="beer").revision != MANIFEST.revision
+
+
+def test_another_version_is_refused() -> None:
+    with pytest.raises(ManifestInvalid, match="has version 2; this function reads 1"):
+        Manifest.from_document(MANIFEST.document() | {"version": 2})
+
+
+def test_missing_and_unknown_fields_are_refused() -> None:
+    document = MANIFEST.document()
+    for broken in (document | {"surprise": 1}, {k: v for k, v in document.items() if k != "python"}):
+        with pytest.raises(ManifestInvalid, match="fields are not those of its version"):
+            Manifest.from_document(broken)
+
+
+def test_this_environment_is_fit() -> None:
+    MANIFEST.check_environment()
+
+
+def test_another_python_is_refused_with_both_ways_out() -> None:
+    with pytest.raises(PythonMismatch) as caught:
+        replace(MANIFEST, python="3.9").check_environment()
+    here = python_minor()
+    assert caught.value.message == (
+        f"wine was published with Python 3.9; this function runs {here}. Publish it again with Python {here}, "
+        "or deploy the function with --runtime=python39."
+    )
+
+
+def test_a_missing_package_is_named_with_its_pin() -> None:
+    with pytest.raises(PackageMismatch) as caught:
+        replace(MANIFEST, packages={"no-such-package": "1.2.3"}).check_environment()
+    assert caught.value.message == (
+        "wine needs no-such-package 1.2.3, which is not installed. "
+        "Add no-such-package==1.2.3 to the function's requirements.txt."
+    )
+
+
+def test_another_minor_version_of_a_package_is_refused() -> None:
+    with pytest.raises(PackageMismatch, match=r"was published with dill 0\.1\.0; this function has 0\.4"):
+        replace(MANIFEST, packages={"dill": "0.1.0"}).check_environment()
+
+
+def test_another_patch_of_a_package_is_fit() -> None:
+    replace(MANIFEST, packages={"dill": "0.4.99"}).check_environment()

@@ -1,0 +1,46 @@
+"""Requests as an edge would make them."""
+
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qsl
+
+from model_functions.http.message import Request, Response
+
+
+def request(
+    body: bytes = b"",
+    headers: dict[str, str] | None = None,
+    *,
+    method: str = "POST",
+    target: str = "/predict",
+    read: Callable[[int], bytes] | None = None,
+) -> Request:
+    path, _, query = target.partition("?")
+    given = {"content-length": str(len(body))} | (headers or {}) if body else dict(headers or {})
+    return Request(
+        method=method,
+        path=path,
+        query=parse_qsl(query, keep_blank_values=True),
+        headers=given,
+        read=read or io.BytesIO(body).read,
+        target_length=len(target),
+    )
+
+
+def post(value: Any, target: str = "/predict") -> Request:
+    return request(json.dumps(value).encode(), target=target)
+
+
+def get(target: str, headers: dict[str, str] | None = None) -> Request:
+    return request(b"", headers, method="GET", target=target)
+
+
+def body(response: Response) -> Any:
+    return json.loads(response.body)
+
+
+def message(response: Response) -> str:
+    text: str = body(response)["error"]["message"]
+    return text

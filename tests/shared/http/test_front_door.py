@@ -1,0 +1,140 @@
+import json
+import logging
+
+import pytest
+
+from model_functions.errors import InvalidInput, error_classes
+from model_functions.http.errors import render
+from model_functions.http.front_door import FrontDoor
+from model_functions.http.message import Request, Response
+from model_functions.logs import JsonFormatter
+from model_functions.metrics import Metrics
+from tests.shared.http.requests import body, get, message, request
+
+
+def hello(request: Request) -> Response:
+    with request.phases("infer"):
+        return Response.json({"hello": request.id})
+
+
+def broken(request: Request) -> Response:
+    raise RuntimeError("the secret is in /etc/secret")
+
+
+def refusing(request: Request) -> Response:
+    raise InvalidInput("data[1]", "data[1] is wrong.")
+
+
+METRICS = Metrics()
+DOOR = FrontDoor(
+    {
+        "/": {"GET": hello},
+        "/predict": {"POST": hello, "GET": hello},
+        "/broken": {"GET": broken},
+        "/no": {"GET": refusing},
+    },
+    METRICS,
+)
+
+
+def test_every_answer_has_an_id_a_timing_and_no_sniffing() -> None:
+    response = DOOR.handle(get("/"))
+    assert response.status == 200
+    assert len(response.headers["X-Request-Id"]) == 16
+    assert response.headers["Server-Timing"].startswith("infer;dur=")
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_callers_id_is_kept_when_it_is_one() -> None:
+    assert DOOR.handle(get("/", {"x-request-id": "abc-1"})).headers["X-Request-Id"] == "abc-1"
+    assert DOOR.handle(get("/", {"x-request-id": "a\nb"})).headers["X-Request-Id"] != "a\nb"
+
+
+@pytest.mark.parametrize(
+    "path", ["/nope", "/predict/", "/PREDICT", "//predict", "/../predict", "/%2e%2e", "/healthz", "", "/a" * 500]
+)
+def test_an_unknown_path_is_404(path: str) -> None:
+    response = DOOR.handle(get(path))
+    assert (response.status, response.headers["X-Error-Code"]) == (404, "not_found")
+    assert "GET /docs lists what there is." in message(response)
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "TRACE", "BREW", "get"])
+def test_another_method_is_405_with_those_there_are(method: str) -> None:
+    response = DOOR.handle(request(method=method, target="/predict"))
+    assert response.status == 405
+    assert response.headers["Allow"] == "GET, OPTIONS, POST"
+    assert body(response)["405"] == "Method Not Allowed"
+
+
+def test_head_is_get_without_a_body_and_not_for_predictions() -> None:
+    response = DOOR.handle(request(method="HEAD", target="/"))
+    assert (response.status, response.body) == (200, b"")
+    assert DOOR.handle(request(method="HEAD", target="/predict")).status == 405
+
+
+def test_options_says_what_is_allowed() -> None:
+    response = DOOR.handle(request(method="OPTIONS", target="/predict"))
+    assert (response.status, response.headers["Allow"], response.body) == (204, "GET, OPTIONS, POST", b"")
+
+
+def test_a_long_url_is_refused() -> None:
+    response = DOOR.handle(get("/predict?data=" + "x" * 9000))
+    assert (response.status, response.headers["X-Error-Code"]) == (414, "uri_too_long")
+    assert "POST the data." in message(response)
+
+
+def test_an_error_of_ours_says_where_and_what() -> None:
+    response = DOOR.handle(get("/no"))
+    assert response.status == 422
+    error = body(response)["error"]
+    assert error["code"] == "invalid_input"
+    assert error["details"] == [{"path": "data[1]", "message": "data[1] is wrong."}]
+    assert error["request_id"] == response.headers["X-Request-Id"]
+
+
+def test_an_unforeseen_error_says_nothing_of_itself_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    logging.getLogger("model_functions").propagate = True
+    response = DOOR.handle(get("/broken"))
+    assert (response.status, response.headers["X-Error-Code"]) == (500, "internal")
+    assert b"secret" not in response.body
+    assert "the secret is in /etc/secret" in caplog.text
+
+
+@pytest.mark.parametrize("error", error_classes(), ids=lambda cls: cls.__name__)
+def test_every_error_renders_in_one_shape(error: type) -> None:
+    made = error("path", "text") if error is InvalidInput else error("text", retry_after=3)
+    response = render(made, "id")
+    record = body(response)["error"]
+    assert {"code", "message", "status", "request_id"} <= set(record)
+    assert response.status == record["status"] == made.status
+    assert response.headers["X-Error-Code"] == made.code
+    if error is not InvalidInput:
+        assert response.headers["Retry-After"] == "3"
+
+
+def test_codes_are_unique_but_for_a_kinds_own_parent() -> None:
+    codes = [error.code for error in error_classes()]
+    assert len(codes) == len(set(codes))
+
+
+def test_metrics_count_by_route_and_status() -> None:
+    metrics = Metrics()
+    door = FrontDoor({"/": {"GET": hello}}, metrics)
+    for target in ("/", "/", "/a", "/b"):
+        door.handle(get(target))
+    text = metrics.render()
+    assert 'model_functions_requests_total{route="/",status="200"} 2' in text
+    assert 'model_functions_requests_total{route="other",status="404"} 2' in text
+    assert 'model_functions_request_seconds_bucket{le="+Inf"} 4' in text
+    assert "model_functions_request_seconds_count 4" in text
+
+
+def test_a_log_line_is_one_line_of_json_whatever_is_in_it() -> None:
+    record = logging.LogRecord("a", logging.WARNING, "", 0, "x\n\x1b[31m\u2028%s", ("y",), None)
+    record.fields = {"request_id": "1", "object": object()}
+    line = JsonFormatter().format(record)
+    assert line.isascii()
+    assert line.isprintable()
+    entry = json.loads(line)
+    assert (entry["severity"], entry["message"], entry["request_id"]) == ("WARNING", "x\n\x1b[31m\u2028y", "1")

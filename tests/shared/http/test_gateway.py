@@ -1,0 +1,224 @@
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask, Response, request
+from werkzeug.serving import make_server
+
+from deploy.publish import publish
+from model_functions.artifact.signing import SigningKey
+from model_functions.families.tabular import TabularWrapper
+from model_functions.families.token_classification import TokenClassificationWrapper
+from model_functions.http.flask_edge import flask_function
+from model_functions.http.function import FamilyFunction
+from model_functions.http.gateway import Gateway
+from model_functions.repository import Repository
+from model_functions.settings import Settings
+from tests.fakes.metadata import FakeMetadataServer
+from tests.shared.http import requests
+from tests.shared.http.requests import body, get, message, post
+
+ROW = [0.5, 1.0, 2.0]
+
+
+class Site:
+    """Functions under one address, as on Google Cloud; what they were sent is kept."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.seen: list[dict[str, str]] = []
+        self.answer: Callable[[], Response] | None = None
+        functions = {
+            "tabular": flask_function(FamilyFunction(TabularWrapper, settings).handle),
+            "token-classification": flask_function(FamilyFunction(TokenClassificationWrapper, settings).handle),
+        }
+        app = Flask("site")
+
+        @app.route("/<name>/<path:path>", methods=["GET", "POST"])
+        def call(name: str, path: str) -> Response:
+            self.seen.append({key.lower(): value for key, value in request.headers.items()})
+            if self.answer is not None:
+                return self.answer()
+            request.environ["PATH_INFO"] = f"/{path}"
+            return functions[name](type(request._get_current_object())(request.environ))  # type: ignore[attr-defined]
+
+        self._server = make_server("127.0.0.1", 0, app, threaded=True)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture(scope="module")
+def family_settings(store_folder: Path, trust_file: Path) -> Settings:
+    return Settings.from_environment({"MODEL_STORE": str(store_folder), "MODEL_TRUST": str(trust_file)})
+
+
+@pytest.fixture(scope="module")
+def running(family_settings: Settings) -> Iterator[Site]:
+    site = Site(family_settings)
+    yield site
+    site.close()
+
+
+@pytest.fixture
+def site(running: Site) -> Site:
+    running.seen.clear()
+    running.answer = None
+    return running
+
+
+@pytest.fixture
+def gateway(family_settings: Settings, site: Site) -> Gateway:
+    return Gateway(replace(family_settings, functions_url=site.url))
+
+
+def test_a_name_leads_to_its_familys_function(gateway: Gateway, site: Site) -> None:
+    response = gateway.handle(post({"model_name": "tiny_classifier", "data": ROW}))
+    assert response.status == 200
+    assert body(response)["body"]["prediction"] == "large"
+    assert response.headers["X-Model-Revision"] == body(response)["revision"]
+    tagged = gateway.handle(post({"model_name": "tiny_tagger", "data": "Anna"}))
+    assert body(tagged)["model_name"] == "tiny_tagger"
+
+
+def test_the_request_keeps_its_id_and_the_answer_its_timing(gateway: Gateway, site: Site) -> None:
+    response = gateway.handle(post({"model_name": "tiny_classifier", "data": ROW}))
+    assert site.seen[0]["x-request-id"] == response.headers["X-Request-Id"]
+    assert "infer;dur=" in response.headers["Server-Timing"]
+
+
+def test_a_query_is_passed_on_as_it_is(gateway: Gateway) -> None:
+    response = gateway.handle(get("/predict?model_name=tiny_classifier&data=0.5,1,2&method=predict"))
+    assert body(response)["body"] == {"prediction": "large"}
+
+
+def test_a_get_with_a_body_is_asked_as_a_post(gateway: Gateway) -> None:
+    asked = post({"model_name": "tiny_classifier", "data": ROW})
+    assert gateway.handle(requests.request(asked.read(-1), method="GET")).status == 200
+
+
+def test_a_get_with_neither_is_405(gateway: Gateway) -> None:
+    response = gateway.handle(get("/predict"))
+    assert (response.status, response.headers["Allow"]) == (405, "OPTIONS, POST")
+
+
+def test_a_functions_error_is_the_callers(gateway: Gateway) -> None:
+    response = gateway.handle(post({"model_name": "tiny_classifier", "data": [1]}))
+    assert (response.status, response.headers["X-Error-Code"]) == (422, "invalid_input")
+    assert "data has 1 values; the model has 3 columns" in message(response)
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "text"),
+    [
+        ({"data": ROW}, 422, 'The request has no "model_name". The models here: tiny_classifier, tiny_summarizer,'),
+        ({"data": ROW, "model_name": "nope"}, 404, 'No model "nope" is published here. GET / lists the models.'),
+        ({"data": ROW, "model_name": "../../x"}, 404, "is published here"),
+        ({"model_name": "tiny_classifier"}, 422, "The request has no data."),
+        ({"model_name": "tiny_classifier", "data": ROW, "x": 1}, 422, '"x" is no field of a request.'),
+        ([], 422, "The body is a list."),
+    ],
+)
+def test_a_bad_request_never_leaves_the_gateway(
+    gateway: Gateway, site: Site, asked: Any, status: int, text: str
+) -> None:
+    response = gateway.handle(post(asked))
+    assert response.status == status
+    assert text in message(response)
+    assert site.seen == []
+
+
+def test_a_new_model_is_found_without_a_restart(
+    gateway: Gateway, repository: Repository, key: SigningKey, classifier: TabularWrapper
+) -> None:
+    gateway.repository = lambda: repository  # type: ignore[assignment,return-value]
+    assert gateway.handle(post({"model_name": "new_model", "data": ROW})).status == 404
+    publish(classifier, name="new_model", examples=[ROW], repository=repository, key=key)
+    gateway._listed_at -= 2
+    response = gateway.handle(post({"model_name": "new_model", "data": ROW}))
+    assert "No model" in message(response), "found by the gateway, and unknown to the function's own store"
+    assert "in tabular" in message(response)
+
+
+def test_wrong_names_do_not_become_listings(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    listings: list[int] = []
+    names = gateway.repository().names
+    monkeypatch.setattr(gateway.repository(), "names", lambda: listings.append(1) or names())
+    for number in range(20):
+        gateway.handle(post({"model_name": f"nope{number}", "data": ROW}))
+    assert len(listings) == 1
+
+
+def test_a_function_that_is_away_is_503_with_a_retry(family_settings: Settings) -> None:
+    gateway = Gateway(replace(family_settings, functions_url="http://127.0.0.1:9"))
+    response = gateway.handle(post({"model_name": "tiny_classifier", "data": ROW}))
+    assert (response.status, response.headers["X-Error-Code"]) == (503, "function_unreachable")
+    assert response.headers["Retry-After"] == "2"
+    assert message(response) == "The function tabular cannot be reached. Is it deployed, and FUNCTIONS_URL right?"
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [(403, "grant its service account roles/run.invoker"), (404, "Is it deployed"), (500, "status 500. Try again.")],
+)
+def test_a_page_of_googles_front_end_is_no_answer(gateway: Gateway, site: Site, status: int, text: str) -> None:
+    site.answer = lambda: Response("<html>no</html>", status, content_type="text/html")
+    response = gateway.handle(post({"model_name": "tiny_classifier", "data": ROW}))
+    assert (response.status, response.headers["X-Error-Code"]) == (503, "function_unreachable")
+    assert text in message(response)
+
+
+def test_a_redirect_is_not_followed(gateway: Gateway, site: Site) -> None:
+    site.answer = lambda: Response("", 302, {"Location": "http://127.0.0.1:9/"}, content_type="text/html")
+    assert gateway.handle(post({"model_name": "tiny_classifier", "data": ROW})).status == 503
+
+
+def test_on_google_cloud_an_id_token_goes_along(
+    family_settings: Settings, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FakeMetadataServer() as metadata:
+        for name in ("GCE_METADATA_HOST", "GCE_METADATA_IP"):
+            monkeypatch.setenv(name, metadata.host)
+        monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+        gateway = Gateway(replace(family_settings, functions_url=site.url, on_google_cloud=True))
+        gateway.repository = Gateway(family_settings).repository  # a local key does not count on Google Cloud
+        for name in ("tiny_classifier", "tiny_classifier", "tiny_tagger"):
+            data: Any = "Anna" if name == "tiny_tagger" else ROW
+            assert gateway.handle(post({"model_name": name, "data": data})).status == 200
+    assert metadata.audiences == [f"{site.url}/tabular", f"{site.url}/token-classification"]
+    assert all(seen["authorization"].startswith("Bearer ey") for seen in site.seen)
+
+
+def test_elsewhere_no_token_is_sent(gateway: Gateway, site: Site) -> None:
+    gateway.handle(post({"model_name": "tiny_classifier", "data": ROW}))
+    assert "authorization" not in site.seen[0]
+
+
+def test_a_warm_up_is_passed_on(gateway: Gateway) -> None:
+    response = gateway.handle(post({"model_name": "tiny_classifier"}, "/warmup"))
+    assert response.status == 200
+    assert "infer" in body(response)["phases"]
+    assert gateway.handle(requests.request(target="/warmup")).status == 422
+
+
+def test_a_browser_gets_the_page_and_a_program_the_models(gateway: Gateway) -> None:
+    page = gateway.handle(get("/", {"accept": "text/html,*/*;q=0.8"}))
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "script-src 'sha256-" in page.headers["Content-Security-Policy"]
+    models = body(gateway.handle(get("/", {"accept": "application/json"})))["models"]
+    names = [model["model_name"] for model in models]
+    assert names == ["tiny_summarizer", "tiny_classifier", "tiny_tagger", "tiny_translator"], "by family"
+
+
+def test_a_gateway_that_knows_no_functions_says_so(family_settings: Settings) -> None:
+    gateway = Gateway(family_settings)
+    assert gateway.handle(get("/health")).status == 200
+    for asked in (get("/ready"), post({"model_name": "tiny_classifier", "data": ROW})):
+        response = gateway.handle(asked)
+        assert (response.status, response.headers["X-Error-Code"]) == (503, "configuration_invalid")
+        assert "FUNCTIONS_URL is not set." in message(response)

@@ -1,0 +1,71 @@
+from pathlib import Path
+
+import pytest
+
+from model_functions.errors import ConfigurationInvalid
+from model_functions.names import function_name, is_family, is_model_name
+from model_functions.settings import Settings
+
+
+def test_the_environment_is_read_once_into_fields() -> None:
+    settings = Settings.from_environment(
+        {
+            "MODEL_STORE": "gs://models",
+            "MODEL_ALIAS": "canary",
+            "MODEL_NAME": "wine",
+            "MODEL_TRUST": "/keys/trust.json",
+            "FUNCTIONS_URL": "https://example.org/",
+            "MAX_BODY_BYTES": "1000",
+            "LOG_LEVEL": "debug",
+            "K_SERVICE": "tabular",
+        }
+    )
+    assert settings == Settings(
+        model_store="gs://models",
+        model_alias="canary",
+        model_name="wine",
+        trust_file=Path("/keys/trust.json"),
+        functions_url="https://example.org",
+        max_body_bytes=1000,
+        log_level="DEBUG",
+        on_google_cloud=True,
+    )
+
+
+def test_an_empty_variable_is_an_unset_one() -> None:
+    settings = Settings.from_environment({"MODEL_STORE": "models", "MODEL_ALIAS": "", "LOG_LEVEL": ""})
+    assert (settings.model_alias, settings.log_level, settings.model_name) == ("prod", "INFO", None)
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({}, "MODEL_STORE is not set. Set it to gs://BUCKET or to a folder of published models."),
+        ({"MODEL_STORE": "x", "MAX_BODY_BYTES": "8M"}, 'MAX_BODY_BYTES is "8M". Set it to a positive number of bytes.'),
+        ({"MODEL_STORE": "x", "MAX_BODY_BYTES": "0"}, 'MAX_BODY_BYTES is "0".'),
+        ({"MODEL_STORE": "x", "LOG_LEVEL": "loud"}, 'LOG_LEVEL is "loud". Set it to one of DEBUG, INFO,'),
+    ],
+)
+def test_a_wrong_variable_is_named(environment: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigurationInvalid) as caught:
+        Settings.from_environment(environment)
+    assert caught.value.message.startswith(message)
+
+
+def test_a_functions_name_has_the_hyphens_of_cloud_run() -> None:
+    assert function_name("token_classification") == "token-classification"
+
+
+@pytest.mark.parametrize("name", ["wine_model", "a", "0.1-b_c", "x" * 64])
+def test_a_models_name(name: str) -> None:
+    assert is_model_name(name)
+
+
+@pytest.mark.parametrize("name", ["", "A", "_a", ".a", "a/b", "a..b", "a\n", "x" * 65, "ä"])
+def test_no_models_name(name: str) -> None:
+    assert not is_model_name(name)
+
+
+@pytest.mark.parametrize("name", ["", "Tabular", "tab-ular", "__init__", "1a", "a/b"])
+def test_no_familys_name(name: str) -> None:
+    assert not is_family(name)

@@ -1,0 +1,131 @@
+"""Tiny but real models, made in code: the same classes as the full ones, with random weights."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+VOCABULARY = [
+    *("[PAD]", "[UNK]", "</s>", "<s>", ".", ",", ":", "'"),
+    *("anna", "berlin", "paris", "lives", "works", "in", "for", "the", "report", "says", "sales", "rose", "fell"),
+    *("one", "two", "three", "hello", "world", "summarize", "один", "два", "три"),
+    *(letter for letter in _LETTERS),
+    *(f"##{letter}" for letter in _LETTERS),
+]
+
+#: A text of known words.
+TEXT = "Anna lives in Berlin, and works for UN."
+
+
+def tokenizer() -> Any:
+    """A fast tokenizer of lower-case words, spelling those it does not know."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    numbers = {word: number for number, word in enumerate(VOCABULARY)}
+    words = Tokenizer(models.WordPiece(numbers, unk_token="[UNK]"))
+    words.normalizer = normalizers.Lowercase()
+    words.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    words.decoder = decoders.WordPiece()
+    words.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 2)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=words,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        eos_token="</s>",
+        bos_token="<s>",
+        model_max_length=32,
+    )
+
+
+def tagger_folder(folder: Path) -> Path:
+    """A BERT that labels tokens, as ``from_pretrained`` reads it."""
+    import torch
+    from transformers import BertConfig, BertForTokenClassification
+
+    torch.manual_seed(0)
+    labels = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
+    config = BertConfig(
+        vocab_size=len(VOCABULARY),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=32,
+        initializer_range=0.8,
+        pad_token_id=0,
+        id2label=dict(enumerate(labels)),
+        label2id={label: index for index, label in enumerate(labels)},
+    )
+    return _saved(BertForTokenClassification(config), folder)
+
+
+def generator_folder(folder: Path) -> Path:
+    """A T5 that writes text, as ``from_pretrained`` reads it."""
+    import torch
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    torch.manual_seed(0)
+    config = T5Config(
+        vocab_size=len(VOCABULARY),
+        d_model=16,
+        d_kv=8,
+        d_ff=32,
+        num_layers=2,
+        num_heads=2,
+        initializer_factor=2.0,
+        pad_token_id=0,
+        eos_token_id=2,
+        decoder_start_token_id=0,
+    )
+    return _saved(T5ForConditionalGeneration(config), folder)
+
+
+def marian_folder(folder: Path) -> Path:
+    """A Marian translator, which brings beams and a length of its own in its generation config."""
+    import torch
+    from transformers import MarianConfig, MarianMTModel
+
+    torch.manual_seed(0)
+    config = MarianConfig(
+        vocab_size=len(VOCABULARY),
+        d_model=16,
+        encoder_layers=1,
+        decoder_layers=1,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=32,
+        decoder_ffn_dim=32,
+        max_position_embeddings=32,
+        init_std=0.8,
+        pad_token_id=0,
+        eos_token_id=2,
+        decoder_start_token_id=0,
+        forced_eos_token_id=2,
+    )
+    model = MarianMTModel(config)
+    model.generation_config.num_beams = 3
+    model.generation_config.max_length = 24
+    return _saved(model, folder)
+
+
+def _saved(model: Any, folder: Path) -> Path:
+    model.eval().save_pretrained(folder)
+    tokenizer().save_pretrained(folder)
+    return folder
+
+
+COLUMNS = ("length", "width", "weight")
+
+
+def classifier() -> Any:
+    """A scikit-learn Pipeline with its preprocessing, fitted on an array: ``small`` or ``large``."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    rows = np.random.default_rng(0).normal(size=(60, 3))
+    return make_pipeline(StandardScaler(), LogisticRegression()).fit(
+        rows, np.where(rows.sum(axis=1) > 0, "large", "small")
+    )
