@@ -53,6 +53,8 @@ FAILURES = (
 class Patience:
     """Seconds to wait before the store counts as unavailable."""
 
+    pause: float = 0.2
+    """Before the first repetition of a request; the next pauses double, up to a second."""
     connect: float = 3.05
     answer: float = 3.0
     """Between two bytes of an answer."""
@@ -71,7 +73,7 @@ class BucketStore:
         self._bucket = client.bucket(bucket)
         self._prefix = f"{prefix}/" if prefix else ""
         self._patience = patience or Patience()
-        retry = DEFAULT_RETRY.with_delay(initial=0.2, maximum=1.0)
+        retry = DEFAULT_RETRY.with_delay(initial=self._patience.pause, maximum=1.0)
         self._retry = retry.with_timeout(self._patience.read)
         self._upload_retry = retry.with_timeout(self._patience.upload)
         self._timeout = (self._patience.connect, self._patience.answer)

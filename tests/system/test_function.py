@@ -1,0 +1,176 @@
+"""A staged folder under functions-framework, alone: nothing of the repository is on its path."""
+
+import json
+import shutil
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.stage import stage
+from tests.fakes.bucket import FakeBucket
+from tests.running import Process, call, function
+from tests.system.conftest import QUESTIONS, ROW, every_family
+
+FAMILIES = {
+    "tiny_tagger": "token_classification",
+    "tiny_summarizer": "summarization",
+    "tiny_translator": "translation",
+    "tiny_classifier": "tabular",
+}
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory: pytest.TempPathFactory, store_folder: Path, trust_file: Path) -> Path:
+    """As the project's build folder: staged functions, and the store beside them."""
+    folder = tmp_path_factory.mktemp("build")
+    for family in FAMILIES.values():
+        stage(family, build=folder)
+        shutil.copy(trust_file, folder / family / "trust.json")
+    shutil.copytree(store_folder, folder / "store")
+    return folder
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        number: int = probe.getsockname()[1]
+        return number
+
+
+@every_family
+def test_a_staged_folder_serves_from_the_store_beside_it(
+    build: Path, port: int, name: str, data: Any, field: str
+) -> None:
+    with function(build / FAMILIES[name], port) as (url, process):
+        answer = call(f"{url}/predict", json.dumps({"data": data}).encode())
+        assert answer.status == 200, process.lines
+        assert field in answer.body.decode()
+        assert any(line.startswith('{"severity": "INFO", "message": "loaded') for line in process.lines)
+
+
+@pytest.fixture(scope="module")
+def bucket(store_folder: Path) -> Iterator[FakeBucket]:
+    with FakeBucket("models") as bucket:
+        for path in store_folder.rglob("*.*"):
+            if path.is_file() and not path.name.startswith("."):
+                bucket.put(f"team/{path.relative_to(store_folder)}", path.read_bytes())
+        yield bucket
+
+
+@every_family
+def test_the_same_model_comes_from_a_bucket_by_setting_model_store_only(
+    build: Path, bucket: FakeBucket, port: int, name: str, data: Any, field: str
+) -> None:
+    with function(build / FAMILIES[name], port, MODEL_STORE="gs://models/team", STORAGE_EMULATOR_HOST=bucket.url) as (
+        url,
+        process,
+    ):
+        answer = call(f"{url}/predict", json.dumps({"model_name": name, "data": data}).encode())
+        assert answer.status == 200, process.lines
+        assert field in answer.body.decode()
+        assert bucket.count("read", f"*{name}*wrapper.dill") == 1
+
+
+def test_a_hundred_first_requests_cost_one_download(build: Path, bucket: FakeBucket, port: int) -> None:
+    before = bucket.count("read", "*wrapper.dill")
+    body = json.dumps({"model_name": "tiny_classifier", "data": ROW}).encode()
+    environment = {"MODEL_STORE": "gs://models/team", "STORAGE_EMULATOR_HOST": bucket.url, "THREADS": "100"}
+    with function(build / "tabular", port, **environment) as (url, _), ThreadPoolExecutor(100) as pool:
+        answers = list(pool.map(lambda _: call(f"{url}/predict", body), range(100)))
+    assert {answer.status for answer in answers} == {200}
+    assert bucket.count("read", "*wrapper.dill") == before + 1
+
+
+def test_a_bucket_that_is_away_is_503_in_bounded_time(build: Path, port: int) -> None:
+    environment = {"MODEL_STORE": "gs://models", "STORAGE_EMULATOR_HOST": "http://127.0.0.1:9"}
+    with function(build / "tabular", port, **environment) as (url, _):
+        answer = call(f"{url}/predict", json.dumps({"model_name": "tiny_classifier", "data": ROW}).encode())
+        assert (answer.status, answer.headers["x-error-code"]) == (503, "store_unavailable")
+        assert int(answer.headers["retry-after"]) > 0
+        assert call(f"{url}/health").status == 200
+
+
+@pytest.fixture(scope="module")
+def tabular(build: Path) -> Iterator[tuple[str, Process]]:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        number = probe.getsockname()[1]
+    with function(build / "tabular", number) as running:
+        yield running
+
+
+def raw(url: str, request: bytes, *, close: bool = False) -> tuple[int, bytes]:
+    """What comes back for bytes that no client would send."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(request)
+        if close:
+            connection.shutdown(socket.SHUT_WR)
+        received = b""
+        while block := connection.recv(65536):
+            received += block
+    return int(received.split()[1]), received
+
+
+HEAD = b"POST /predict HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
+END = b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+BODY = json.dumps({"data": ROW}).encode()
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "close", "status", "code"),
+    [
+        (HEAD + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY, False, 200, None),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY), False, 200, None),
+        (HEAD + b"Content-Length: 500\r\n\r\n" + BODY, True, 400, b"incomplete_body"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\n" + BODY + b"\r\n0\r\n\r\n", True, 400, b"invalid_request"),
+        (HEAD + b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}", False, 415, b"unsupported_media_type"),
+        (
+            b"GET /predict?data=" + b"x" * 100_000 + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+            False,
+            414,
+            b"uri",
+        ),
+        (b"BREW / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", False, 405, b"method_not_allowed"),
+        (b"GET /%2e%2e/etc HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", False, 404, b"not_found"),
+    ],
+)
+def test_the_wire_is_read_strictly(
+    tabular: tuple[str, Process], request_bytes: bytes, close: bool, status: int, code: bytes | None
+) -> None:
+    found, received = raw(tabular[0], request_bytes, close=close)
+    assert found == status, received
+    assert code is None or code in received
+    assert b"Traceback" not in received
+
+
+def test_chunks_over_the_limit_are_413_and_not_cut(tabular: tuple[str, Process]) -> None:
+    chunk = b"x" * 65536
+    body = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for _ in range(140)) + b"0\r\n\r\n"
+    status, received = raw(tabular[0], HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + body)
+    assert status == 413, received[:300]
+
+
+def test_a_local_key_serves_nothing_on_google_cloud(build: Path, port: int) -> None:
+    with function(build / "tabular", port, K_SERVICE="tabular", MODEL_STORE=str(build / "store")) as (url, _):
+        for path in ("/ready", "/"):
+            answer = call(url + path)
+            assert (answer.status, answer.headers["x-error-code"]) == (503, "configuration_invalid")
+            assert "which counts on a laptop only" in json.loads(answer.body)["error"]["message"]
+
+
+def test_without_a_store_the_function_starts_and_says_what_is_missing(build: Path, port: int, tmp_path: Path) -> None:
+    shutil.copytree(build / "tabular", tmp_path / "tabular")
+    with function(tmp_path / "tabular", port) as (url, _):
+        answer = call(f"{url}/predict", json.dumps({"data": ROW}).encode())
+        assert answer.status == 503
+        assert json.loads(answer.body)["error"]["message"].startswith("MODEL_STORE is not set.")
+
+
+def test_the_questions_cover_every_family() -> None:
+    from deploy.project import model_families
+
+    assert {FAMILIES[name] for name, *_ in QUESTIONS} == set(model_families())
