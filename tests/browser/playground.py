@@ -1,0 +1,115 @@
+"""The front page as its visitor sees it: what can be done on it, what stands on it."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webdriver import WebDriver
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import Select, WebDriverWait
+
+#: Seconds; a cold function imports its framework meanwhile.
+PATIENCE_S = 30
+
+
+class Playground:
+    def __init__(self, driver: WebDriver, url: str) -> None:
+        self.driver = driver
+        self.url = url
+
+    def open(self, path: str = "/", model: str | None = None) -> None:
+        # Another page between: an address that differs in its hash alone would not load anew.
+        self.driver.get("about:blank")
+        self.driver.get(self.url + path + ("" if model is None else f"#model={model}"))
+        self.wait(lambda: self.one("#models a").is_displayed())
+
+    def models(self) -> list[str]:
+        return [link.text.splitlines()[0] for link in self.all("#models a")]
+
+    def choose(self, model: str) -> None:
+        next(link for link in self.all("#models a") if link.text.startswith(f"{model}\n")).click()
+        self.wait(lambda: self.text("#name") == model)
+
+    def use_example(self, index: int) -> None:
+        self.all("#examples button")[index].click()
+
+    def fill(self, label: str, value: str) -> None:
+        field = self.field(label)
+        if field.tag_name == "select":
+            Select(field).select_by_visible_text(value)
+        else:
+            field.send_keys(Keys.CONTROL, "a", Keys.NULL, value or Keys.DELETE)
+
+    def field(self, label: str) -> WebElement:
+        """The control that the label is bound to."""
+        labels = [found for found in self.all("label") if found.text == label]
+        return self.driver.execute_script("return arguments[0].control", labels[0])
+
+    def value(self, label: str) -> str | None:
+        value: str | None = self.field(label).get_property("value")
+        return value
+
+    def show_parameters(self) -> None:
+        self.one("#parameters summary").click()
+
+    def send(self) -> None:
+        """Sends and waits for the answer."""
+        self.one("#send").click()
+        self.wait_for_answer()
+
+    def wait_for_answer(self) -> None:
+        self.wait(lambda: self.one("#answer").get_attribute("aria-busy") == "false")
+
+    def answer(self) -> Any:
+        """The raw JSON of the answer."""
+        return json.loads(self.content("#raw pre"))
+
+    def command(self) -> str:
+        return self.content("#command")
+
+    def asked(self) -> dict[str, Any]:
+        """The request that the shown command sends."""
+        body = self.command().split(" -d '", 1)[1].removesuffix("'").replace("'\\''", "'")
+        request: dict[str, Any] = json.loads(body)
+        return request
+
+    def console(self) -> list[dict[str, Any]]:
+        """What the browser has logged since it was last asked."""
+        entries: list[dict[str, Any]] = self.driver.get_log("browser")
+        return entries
+
+    def wait(self, condition: Callable[[], Any]) -> None:
+        WebDriverWait(self.driver, PATIENCE_S, poll_frequency=0.02).until(lambda _: condition())
+
+    def one(self, selector: str) -> WebElement:
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def all(self, selector: str) -> list[WebElement]:
+        found: list[WebElement] = self.driver.find_elements(By.CSS_SELECTOR, selector)
+        return found
+
+    def text(self, selector: str) -> str:
+        """What is to be seen of the first match."""
+        text: str = self.one(selector).text
+        return text
+
+    def content(self, selector: str) -> str:
+        """The whole text of the first match, hidden parts included."""
+        content: str = self.one(selector).get_property("textContent")
+        return content
+
+    def parts(self, selector: str) -> list[list[str]]:
+        """The texts of each match's children; of a marked entity among them, its words alone."""
+        found: list[list[str]] = self.script(
+            """
+            const part = (node) => node.data ?? node.firstChild.data;
+            return [...document.querySelectorAll(arguments[0])].map((one) => [...one.childNodes].map(part));
+            """,
+            selector,
+        )
+        return found
+
+    def script(self, source: str, *arguments: Any) -> Any:
+        return self.driver.execute_script(source, *arguments)

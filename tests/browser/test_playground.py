@@ -1,0 +1,369 @@
+"""The front page in a real browser over the real emulator."""
+
+import json
+import os
+import subprocess
+
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+from tests import tiny_models
+from tests.browser.models import EMOJI_TEXT, HOSTILE
+from tests.browser.playground import Playground
+
+# Two emulators at once would stage the same folders.
+pytestmark = pytest.mark.xdist_group("emulator")
+
+MODELS = ["entity_model", "hostile_model", "size_model", "summary_model", "translation_model", "untouched_model"]
+#: Holds every request back until ``release()`` is called, and counts them.
+HOLD_FETCH = """
+    const fetch = window.fetch;
+    const held = new Promise((resolve) => { window.release = resolve; });
+    window.asked = 0;
+    window.fetch = async (...request) => {
+        window.asked += 1;
+        await held;
+        return fetch(...request);
+    };
+"""
+
+AWKWARD = "Anna's \"report\" \\ says 'hello' 😀\nBerlin $HOME `id` !"
+
+
+def test_lists_what_is_published(page: Playground) -> None:
+    assert sorted(page.models()) == MODELS
+    page.choose("size_model")
+    assert page.text("#description") == "Tells small from large."
+    revision = page.text("#facts").split()[-1]
+    page.send()
+    assert page.answer()["revision"] == revision
+    assert f"revision {revision}" in page.text("#timing")
+
+
+@pytest.mark.parametrize("path", ["/", "/gateway", "/gateway/"])
+def test_works_wherever_it_is_mounted(page: Playground, path: str) -> None:
+    page.open(path, "size_model")
+    base = page.url + path.rstrip("/")
+    page.send()
+    assert page.answer()["body"]["prediction"] == "large"
+    assert page.command().startswith(f"curl '{base}/predict' ")
+    assert page.one("#docs").get_property("href") == f"{base}/docs"
+    assert page.one("#openapi").get_property("href") == f"{base}/openapi.json"
+
+
+def test_the_choice_is_kept_in_the_address(page: Playground) -> None:
+    page.choose("summary_model")
+    page.driver.refresh()
+    page.wait(lambda: page.text("#name") == "summary_model")
+    assert page.text("#models a[aria-current=true]").startswith("summary_model")
+    page.choose("size_model")
+    page.driver.back()
+    page.wait(lambda: page.text("#name") == "summary_model")
+
+
+def test_a_text_model_has_a_text_field_and_its_examples(page: Playground) -> None:
+    page.choose("summary_model")
+    assert page.value("Text") == tiny_models.TEXT
+    assert [button.text for button in page.all("#examples button")] == [tiny_models.TEXT, EMOJI_TEXT]
+    page.use_example(1)
+    assert page.value("Text") == EMOJI_TEXT
+    assert page.asked() == {"model_name": "summary_model", "data": EMOJI_TEXT}
+
+
+def test_a_row_model_has_a_field_a_column_in_their_order(page: Playground) -> None:
+    page.choose("size_model")
+    assert tuple(label.text for label in page.all("#input label")) == tiny_models.COLUMNS
+    assert [page.value(column) for column in tiny_models.COLUMNS] == ["1.5", "2", "0.5"]
+    page.use_example(1)  # a list: in the columns' order
+    page.fill("weight", "7.25")
+    assert page.asked()["data"] == {"length": -1.5, "width": -2, "weight": 7.25}
+
+
+def test_a_column_may_be_a_text_a_number_or_a_boolean_and_missing(page: Playground) -> None:
+    page.choose("hostile_model")
+    page.use_example(1)
+    assert list(page.asked()["data"].values()) == ["blue", None, False]
+    page.fill("height", "2.5")
+    page.fill("is_ripe", "true")
+    assert list(page.asked()["data"].values()) == ["blue", 2.5, True]
+    page.fill("is_ripe", "–")
+    page.fill("height", "")
+    page.fill(f"colour {HOSTILE}", "")  # may not be missing: an empty text is one
+    assert list(page.asked()["data"].values()) == ["", None, None]
+
+
+def test_only_changed_parameters_are_sent(page: Playground) -> None:
+    page.choose("translation_model")
+    assert "parameters" not in page.asked()
+    page.show_parameters()
+    assert page.value("max_new_tokens") == "8"
+    assert page.field("num_beams").get_property("max") == "8"
+    page.fill("num_beams", "2")
+    page.fill("length_penalty", "0.5")
+    page.fill("prefix", "hello ")
+    page.field("early_stopping").click()
+    page.fill("seed", "3")
+    page.fill("top_k", "50")
+    changed = {"num_beams": 2, "length_penalty": 0.5, "prefix": "hello ", "early_stopping": True, "seed": 3}
+    assert page.asked()["parameters"] == changed
+    assert page.text("#changed") == "5 changed"
+
+
+def test_entities_are_highlighted_in_place(page: Playground) -> None:
+    page.choose("entity_model")
+    page.use_example(1)
+    page.send()
+    entities = page.answer()["body"]
+    assert entities
+    marked = [[EMOJI_TEXT[entity["start"] : entity["end"]], entity["entity_group"]] for entity in entities]
+    assert page.parts("#result .text mark") == marked
+    assert "".join(page.parts("#result .text")[0]) == EMOJI_TEXT
+    scores = [cell.text for cell in page.all("#result td.number")]
+    assert scores == [f"{100 * entity['score']:.1f} %" for entity in entities]
+
+
+def test_tokens_are_highlighted_without_aggregation(page: Playground) -> None:
+    page.choose("entity_model")
+    page.show_parameters()
+    page.fill("aggregation_strategy", "none")
+    page.send()
+    labels = [small.text for small in page.all("#result .text small")]
+    assert labels == [entity["entity"] for entity in page.answer()["body"]]
+    assert labels
+
+
+def test_a_text_without_entities_says_so(page: Playground) -> None:
+    page.choose("entity_model")
+    page.show_parameters()
+    page.fill("threshold", "1")
+    page.send()
+    assert page.text("#result") == f"{tiny_models.TEXT}\nNo entity was found."
+
+
+@pytest.mark.parametrize(
+    ("model", "key"), [("translation_model", "translation_text"), ("summary_model", "summary_text")]
+)
+def test_an_answer_in_words_is_shown_as_text(page: Playground, model: str, key: str) -> None:
+    page.choose(model)
+    page.send()
+    assert page.text("#result") == page.answer()["body"][key] != ""
+    page.show_parameters()
+    page.fill("num_beams", "2")
+    page.fill("num_return_sequences", "2")
+    page.send()
+    assert [item.text for item in page.all("#result li")] == [answer[key] for answer in page.answer()["body"]]
+
+
+def test_a_prediction_is_shown_with_its_probabilities_sorted(page: Playground) -> None:
+    page.choose("size_model")
+    page.use_example(1)
+    page.send()
+    body = page.answer()["body"]
+    assert page.text("#result .prediction") == body["prediction"] == "small"
+    ranked = sorted(body["probabilities"].items(), key=lambda item: -item[1])
+    assert [cell.text for cell in page.all("#result th")] == [label for label, _ in ranked]
+    assert [cell.text for cell in page.all("#result td.number")] == [f"{100 * share:.1f} %" for _, share in ranked]
+    widths = [bar.size["width"] for bar in page.all("#result .bar")]
+    assert widths[0] > widths[1]
+    page.show_parameters()
+    page.fill("method", "predict")
+    page.send()
+    assert page.text("#result") == "small"
+
+
+def test_the_first_call_is_cold_and_the_next_is_warm(page: Playground) -> None:
+    page.choose("untouched_model")
+    page.send()
+    assert page.text("#timing").startswith("COLD")
+    assert {"manifest", "download", "load", "queue", "infer"} <= set(page.text("#timing .legend").split())
+    page.send()
+    assert page.text("#timing").startswith("WARM")
+    assert "load " not in page.text("#timing .legend")
+
+
+def test_waiting_is_shown_and_nothing_is_sent_twice(page: Playground) -> None:
+    page.choose("size_model")
+    page.script(HOLD_FETCH)
+    page.one("#send").click()
+    page.wait(lambda: page.text("#clock").endswith(" s"))
+    assert page.text("#waiting").startswith("Waiting.")
+    assert not page.one("#send").is_enabled()
+    page.field("length").send_keys(Keys.CONTROL, Keys.ENTER)
+    page.script("window.release()")
+    page.wait_for_answer()
+    assert page.one("#send").is_enabled()
+    assert not page.one("#pending").is_displayed()
+    assert page.script("return window.asked") == 1
+
+
+def test_the_answer_to_another_model_is_dropped(page: Playground) -> None:
+    page.choose("size_model")
+    page.script(HOLD_FETCH)
+    page.one("#send").click()
+    page.choose("summary_model")
+    page.script("window.release()")
+    page.wait_for_answer()
+    assert page.text("#result") == "It appears here."
+
+
+def test_control_and_enter_send(page: Playground) -> None:
+    page.choose("size_model")
+    page.field("length").send_keys(Keys.CONTROL, Keys.ENTER)
+    page.wait_for_answer()
+    assert page.text("#result .prediction") == "large"
+
+
+def test_the_curl_command_does_the_same(page: Playground) -> None:
+    page.choose("summary_model")
+    page.fill("Text", AWKWARD)
+    page.send()
+    assert page.asked()["data"] == AWKWARD
+    environment = os.environ | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+    done = subprocess.run(["bash", "-c", page.command()], env=environment, capture_output=True, check=True)
+    assert json.loads(done.stdout) == page.answer()
+
+
+def test_the_command_is_copied(page: Playground) -> None:
+    grant = {"origin": page.url, "permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}
+    page.driver.execute_cdp_cmd("Browser.grantPermissions", grant)
+    page.one("#copy").click()
+    page.wait(lambda: page.text("#copy") == "Copied")
+    copied = page.driver.execute_async_script("navigator.clipboard.readText().then(arguments[0])")
+    assert copied == page.command()
+
+
+def test_an_empty_text_is_refused_in_words(page: Playground) -> None:
+    page.choose("summary_model")
+    page.fill("Text", "")
+    page.send()
+    assert page.text("#result strong") == "data is an empty text. Send at least one word."
+    assert "invalid_input" in page.text("#result .error")
+    assert page.field("Text").get_attribute("aria-invalid") == "true"
+    request_id = page.answer()["error"]["request_id"]
+    assert f"request {request_id}" in page.text("#timing")
+    page.use_example(0)
+    page.send()
+    assert page.field("Text").get_attribute("aria-invalid") == "false"
+
+
+def test_a_bad_parameter_is_refused_in_words_and_marked(page: Playground) -> None:
+    page.choose("summary_model")
+    page.show_parameters()
+    page.fill("num_beams", "99")
+    page.show_parameters()  # closes them
+    page.send()
+    assert page.text("#result strong") == '"num_beams": 99 is out of bounds. Give an integer from 1 to 8.'
+    assert page.field("num_beams").is_displayed()
+    assert page.field("num_beams").get_attribute("aria-invalid") == "true"
+
+
+def test_what_is_no_number_is_refused_in_words(page: Playground) -> None:
+    page.choose("summary_model")
+    page.show_parameters()
+    page.fill("seed", "1e")
+    page.send()
+    assert page.text("#result strong").startswith('"seed": "" is no integer')
+
+
+def test_a_missing_number_is_refused_in_words(page: Playground) -> None:
+    page.choose("size_model")
+    page.fill("width", "")
+    page.send()
+    assert page.text("#result strong") == 'The column "width" is null. Send a number.'
+    assert page.field("width").get_attribute("aria-invalid") == "true"
+
+
+def test_a_broken_network_is_told(page: Playground) -> None:
+    page.choose("size_model")
+    conditions = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
+    page.driver.execute_cdp_cmd("Network.enable", {})
+    page.driver.execute_cdp_cmd("Network.emulateNetworkConditions", conditions)
+    page.send()
+    page.driver.execute_cdp_cmd("Network.disable", {})
+    assert page.text("#result strong").startswith("No answer came: ")
+    assert not page.one("#raw").is_displayed()
+    assert ["ERR_INTERNET_DISCONNECTED" in entry["message"] for entry in page.console()] == [True]
+    page.send()
+    assert page.text("#result .prediction") == "large"
+
+
+def test_an_answer_that_is_not_ours_is_told(page: Playground) -> None:
+    page.choose("size_model")
+    page.script("window.fetch = async () => new Response('<h1>Bad gateway</h1>', { status: 502 })")
+    page.send()
+    assert page.text("#result strong").startswith("What came back is no answer of this function")
+    assert "status 502" in page.text("#result .error")
+
+
+def test_an_unknown_task_is_shown_as_json(page: Playground) -> None:
+    page.choose("size_model")
+    body = {"shape": [1, {"deep": "value"}]}
+    page.script(f"window.fetch = async () => Response.json({json.dumps({'body': body})})")
+    page.send()
+    assert json.loads(page.content("#result pre")) == body
+
+
+def test_nothing_published_says_how_to_publish(page: Playground) -> None:
+    script = "window.fetch = async () => Response.json({ function: 'gateway', models: [] })"
+    first = page.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+    page.driver.refresh()
+    page.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", first)
+    page.wait(lambda: page.one("#empty").is_displayed())
+    assert "python -m deploy publish" in page.text("#empty")
+    assert not page.one("#workbench").is_displayed()
+
+
+def test_markup_of_a_model_is_shown_as_text(page: Playground) -> None:
+    page.choose("hostile_model")
+    assert page.text("#description") == f"Says {HOSTILE}."
+    assert page.value(f"colour {HOSTILE}") == HOSTILE
+    page.send()
+    assert page.text("#result .prediction") == f"label {HOSTILE}"
+    assert page.text("#result th") == f"label {HOSTILE}"
+    _assert_nothing_ran(page)
+
+
+def test_markup_in_a_text_is_shown_as_text(page: Playground) -> None:
+    page.choose("entity_model")
+    page.show_parameters()
+    page.fill("aggregation_strategy", "none")
+    page.fill("Text", f"Anna {HOSTILE}")
+    page.send()
+    assert page.all("#result .text mark")
+    assert "".join(page.parts("#result .text")[0]) == f"Anna {HOSTILE}"
+    _assert_nothing_ran(page)
+
+
+def test_an_injected_handler_would_not_run(page: Playground) -> None:
+    page.script("document.body.insertAdjacentHTML('beforeend', arguments[0])", HOSTILE)
+    page.wait(lambda: any("Content Security Policy" in entry["message"] for entry in page.console()))
+    assert page.script("return window.hostile") is None
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_phone_needs_no_sideways_scrolling(phone: Playground, model: str) -> None:
+    phone.choose(model)
+    if model in ("entity_model", "summary_model", "translation_model"):
+        phone.fill("Text", "a" * 200)
+    phone.show_parameters()
+    phone.send()
+    phone.one("#raw summary").click()
+    assert phone.script("return document.documentElement.scrollWidth") == 390
+
+
+def test_every_field_has_a_label_and_every_link_a_name(page: Playground) -> None:
+    for model in MODELS:
+        page.choose(model)
+        unlabelled = (
+            "return [...document.querySelectorAll('input, select, textarea')].filter((one) => !one.labels.length)"
+        )
+        assert page.script(unlabelled) == []
+    repeated = (
+        "const ids = [...document.querySelectorAll('[id]')].map((one) => one.id); return ids.length - new Set(ids).size"
+    )
+    assert page.script(repeated) == 0
+
+
+def _assert_nothing_ran(page: Playground) -> None:
+    assert page.all("img") == []
+    assert page.script("return window.hostile") is None
