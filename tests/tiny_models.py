@@ -1,5 +1,6 @@
 """Tiny but real models, made in code: the same classes as the full ones, with random weights."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +89,56 @@ def marian_folder(folder: Path) -> Path:
     from transformers import MarianConfig, MarianMTModel
 
     torch.manual_seed(0)
-    config = MarianConfig(
-        vocab_size=len(VOCABULARY),
+    config = _two_towers(
+        MarianConfig, len(VOCABULARY), pad_token_id=0, eos_token_id=2, decoder_start_token_id=0, forced_eos_token_id=2
+    )
+    model = MarianMTModel(config)
+    model.generation_config.num_beams = 3
+    model.generation_config.max_length = 24
+    return _saved(model, folder)
+
+
+def nllb_folder(folder: Path) -> Path:
+    """An NLLB translator of three languages."""
+    import torch
+    from transformers import M2M100Config, M2M100ForConditionalGeneration, NllbTokenizer
+
+    torch.manual_seed(0)
+    vocabulary = {token: number for number, token in enumerate(("<s>", "<pad>", "</s>", "<unk>", *_LETTERS, "▁"))}
+    languages = ["eng_Latn", "fra_Latn", "rus_Cyrl"]
+    tokens = NllbTokenizer(vocabulary, [], src_lang="eng_Latn", extra_special_tokens=languages)
+    config = _two_towers(M2M100Config, len(tokens), pad_token_id=1, decoder_start_token_id=2)
+    return _saved(M2M100ForConditionalGeneration(config), folder, tokens)
+
+
+def old_marian_folder(folder: Path) -> Path:
+    """A Marian translator with the tokenizer of its kind: SentencePiece files, and not a fast one."""
+    import sentencepiece
+    import torch
+    from transformers import MarianConfig, MarianMTModel, MarianTokenizer
+
+    torch.manual_seed(0)
+    folder.mkdir(exist_ok=True)
+    sentences = [f"{first} {last} lives in {place}" for first in "ab" for last in "xyz" for place in ("berlin", "rome")]
+    for name in ("source", "target"):
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(sentences), model_prefix=str(folder / name), vocab_size=22, minloglevel=2
+        )
+        (folder / f"{name}.model").rename(folder / f"{name}.spm")
+        (folder / f"{name}.vocab").unlink()
+    pieces = sentencepiece.SentencePieceProcessor(str(folder / "source.spm"))
+    words = ["</s>", "<unk>", *(pieces.id_to_piece(number) for number in range(3, len(pieces))), "<pad>"]
+    (folder / "vocab.json").write_text(json.dumps({word: number for number, word in enumerate(words)}))
+    tokens = MarianTokenizer(str(folder / "source.spm"), str(folder / "target.spm"), str(folder / "vocab.json"))
+    pad = len(words) - 1
+    config = _two_towers(MarianConfig, len(words), pad_token_id=pad, eos_token_id=0, decoder_start_token_id=pad)
+    return _saved(MarianMTModel(config), folder, tokens)
+
+
+def _two_towers(config_class: Any, vocabulary_size: int, **tokens: int) -> Any:
+    """The configuration of a small encoder-decoder."""
+    return config_class(
+        vocab_size=vocabulary_size,
         d_model=16,
         encoder_layers=1,
         decoder_layers=1,
@@ -99,20 +148,13 @@ def marian_folder(folder: Path) -> Path:
         decoder_ffn_dim=32,
         max_position_embeddings=32,
         init_std=0.8,
-        pad_token_id=0,
-        eos_token_id=2,
-        decoder_start_token_id=0,
-        forced_eos_token_id=2,
+        **tokens,
     )
-    model = MarianMTModel(config)
-    model.generation_config.num_beams = 3
-    model.generation_config.max_length = 24
-    return _saved(model, folder)
 
 
-def _saved(model: Any, folder: Path) -> Path:
+def _saved(model: Any, folder: Path, tokens: Any = None) -> Path:
     model.eval().save_pretrained(folder)
-    tokenizer().save_pretrained(folder)
+    (tokens or tokenizer()).save_pretrained(folder)
     return folder
 
 

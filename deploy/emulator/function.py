@@ -122,7 +122,7 @@ class EmulatedFunction:
 def flags_environment(family: str) -> dict[str, str]:
     """The variables that the family's flags.yaml sets at deployment."""
     flags = yaml.safe_load((FUNCTIONS / family / "flags.yaml").read_text())
-    return {name: str(value) for name, value in flags.get("--set-env-vars", {}).items()}
+    return {name: str(value) for name, value in flags.get("--update-env-vars", {}).items()}
 
 
 def _for_people(line: str) -> str:

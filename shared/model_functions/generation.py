@@ -50,7 +50,8 @@ class GenerationWrapper(ModelWrapper):
         defaults: Mapping[str, Any] | None = None,
         bounds: Mapping[str, tuple[float, float]] | None = None,
     ) -> None:
-        declared = [_possible(parameter, engine.longest_answer) for parameter in self.declared]
+        languages = () if engine.multilingual else ("source_language", "target_language")
+        declared = [_possible(p, engine.longest_answer) for p in self.declared if p.name not in languages]
         # The model's own configuration speaks where the publisher is silent.
         own = engine.generation_defaults()
         brought = {p.name: own[p.name] for p in declared if p.name in own and _fits(p, own[p.name])}
@@ -103,7 +104,7 @@ class GenerationWrapper(ModelWrapper):
 
     def preprocess(self, items: list[str], parameters: dict[str, Any]) -> Tokens:
         texts = [parameters["prefix"] + text for text in items]
-        return self.engine.encode(texts, parameters.get("source_language"))
+        return self.engine.encode_from(texts, parameters.get("source_language"))
 
     def forward(self, features: Tokens, parameters: dict[str, Any]) -> list[str]:
         return self.engine.decode(self.engine.generate(features, parameters))

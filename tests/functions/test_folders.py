@@ -47,7 +47,7 @@ def pins(path: Path) -> dict[str, str]:
 def test_threads_are_as_many_as_admitted_requests(folder: Path) -> None:
     flags = yaml.safe_load((folder / "flags.yaml").read_text())
     assert all(flag.startswith("--") for flag in flags)
-    assert flags["--set-env-vars"]["THREADS"] == str(flags["--concurrency"])
+    assert flags["--update-env-vars"]["THREADS"] == str(flags["--concurrency"])
     assert flags["--entry-point"] == "predict"
 
 

@@ -44,8 +44,15 @@ class GenerationEngine(Protocol):
     def longest_answer(self) -> int | None:
         """Tokens that the model can write; None when it knows no limit."""
 
-    def encode(self, texts: list[str], source_language: str | None = None) -> Tokens:
-        """Raises InvalidInput for a text with more tokens than the model reads."""
+    @property
+    def multilingual(self) -> bool:
+        """Whether the model knows several languages, and a request may name them."""
+
+    def encode_from(self, texts: list[str], language: str | None) -> Tokens:
+        """Texts in the language; None means the model's own.
+
+        Raises InvalidInput for a text with more tokens than the model reads, or an unknown language.
+        """
 
     def generate(self, tokens: Tokens, parameters: dict[str, Any]) -> NDArray[np.int64]:
         """Shape (texts × num_return_sequences, tokens), each text's sequences together, best first."""

@@ -51,9 +51,7 @@ class TransformersEngine:
         model = getattr(transformers, cls.auto_class).from_pretrained(source)
         return cls(model, tokenizer, max_tokens=max_tokens)
 
-    def encode(self, texts: list[str], source_language: str | None = None) -> Tokens:
-        if source_language is not None:
-            self._speak("src_lang", source_language, "source_language")
+    def encode(self, texts: list[str]) -> Tokens:
         # One by one, and refused before the padding: a long text would cost all the others its length.
         for index, text in enumerate(texts):
             self._check_length(index, len(self.tokenizer(text)["input_ids"]))
@@ -71,17 +69,6 @@ class TransformersEngine:
             raise InvalidInput(
                 f"data[{index}]", f"The text has {count} tokens; the model reads {self.max_tokens}. Send it in parts."
             )
-
-    def _speak(self, attribute: str, language: str, parameter: str) -> None:
-        if not hasattr(self.tokenizer, attribute):
-            raise InvalidInput(
-                f"parameters.{parameter}", f'"{parameter}": this model knows one pair of languages. Leave it out.'
-            )
-        if self.tokenizer.convert_tokens_to_ids(_language_token(self.tokenizer, language)) in _unknown(self.tokenizer):
-            raise InvalidInput(
-                f"parameters.{parameter}", f'"{parameter}": "{language}" is no language of this model\'s tokenizer.'
-            )
-        setattr(self.tokenizer, attribute, language)
 
 
 class TransformersTagger(TransformersEngine):
@@ -111,6 +98,8 @@ class TransformersGenerator(TransformersEngine):
         super().__init__(model, tokenizer, max_tokens=max_tokens)
         own = self.model.generation_config
         self._defaults = {name: value for name, value in own.to_dict().items() if value is not None}
+        # A tokenizer of several languages stays in the one it was last set to: each request sets its own.
+        self.source_language: str | None = tokenizer.src_lang if self.multilingual else None
         # A hash that changes with the process; it only tells save_pretrained of changes.
         own._original_object_hash = None
         # What requests turn is theirs alone: generate would fill their silence from here, and warn.
@@ -118,10 +107,21 @@ class TransformersGenerator(TransformersEngine):
             setattr(own, name, None)
 
     @property
+    def multilingual(self) -> bool:
+        return hasattr(self.tokenizer, "set_src_lang_special_tokens")
+
+    @property
     def longest_answer(self) -> int | None:
         positions = _positions(self.model.config, "max_decoder_position_embeddings")
         # One position is the start token's.
         return None if positions is None else positions - 1
+
+    def encode_from(self, texts: list[str], language: str | None) -> Tokens:
+        if self.source_language is not None:
+            spoken = language or self.source_language
+            self._language_id(spoken, "source_language")
+            self.tokenizer.src_lang = spoken
+        return self.encode(texts)
 
     def generate(self, tokens: Tokens, parameters: dict[str, Any]) -> NDArray[np.int64]:
         config = self._generation_config(parameters)
@@ -147,10 +147,24 @@ class TransformersGenerator(TransformersEngine):
             setattr(config, name, parameters[name])
         language = parameters.get("target_language")
         if language is not None:
-            self._speak("tgt_lang", language, "target_language")
-            token = _language_token(self.tokenizer, language)
-            config.forced_bos_token_id = self.tokenizer.convert_tokens_to_ids(token)
+            config.forced_bos_token_id = self._language_id(language, "target_language")
         return config
+
+    def _language_id(self, language: str, parameter: str) -> int:
+        tokens = self._language_tokens()
+        if language not in tokens:
+            some = ", ".join(sorted(tokens)[:3])
+            raise InvalidInput(
+                f"parameters.{parameter}",
+                f'"{parameter}": "{language}" is no language of this model. It knows {len(tokens)}, as {some}.',
+            )
+        number: int = self.tokenizer.convert_tokens_to_ids(tokens[language])
+        return number
+
+    def _language_tokens(self) -> dict[str, str]:
+        """The token of each language: M2M wraps its code, for the others the token is the code."""
+        wrapped: dict[str, str] | None = getattr(self.tokenizer, "lang_code_to_token", None)
+        return wrapped or {token: token for token in self.tokenizer.all_special_tokens if "_" in token}
 
 
 def _limit(model: Any, tokenizer: Any) -> int | None:
@@ -162,13 +176,3 @@ def _positions(config: Any, own_name: str) -> int | None:
     """How many positions the model has; None when it counts distances instead."""
     positions: int | None = getattr(config, own_name, None) or getattr(config, "max_position_embeddings", None)
     return positions
-
-
-def _language_token(tokenizer: Any, language: str) -> str:
-    """The token that names a language: M2M wraps its code, NLLB's token is the code."""
-    wrapped: str = getattr(tokenizer, "lang_code_to_token", {}).get(language, language)
-    return wrapped
-
-
-def _unknown(tokenizer: Any) -> tuple[int | None, ...]:
-    return (None, tokenizer.unk_token_id)

@@ -95,7 +95,7 @@ def test_an_import_that_is_not_listed_is_refused(tmp_path: Path, monkeypatch: py
 
 def test_what_cannot_be_serialized_is_named() -> None:
     with pytest.raises(ValueError, match="The wrapper cannot be serialized"):
-        stream.dump({"file": (value for value in ())})
+        stream.dump({"frame": sys._getframe()})
 
 
 def test_packages_are_those_of_the_imports(classifier: ModelWrapper) -> None:

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from model_functions.artifact import stream
 from model_functions.errors import InvalidInput
 from model_functions.families.summarization import SummarizationWrapper
 from model_functions.families.translation import TranslationWrapper
+from tests import tiny_models
 from tests.tiny_models import TEXT
 
 
@@ -114,9 +116,52 @@ def test_parameters_that_contradict_each_other_are_refused(
 
 
 def test_a_model_of_two_languages_takes_no_others(translator: TranslationWrapper) -> None:
-    for name in ("source_language", "target_language"):
-        with pytest.raises(InvalidInput, match=f'"{name}": this model knows one pair of languages. Leave it out.'):
-            translator.predict(TEXT, {name: "fr"})
+    with pytest.raises(InvalidInput, match='"target_language" is no parameter of this model'):
+        translator.predict(TEXT, {"target_language": "fr"})
+
+
+@pytest.fixture(scope="module")
+def multilingual(tmp_path_factory: pytest.TempPathFactory) -> TranslationWrapper:
+    folder = tiny_models.nllb_folder(tmp_path_factory.mktemp("nllb"))
+    return TranslationWrapper.from_source(str(folder), defaults={"target_language": "fra_Latn", "max_new_tokens": 8})
+
+
+def test_a_model_of_many_languages_is_told_which(multilingual: TranslationWrapper) -> None:
+    engine: Any = multilingual.engine
+    answers = set()
+    for source in ("eng_Latn", "rus_Cyrl"):
+        for target in ("fra_Latn", "rus_Cyrl"):
+            languages = {"source_language": source, "target_language": target}
+            answer = multilingual.predict("hello", languages | {"num_beams": 2})["translation_text"]
+            engine.tokenizer.src_lang = source
+            first = engine.tokenizer.convert_tokens_to_ids(target)
+            expected = reference(multilingual, "hello", forced_bos_token_id=first, max_new_tokens=8, num_beams=2)
+            assert [answer] == expected
+            answers.add(answer)
+    assert len(answers) > 1, "the languages make a difference"
+
+
+def test_a_language_holds_for_its_own_request_only(multilingual: TranslationWrapper) -> None:
+    before = multilingual.predict("hello")
+    multilingual.predict("hello", {"source_language": "rus_Cyrl", "target_language": "eng_Latn"})
+    assert multilingual.predict("hello") == before
+
+
+@pytest.mark.parametrize("name", ["source_language", "target_language"])
+def test_an_unknown_language_is_refused_with_some_that_are_known(multilingual: TranslationWrapper, name: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        multilingual.predict("hello", {name: "xx_Xxxx"})
+    assert caught.value.message == (
+        f'"{name}": "xx_Xxxx" is no language of this model. It knows 3, as eng_Latn, fra_Latn, rus_Cyrl.'
+    )
+
+
+def test_a_tokenizer_that_is_not_fast_serves_too(tmp_path: Path) -> None:
+    wrapper = TranslationWrapper.from_source(str(tiny_models.old_marian_folder(tmp_path / "marian")))
+    loaded, _ = stream.load_and_list(stream.dump(wrapper))
+    answer = wrapper.predict(["a x lives in rome", "b"], {"max_new_tokens": 6, "num_beams": 2})
+    assert loaded.predict(["a x lives in rome", "b"], {"max_new_tokens": 6, "num_beams": 2}) == answer
+    assert [answer[0]["translation_text"]] == reference(wrapper, "a x lives in rome", max_new_tokens=6, num_beams=2)
 
 
 def test_a_text_of_too_many_tokens_is_refused_and_not_cut(translator: TranslationWrapper) -> None:

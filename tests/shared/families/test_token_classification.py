@@ -25,7 +25,7 @@ def test_entities_are_those_of_the_reference_pipeline(
     assert [essence(entity) for entity in found] == [essence(entity) for entity in reference]
 
 
-def essence(entity: dict[str, Any]) -> tuple[str, int, int, float]:
+def essence(entity: dict[str, Any]) -> tuple[Any, ...]:
     label = entity.get("entity_group") or entity["entity"]
     return label, entity["start"], entity["end"], pytest.approx(float(entity["score"]), abs=1e-5)
 
