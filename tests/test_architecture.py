@@ -16,7 +16,7 @@ LAYERS = (
     ("http",),
     ("families",),
     ("generation",),
-    ("cache",),
+    ("cache", "directory"),
     ("repository",),
     ("artifact",),
     ("engines", "store"),

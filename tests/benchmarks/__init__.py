@@ -1,0 +1,1 @@
+"""Figures for the README; never part of the test suite."""

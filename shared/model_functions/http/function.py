@@ -5,6 +5,7 @@ from typing import Any
 
 from model_functions.artifact.signing import Trust
 from model_functions.cache import LoadedModel, ModelCache
+from model_functions.directory import Directory
 from model_functions.errors import InvalidInput, ModelError, ServingError
 from model_functions.http import description, openapi, pages
 from model_functions.http.body import read_json
@@ -33,6 +34,7 @@ class FamilyFunction:
         self.metrics = Metrics()
         # Opened when first needed: health must answer even where the settings cannot work.
         self.repository = Once(lambda: open_repository(settings))
+        self.directory = Once(lambda: Directory(self.repository(), wrapper_class.family))
         self.cache = Once(lambda: ModelCache(self.repository(), wrapper_class, settings.model_alias))
         self.routes = {
             "/": {"GET": self.describe},
@@ -73,7 +75,7 @@ class FamilyFunction:
         """The model of a request that names none. Raises InvalidInput when there are several."""
         if self.settings.model_name is not None:
             return self.settings.model_name
-        names = [name for _, name in self.repository().names(self.wrapper_class.family)]
+        names = self.directory().names()
         if len(names) == 1:
             return names[0]
         known = ", ".join(names) or "none is published yet"

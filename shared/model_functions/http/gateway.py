@@ -1,10 +1,9 @@
 """The front page and ``/predict`` for every family: finds the family of a model and asks its function."""
 
-import threading
-import time
 from typing import Any
 from urllib.parse import urlencode
 
+from model_functions.directory import Directory
 from model_functions.errors import ConfigurationInvalid, InvalidInput, ModelNotFound
 from model_functions.http import description, openapi, pages
 from model_functions.http.body import parse_json, read_body, read_json
@@ -14,15 +13,8 @@ from model_functions.http.message import Request, Response
 from model_functions.http.prediction import from_json, from_query
 from model_functions.http.upstream import FunctionClient
 from model_functions.metrics import Metrics
-from model_functions.names import is_model_name
 from model_functions.once import Once
 from model_functions.settings import Settings
-
-#: Seconds for which the list of models is taken as it was read.
-LISTING_TTL_S = 10.0
-#: Seconds between two looks for a name that is not in the list: a new model is found at once, a
-#: stream of wrong names does not become a stream of listings.
-MISS_TTL_S = 1.0
 
 
 class Gateway:
@@ -32,6 +24,7 @@ class Gateway:
         self.settings = settings
         self.metrics = Metrics()
         self.repository = Once(lambda: open_repository(settings))
+        self.directory = Once(lambda: Directory(self.repository()))
         self.functions = Once(lambda: open_functions(settings))
         self.routes = {
             "/": {"GET": self.page},
@@ -44,9 +37,6 @@ class Gateway:
             "/docs": {"GET": self.docs},
         }
         self.handle = FrontDoor(self.routes, self.metrics).handle
-        self._families: dict[str, list[str]] = {}
-        self._listed_at = -LISTING_TTL_S
-        self._lock = threading.Lock()
 
     def page(self, request: Request) -> Response:
         if request.accepts_html():
@@ -98,9 +88,9 @@ class Gateway:
 
     def _family(self, name: str | None) -> str:
         if name is None:
-            known = ", ".join(sorted(self._listed())) or "none is published yet"
+            known = ", ".join(self.directory().names()) or "none is published yet"
             raise InvalidInput("model_name", f'The request has no "model_name". The models here: {known}.')
-        families = self._listed(name).get(name, []) if is_model_name(name) else []
+        families = self.directory().families(name)
         if not families:
             raise ModelNotFound(f'No model "{name[:64]}" is published here. GET / lists the models.')
         if len(families) > 1:
@@ -108,17 +98,6 @@ class Gateway:
                 "model_name", f'"{name}" is published in {" and ".join(families)}. Ask that function itself.'
             )
         return families[0]
-
-    def _listed(self, name: str | None = None) -> dict[str, list[str]]:
-        """Families by model name; read again when it is old, or when it lacks the name that is asked for."""
-        with self._lock:
-            age = time.monotonic() - self._listed_at
-            if age >= LISTING_TTL_S or (name not in self._families and age >= MISS_TTL_S):
-                found: dict[str, list[str]] = {}
-                for family, model_name in self.repository().names():
-                    found.setdefault(model_name, []).append(family)
-                self._families, self._listed_at = found, time.monotonic()
-            return self._families
 
 
 def open_functions(settings: Settings) -> FunctionClient:

@@ -83,7 +83,8 @@ _PREDICT_ERRORS = (400, 404, 413, 415, 422, 500, 503)
 def _operation(summary: str, schema: dict[str, Any], *statuses: int) -> dict[str, Any]:
     error = {"schema": {"$ref": "#/components/schemas/Error"}}
     errors = {
-        str(status): {"description": _codes(status), "content": {"application/json": error}} for status in statuses
+        str(status): {"description": _codes(status), "content": {"application/json": error}}
+        for status in sorted(statuses)
     }
     answer = {"200": {"description": "The answer.", "content": {"application/json": {"schema": schema}}}}
     return {"summary": summary, "responses": answer | errors}

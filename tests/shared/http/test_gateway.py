@@ -9,12 +9,15 @@ from flask import Flask, Response, request
 from werkzeug.serving import make_server
 
 from deploy.publish import publish
+from model_functions import directory
 from model_functions.artifact.signing import SigningKey
+from model_functions.directory import Directory
 from model_functions.families.tabular import TabularWrapper
 from model_functions.families.token_classification import TokenClassificationWrapper
 from model_functions.http.flask_edge import flask_function
 from model_functions.http.function import FamilyFunction
 from model_functions.http.gateway import Gateway
+from model_functions.once import Once
 from model_functions.repository import Repository
 from model_functions.settings import Settings
 from tests.fakes.metadata import FakeMetadataServer
@@ -134,12 +137,16 @@ def test_a_bad_request_never_leaves_the_gateway(
 
 
 def test_a_new_model_is_found_without_a_restart(
-    gateway: Gateway, repository: Repository, key: SigningKey, classifier: TabularWrapper
+    gateway: Gateway,
+    repository: Repository,
+    key: SigningKey,
+    classifier: TabularWrapper,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    gateway.repository = lambda: repository  # type: ignore[assignment]
+    gateway.directory = Once(lambda: Directory(repository))
     assert gateway.handle(post({"model_name": "new_model", "data": ROW})).status == 404
     publish(classifier, name="new_model", examples=[ROW], repository=repository, key=key)
-    gateway._listed_at -= 2
+    monkeypatch.setattr(directory, "MISS_TTL_S", 0)
     response = gateway.handle(post({"model_name": "new_model", "data": ROW}))
     assert "No model" in message(response), "found by the gateway, and unknown to the function's own store"
     assert "in tabular" in message(response)
@@ -149,8 +156,8 @@ def test_wrong_names_do_not_become_listings(gateway: Gateway, monkeypatch: pytes
     listings: list[Any] = []
     names = gateway.repository().names
 
-    def counted() -> Any:
-        listings.append(names())
+    def counted(family: str | None) -> Any:
+        listings.append(names(family))
         return listings[-1]
 
     monkeypatch.setattr(gateway.repository(), "names", counted)
