@@ -1,7 +1,10 @@
 """Stage functions: build/<family>/ = the function's folder + a copy of the shared code + trust.json."""
 
 import argparse
+import fcntl
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from deploy import output, publisher
@@ -33,14 +36,24 @@ def stage(family: str, *, release: bool = False, build: Path = BUILD) -> Path:
         raise ValueError(f'There is no function "{family}". There are: {", ".join(function_families())}.')
     for source in (FUNCTIONS / family, SHARED):
         _refuse_links(source)
-    staging = build / f".{family}"
-    shutil.rmtree(staging, ignore_errors=True)
-    shutil.copytree(FUNCTIONS / family, staging, ignore=_LEFT_OUT)
-    shutil.copytree(SHARED, staging / SHARED.name, ignore=_LEFT_OUT)
-    (staging / "trust.json").write_text(publisher.trust_document(release=release))
-    folder = build / family
-    shutil.rmtree(folder, ignore_errors=True)
-    return staging.rename(folder)
+    staging, folder = build / f".{family}", build / family
+    with _alone(build):
+        shutil.rmtree(staging, ignore_errors=True)
+        shutil.copytree(FUNCTIONS / family, staging, ignore=_LEFT_OUT)
+        shutil.copytree(SHARED, staging / SHARED.name, ignore=_LEFT_OUT)
+        (staging / "trust.json").write_text(publisher.trust_document(release=release))
+        shutil.rmtree(folder, ignore_errors=True)
+        staging.rename(folder)
+    return folder
+
+
+@contextmanager
+def _alone(build: Path) -> Iterator[None]:
+    """Two emulators may stage the same function at once."""
+    build.mkdir(parents=True, exist_ok=True)
+    with open(build / ".staging", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _refuse_links(folder: Path) -> None:

@@ -13,6 +13,7 @@ from model_functions.families.translation import TranslationWrapper
 from model_functions.repository import Repository
 from model_functions.store.folder import FolderStore
 from tests import tiny_models
+from tests.fakes.fixtures import fake_bucket  # noqa: F401 - a fixture for all
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,5 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,14 @@ def test_staging_again_leaves_nothing_old(workshop: Path) -> None:
     folder = stage.stage("tabular", build=workshop)
     (folder / "old.py").write_text("")
     assert not (stage.stage("tabular", build=workshop) / "old.py").exists()
-    assert [path.name for path in workshop.iterdir() if path.name.startswith(".")] == []
+    assert not (workshop / ".tabular").exists()
+
+
+def test_staging_at_once_is_one_after_the_other(workshop: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        folders = set(pool.map(lambda _: stage.stage("tabular", build=workshop), range(16)))
+    assert folders == {workshop / "tabular"}
+    assert (workshop / "tabular" / "trust.json").is_file()
 
 
 def test_a_laptops_key_is_trusted_on_the_laptop_only(workshop: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from deploy.__main__ import VERBS, main
 from model_functions.artifact.signing import SigningKey
+from tests.fakes.bucket import FakeBucket
 from tests.tiny_models import COLUMNS
 from tests.tiny_models import classifier as make_classifier
 
@@ -62,6 +63,21 @@ def test_publishing_twice_changes_nothing(model: Path, workshop: Path, capsys: p
     assert told[0].endswith(' and is "prod".')
     names = [path.name for path in (workshop / "store").rglob("*.*") if path.is_file()]
     assert sorted(names) == [".lock", "manifest.json", "prod.json", "wrapper.dill"]
+
+
+def test_the_verbs_work_on_a_bucket(
+    model: Path, fake_bucket: FakeBucket, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MODEL_STORE", "gs://models/team")
+    assert publish(model, "--json") == 0
+    first = printed(capsys)["revision"]
+    assert publish(model, "--set", "method=predict") == 0
+    assert publish(model, "--set", "method=predict") == 0, "again, and nothing changes"
+    capsys.readouterr()
+    assert main(["rollback", "tiny", "--json"]) == 0
+    assert printed(capsys)["revision"] == first
+    assert len([name for name in fake_bucket.names() if name.endswith("manifest.json")]) == 2
+    assert all(name.startswith("team/tabular/tiny/") for name in fake_bucket.names())
 
 
 def test_publish_from_a_hugging_face_folder(

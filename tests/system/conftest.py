@@ -1,9 +1,12 @@
 """What the tests ask of every family, with the tiny models of the common store."""
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.fakes.bucket import FakeBucket
 from tests.tiny_models import TEXT
 
 ROW = [0.5, 1.0, 2.0]
@@ -15,5 +18,16 @@ QUESTIONS: list[tuple[str, Any, str]] = [
     ("tiny_translator", TEXT, "translation_text"),
     ("tiny_classifier", ROW, "prediction"),
 ]
+
+
+@pytest.fixture(scope="session")
+def bucket(store_folder: Path) -> Iterator[FakeBucket]:
+    """The common store in a bucket, under ``gs://models/team``."""
+    with FakeBucket("models") as bucket:
+        for path in store_folder.rglob("*.*"):
+            if path.is_file() and not path.name.startswith("."):
+                bucket.put(f"team/{path.relative_to(store_folder)}", path.read_bytes())
+        yield bucket
+
 
 every_family = pytest.mark.parametrize(("name", "data", "field"), QUESTIONS, ids=[name for name, *_ in QUESTIONS])

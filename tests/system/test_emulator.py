@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.bucket import FakeBucket
 from tests.running import ROOT, Process, call, clean_environment, emulator
-from tests.system.conftest import ROW, every_family
+from tests.system.conftest import QUESTIONS, ROW, every_family
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,14 @@ def test_every_family_answers_through_the_gateway(site: tuple[str, Process], nam
     assert answer["model_name"] == name
     assert len(answer["body"]) == 2
     assert field in str(answer["body"])
+
+
+def test_the_same_models_come_from_a_bucket_by_setting_model_store_only(bucket: FakeBucket, trust_file: Path) -> None:
+    bucket_environment = {"STORAGE_EMULATOR_HOST": bucket.url, "MODEL_TRUST": str(trust_file)}
+    with emulator("gs://models/team", **bucket_environment) as (url, _):
+        for name, data, field in QUESTIONS:
+            assert field in str(predict(url, name, data)["body"])
+            assert bucket.count("read", f"*{name}*wrapper.dill") == 1
 
 
 def test_a_function_answers_under_its_own_name(site: tuple[str, Process]) -> None:

@@ -52,29 +52,6 @@ def test_a_staged_folder_serves_from_the_store_beside_it(
         assert any(line.startswith('{"severity": "INFO", "message": "loaded') for line in process.lines)
 
 
-@pytest.fixture(scope="module")
-def bucket(store_folder: Path) -> Iterator[FakeBucket]:
-    with FakeBucket("models") as bucket:
-        for path in store_folder.rglob("*.*"):
-            if path.is_file() and not path.name.startswith("."):
-                bucket.put(f"team/{path.relative_to(store_folder)}", path.read_bytes())
-        yield bucket
-
-
-@every_family
-def test_the_same_model_comes_from_a_bucket_by_setting_model_store_only(
-    build: Path, bucket: FakeBucket, port: int, name: str, data: Any, field: str
-) -> None:
-    with function(build / FAMILIES[name], port, MODEL_STORE="gs://models/team", STORAGE_EMULATOR_HOST=bucket.url) as (
-        url,
-        process,
-    ):
-        answer = call(f"{url}/predict", json.dumps({"model_name": name, "data": data}).encode())
-        assert answer.status == 200, process.lines
-        assert field in answer.body.decode()
-        assert bucket.count("read", f"*{name}*wrapper.dill") == 1
-
-
 def test_a_hundred_first_requests_cost_one_download(build: Path, bucket: FakeBucket, port: int) -> None:
     before = bucket.count("read", "*wrapper.dill")
     body = json.dumps({"model_name": "tiny_classifier", "data": ROW}).encode()
