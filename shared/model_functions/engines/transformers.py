@@ -65,6 +65,8 @@ class TransformersEngine:
         )
 
     def _check_length(self, index: int, count: int) -> None:
+        if count == 0:
+            raise InvalidInput(f"data[{index}]", "The model's tokenizer finds nothing in this text. Send words.")
         if self.max_tokens is not None and count > self.max_tokens:
             raise InvalidInput(
                 f"data[{index}]", f"The text has {count} tokens; the model reads {self.max_tokens}. Send it in parts."

@@ -39,6 +39,7 @@ def _function(make: Callable[[Settings], Handle]) -> Callable[[Any], Any]:
 def _refusing(error: ServingError) -> Handle:
     """Answers everything but health with the error: an instance that dies at import says nothing to anybody."""
     from model_functions.http.front_door import FrontDoor
+    from model_functions.http.service import health
     from model_functions.metrics import Metrics
 
     def refuse(request: Request) -> Response:
@@ -46,5 +47,5 @@ def _refusing(error: ServingError) -> Handle:
 
     paths = ("/", "/predict", "/warmup", "/ready", "/metrics", "/openapi.json", "/docs")
     routes = {path: {"GET": refuse, "POST": refuse} for path in paths}
-    routes["/health"] = {"GET": lambda request: Response.json({"status": "alive"})}
+    routes["/health"] = {"GET": health}
     return FrontDoor(routes, Metrics()).handle

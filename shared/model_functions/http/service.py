@@ -1,0 +1,104 @@
+"""What every function answers besides predictions: the frame that a family and the gateway fill."""
+
+from typing import Any
+
+from model_functions.artifact.signing import Trust
+from model_functions.directory import Directory
+from model_functions.errors import InvalidInput
+from model_functions.http import openapi, pages
+from model_functions.http.body import read_json
+from model_functions.http.front_door import FrontDoor, Routes
+from model_functions.http.message import Request, Response
+from model_functions.inputs import json_type
+from model_functions.metrics import Metrics
+from model_functions.once import Once
+from model_functions.repository import Repository
+from model_functions.settings import Settings
+from model_functions.store import open_store
+
+
+class Service:
+    """One Cloud Function; an edge hands its requests to ``handle``.
+
+    Args:
+        name: the function's name.
+        family: whose models it serves; None means all.
+    """
+
+    def __init__(self, name: str, family: str | None, settings: Settings) -> None:
+        self.name = name
+        self.settings = settings
+        self.metrics = Metrics()
+        # Opened when first needed: health must answer even where the settings cannot work.
+        self.repository = Once(lambda: open_repository(settings))
+        self.directory = Once(lambda: Directory(self.repository(), family))
+        self.routes: Routes = {
+            "/": {"GET": self.front_page},
+            "/predict": {"POST": self.predict, "GET": self.predict},
+            "/warmup": {"POST": self.warm_up},
+            "/health": {"GET": health},
+            "/ready": {"GET": self.ready},
+            "/metrics": {"GET": self.show_metrics},
+            "/openapi.json": {"GET": self.openapi},
+            "/docs": {"GET": self.docs},
+        }
+        self.handle = FrontDoor(self.routes, self.metrics).handle
+
+    def front_page(self, request: Request) -> Response:
+        """What the function serves, as JSON, or for a browser as a page."""
+        if request.accepts_html():
+            return self.page()
+        return Response.json({"function": self.name, "models": self.models()}, headers={"Vary": "Accept"})
+
+    def page(self) -> Response:
+        raise NotImplementedError
+
+    def predict(self, request: Request) -> Response:
+        raise NotImplementedError
+
+    def warm_up(self, request: Request) -> Response:
+        """Loads a model and predicts its sample, so that the first user pays nothing."""
+        raise NotImplementedError
+
+    def ready(self, request: Request) -> Response:
+        """Whether the settings work; a model that loads lazily makes nothing unready."""
+        raise NotImplementedError
+
+    def models(self) -> list[dict[str, Any]]:
+        """Records as http.description makes them."""
+        raise NotImplementedError
+
+    def show_metrics(self, request: Request) -> Response:
+        return Response.text(self.metrics.render(), "text/plain; version=0.0.4; charset=utf-8")
+
+    def openapi(self, request: Request) -> Response:
+        return Response.json(openapi.document(self.name, self.models()))
+
+    def docs(self, request: Request) -> Response:
+        return pages.docs(openapi.document(self.name, self.models()))
+
+    def warm_up_name(self, request: Request) -> str | None:
+        """The model that ``POST /warmup`` names, if it does."""
+        if request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers:
+            return None
+        body = read_json(request, self.settings.max_body_bytes)
+        if not isinstance(body, dict) or not set(body) <= {"model_name"}:
+            raise InvalidInput("", 'A warm-up takes {"model_name": NAME} or nothing.')
+        name = body.get("model_name")
+        if name is not None and not isinstance(name, str):
+            raise InvalidInput("model_name", f'"model_name" is {json_type(name)}. Send the model\'s name as a string.')
+        return name
+
+    def known_names(self) -> str:
+        """The models there are, for a message."""
+        return ", ".join(self.directory().names()) or "none is published yet"
+
+
+def health(request: Request) -> Response:
+    """Whether the process is alive; touches nothing that could be away."""
+    return Response.json({"status": "alive"})
+
+
+def open_repository(settings: Settings) -> Repository:
+    trust = Trust.read(settings.trust_file, on_google_cloud=settings.on_google_cloud)
+    return Repository(open_store(settings.model_store), trust)
