@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from deploy import train
 from deploy.__main__ import main
 
