@@ -29,7 +29,7 @@ DESCRIPTION = "Sums up a short report, such as sales figures, a weather forecast
 PREFIX = "summarize: "
 EXAMPLES: list[str] = [
     "Nordwind Software sold 1250 lamps in May. That is 12 percent more than in the month before. "
-    "Most of them went to customers in Hamburg.",
+    "Most of them went to customers in Vienna.",
     "The website of Keller Books was down for 45 minutes on Tuesday. The manager thanked the whole team. "
     "The cause was a broken cable. Maria Okafor fixed the problem.",
     "In Porto, Bergen Tigers beat Tampere Lions 3-1. The winning goal came from Luca Moretti in minute 77. "
