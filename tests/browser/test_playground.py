@@ -12,7 +12,6 @@ from tests.browser.models import EMOJI_TEXT, HOSTILE
 from tests.browser.playground import Playground
 
 # Two emulators at once would stage the same folders.
-pytestmark = pytest.mark.xdist_group("emulator")
 
 MODELS = ["entity_model", "hostile_model", "size_model", "summary_model", "translation_model", "untouched_model"]
 #: Holds every request back until ``release()`` is called, and counts them.
