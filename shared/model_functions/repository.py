@@ -44,6 +44,12 @@ class Pointer:
         except (TypeError, KeyError) as exc:
             raise ManifestInvalid("The alias does not have the fields of one. Promote the revision again.") from exc
 
+    def moved(self, manifest: Manifest, previous: tuple[str, ...]) -> Self:
+        """The alias at another revision, one serial later."""
+        return replace(
+            self, revision=manifest.revision, manifest=manifest.digest, serial=self.serial + 1, previous=previous
+        )
+
 
 class Repository:
     """Models in a store, whose every document is signed.
@@ -141,13 +147,7 @@ class Repository:
         elif old.manifest == manifest.digest:
             return old
         else:
-            new = replace(
-                old,
-                revision=manifest.revision,
-                manifest=manifest.digest,
-                serial=old.serial + 1,
-                previous=(old.revision, *old.previous)[:HISTORY],
-            )
+            new = old.moved(manifest, (old.revision, *old.previous)[:HISTORY])
         return self._move(new, generation, key)
 
     def roll_back(self, family: str, name: str, alias: str, key: SigningKey) -> Pointer:
@@ -156,14 +156,7 @@ class Repository:
         if old is None or not old.previous:
             raise ModelNotFound(f'"{alias}" of {family}/{name} has no revision before this one to roll back to.')
         manifest = self.manifest(family, name, old.previous[0])
-        new = replace(
-            old,
-            revision=manifest.revision,
-            manifest=manifest.digest,
-            serial=old.serial + 1,
-            previous=old.previous[1:],
-        )
-        return self._move(new, generation, key)
+        return self._move(old.moved(manifest, old.previous[1:]), generation, key)
 
     def _pointer(self, family: str, name: str, alias: str) -> tuple[Pointer | None, int]:
         if not is_model_name(alias):

@@ -52,11 +52,12 @@ class TransformersEngine:
         return cls(model, tokenizer, max_tokens=max_tokens)
 
     def encode(self, texts: list[str]) -> Tokens:
-        # One by one, and refused before the padding: a long text would cost all the others its length.
-        for index, text in enumerate(texts):
-            self._check_length(index, len(self.tokenizer(text)["input_ids"]))
         fast = self.tokenizer.is_fast
-        batch = self.tokenizer(texts, padding=True, return_offsets_mapping=fast, return_tensors="np")
+        batch = self.tokenizer(
+            texts, padding=True, return_attention_mask=True, return_offsets_mapping=fast, return_tensors="np"
+        )
+        for index, count in enumerate(batch["attention_mask"].sum(axis=1)):
+            self._check_length(index, int(count))
         spans = batch.pop("offset_mapping", np.zeros((len(texts), 0, 2), dtype=np.int64))
         return Tokens(
             arrays={name: np.asarray(array, dtype=np.int64) for name, array in batch.items()},

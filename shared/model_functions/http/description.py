@@ -1,6 +1,5 @@
 """What a function serves, as data: one record a model, read off its manifest and not off the model."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from model_functions.artifact.manifest import Manifest
@@ -10,12 +9,7 @@ from model_functions.repository import Pointer, Repository, listing
 
 def models(repository: Repository, alias: str, family: str | None = None) -> list[dict[str, Any]]:
     """The record of every model that is published under the alias."""
-    return list(_records(repository, alias, family))
-
-
-def _records(repository: Repository, alias: str, family: str | None) -> Iterator[dict[str, Any]]:
-    for pointer, manifest in listing(repository, alias, family):
-        yield _record(pointer, manifest)
+    return [_record(pointer, manifest) for pointer, manifest in listing(repository, alias, family)]
 
 
 def _record(pointer: Pointer, manifest: Manifest) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from model_functions.errors import MethodNotAllowed, RouteNotFound, ServingError, UriTooLong
@@ -80,15 +80,15 @@ class FrontDoor:
         log.info("%s %s %d", request.method[:10], route, status, extra={"fields": fields})
 
 
-def method_not_allowed(request: Request, handlers: Mapping[str, Handler]) -> MethodNotAllowed:
-    allowed = _allowed(handlers)
+def method_not_allowed(request: Request, methods: Iterable[str]) -> MethodNotAllowed:
+    allowed = _allowed(methods)
     return MethodNotAllowed(
         f"{request.path} does not take {request.method[:10]}. Use {allowed}.", headers={"Allow": allowed}
     )
 
 
-def _allowed(handlers: Mapping[str, Handler]) -> str:
-    return ", ".join(sorted({*handlers, "OPTIONS"}))
+def _allowed(methods: Iterable[str]) -> str:
+    return ", ".join(sorted({*methods, "OPTIONS"}))
 
 
 def _request_id(request: Request) -> str:

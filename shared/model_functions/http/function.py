@@ -6,7 +6,6 @@ from typing import Any
 from model_functions.cache import LoadedModel, ModelCache
 from model_functions.errors import InvalidInput, ModelError, ServingError
 from model_functions.http import description, pages
-from model_functions.http.front_door import method_not_allowed
 from model_functions.http.message import Request, Response
 from model_functions.http.prediction import PredictionRequest, read_prediction_request
 from model_functions.http.service import Service
@@ -28,8 +27,6 @@ class FamilyFunction(Service):
 
     def predict(self, request: Request) -> Response:
         asked = read_prediction_request(request, self.settings.max_body_bytes)
-        if asked is None:
-            raise method_not_allowed(request, {"POST": self.predict})
         name = asked.model_name or self.default_name()
         model = self.load(name, request)
         prediction = run(model, asked, request)

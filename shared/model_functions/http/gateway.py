@@ -5,10 +5,8 @@ from urllib.parse import urlencode
 
 from model_functions.errors import ConfigurationInvalid, InvalidInput, ModelNotFound
 from model_functions.http import description, pages
-from model_functions.http.body import parse_json, read_body, read_json
-from model_functions.http.front_door import method_not_allowed
 from model_functions.http.message import Request, Response
-from model_functions.http.prediction import from_json, from_query
+from model_functions.http.prediction import read_prediction_request
 from model_functions.http.service import Service
 from model_functions.http.upstream import FunctionClient
 from model_functions.once import Once
@@ -23,17 +21,11 @@ class Gateway(Service):
         self.functions = Once(lambda: open_functions(settings))
 
     def predict(self, request: Request) -> Response:
-        limit = self.settings.max_body_bytes
-        if request.method != "GET":
-            body = read_json(request, limit)
-        elif request.query:
-            asked = from_query(request.query)
+        asked = read_prediction_request(request, self.settings.max_body_bytes)
+        if asked.is_query:
             return self._forward(request, asked.model_name, "/predict?" + urlencode(request.query), None)
-        elif data := read_body(request, limit):
-            body = parse_json(data)
-        else:
-            raise method_not_allowed(request, {"POST": self.predict})
-        return self._forward(request, from_json(body).model_name, "/predict", body)
+        body = {"model_name": asked.model_name, "data": asked.data, "parameters": asked.parameters}
+        return self._forward(request, asked.model_name, "/predict", body)
 
     def warm_up(self, request: Request) -> Response:
         name = self.warm_up_name(request)

@@ -5,6 +5,7 @@ from typing import Any
 
 from model_functions.errors import InvalidInput
 from model_functions.http.body import parse_json, read_body, read_json
+from model_functions.http.front_door import method_not_allowed
 from model_functions.http.message import Request
 from model_functions.inputs import json_type
 
@@ -27,14 +28,16 @@ class PredictionRequest:
     is_query: bool = False
 
 
-def read_prediction_request(request: Request, limit: int) -> PredictionRequest | None:
-    """What a POST's body, or a GET's query or body, asks; None for a GET with neither."""
+def read_prediction_request(request: Request, limit: int) -> PredictionRequest:
+    """What a POST's body, or a GET's query or body, asks. Raises MethodNotAllowed for a GET with neither."""
     if request.method != "GET":
         return from_json(read_json(request, limit))
     if request.query:
         return from_query(request.query)
     body = read_body(request, limit)
-    return from_json(parse_json(body)) if body else None
+    if not body:
+        raise method_not_allowed(request, ("POST",))
+    return from_json(parse_json(body))
 
 
 def from_json(value: Any) -> PredictionRequest:
@@ -52,7 +55,7 @@ def from_json(value: Any) -> PredictionRequest:
     parameters = value.get("parameters", {})
     if not isinstance(parameters, dict):
         raise InvalidInput("parameters", f'"parameters" is {json_type(parameters)}. Send an object by name.')
-    return PredictionRequest(_name(value.get("model_name")), value[given[0]], parameters)
+    return PredictionRequest(checked_model_name(value.get("model_name")), value[given[0]], parameters)
 
 
 def from_query(query: list[tuple[str, str]]) -> PredictionRequest:
@@ -63,10 +66,11 @@ def from_query(query: list[tuple[str, str]]) -> PredictionRequest:
     parameters = dict(rest)
     if len(parameters) != len(rest):
         raise InvalidInput("parameters", "The query has a parameter twice. Send each once; only data may repeat.")
-    return PredictionRequest(_name(parameters.pop("model_name", None)), texts, parameters, is_query=True)
+    return PredictionRequest(checked_model_name(parameters.pop("model_name", None)), texts, parameters, is_query=True)
 
 
-def _name(value: Any) -> str | None:
+def checked_model_name(value: Any) -> str | None:
+    """The value of a ``model_name`` field. Raises InvalidInput for what is no string."""
     if value is not None and not isinstance(value, str):
         raise InvalidInput("model_name", f'"model_name" is {json_type(value)}. Send the model\'s name as a string.')
     return value

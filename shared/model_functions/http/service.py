@@ -1,5 +1,6 @@
 """What every function answers besides predictions: the frame that a family and the gateway fill."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from model_functions.artifact.signing import Trust
@@ -9,7 +10,7 @@ from model_functions.http import openapi, pages
 from model_functions.http.body import read_json
 from model_functions.http.front_door import FrontDoor, Routes
 from model_functions.http.message import Request, Response
-from model_functions.inputs import json_type
+from model_functions.http.prediction import checked_model_name
 from model_functions.metrics import Metrics
 from model_functions.once import Once
 from model_functions.repository import Repository
@@ -17,7 +18,7 @@ from model_functions.settings import Settings
 from model_functions.store import open_store
 
 
-class Service:
+class Service(ABC):
     """One Cloud Function; an edge hands its requests to ``handle``.
 
     Args:
@@ -50,23 +51,25 @@ class Service:
             return self.page()
         return Response.json({"function": self.name, "models": self.models()}, headers={"Vary": "Accept"})
 
+    @abstractmethod
     def page(self) -> Response:
-        raise NotImplementedError
+        """The front page for a browser."""
 
+    @abstractmethod
     def predict(self, request: Request) -> Response:
-        raise NotImplementedError
+        """The prediction for the request's data."""
 
+    @abstractmethod
     def warm_up(self, request: Request) -> Response:
         """Loads a model and predicts its sample, so that the first user pays nothing."""
-        raise NotImplementedError
 
+    @abstractmethod
     def ready(self, request: Request) -> Response:
         """Whether the settings work; a model that loads lazily makes nothing unready."""
-        raise NotImplementedError
 
+    @abstractmethod
     def models(self) -> list[dict[str, Any]]:
         """Records as http.description makes them."""
-        raise NotImplementedError
 
     def show_metrics(self, request: Request) -> Response:
         return Response.text(self.metrics.render(), "text/plain; version=0.0.4; charset=utf-8")
@@ -84,10 +87,7 @@ class Service:
         body = read_json(request, self.settings.max_body_bytes)
         if not isinstance(body, dict) or not set(body) <= {"model_name"}:
             raise InvalidInput("", 'A warm-up takes {"model_name": NAME} or nothing.')
-        name = body.get("model_name")
-        if name is not None and not isinstance(name, str):
-            raise InvalidInput("model_name", f'"model_name" is {json_type(name)}. Send the model\'s name as a string.')
-        return name
+        return checked_model_name(body.get("model_name"))
 
     def known_names(self) -> str:
         """The models there are, for a message."""
