@@ -6,7 +6,7 @@ from importlib import import_module
 from types import ModuleType
 
 
-class ScoreTooLow(Exception):
+class ScoreTooLow(ValueError):
     """A trained sample is worse on held-out data than its module promises."""
 
 
