@@ -11,7 +11,7 @@ from typing import Any
 from deploy import output, publisher
 from deploy.project import model_families, wrapper_class
 from model_functions.artifact import stream
-from model_functions.artifact.manifest import FileEntry, Manifest, python_minor
+from model_functions.artifact.manifest import EngineRecord, FileEntry, Manifest, MemoryNeed, python_minor
 from model_functions.artifact.signing import SigningKey
 from model_functions.errors import Conflict, InvalidInput
 from model_functions.names import MODEL_NAME_RULE, is_model_name
@@ -122,6 +122,8 @@ def publish(
         name=name,
         description=description,
         wrapper=f"{type(wrapper).__module__}:{type(wrapper).__qualname__}",
+        engine=EngineRecord("sklearn" if wrapper.family == "tabular" else "torch"),
+        memory=MemoryNeed(runtime=400 * 2**20, load=3 * len(data), model=2 * len(data)),
         python=python_minor(),
         packages=stream.packages_of(names),
         files={WRAPPER_FILE: FileEntry.of(data)},

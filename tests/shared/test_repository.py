@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from model_functions.artifact.manifest import FileEntry, Manifest, python_minor
+from model_functions.artifact.manifest import EngineRecord, FileEntry, Manifest, MemoryNeed, python_minor
 from model_functions.artifact.signing import SigningKey, Trust
 from model_functions.errors import (
     Conflict,
@@ -21,6 +21,8 @@ def manifest(data: bytes = b"one", name: str = "wine", family: str = "tabular") 
         name=name,
         description="",
         wrapper="module:Class",
+        engine=EngineRecord("sklearn"),
+        memory=MemoryNeed(0, len(data), len(data)),
         python=python_minor(),
         packages={},
         files={WRAPPER_FILE: FileEntry.of(data)},

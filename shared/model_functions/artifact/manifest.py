@@ -11,7 +11,7 @@ from model_functions.errors import ManifestInvalid, PackageMismatch, PythonMisma
 
 #: Layout of manifest.json. When it changes: add one, keep a reader for the old number here, and
 #: add an old file to tests/shared/artifact/data/.
-MANIFEST_VERSION = 1
+MANIFEST_VERSION = 2
 
 #: Bytes that are fetched, and verified, at a time.
 CHUNK_SIZE = 4 * 1024 * 1024
@@ -39,11 +39,44 @@ class FileEntry:
 
 
 @dataclass(frozen=True)
+class EngineRecord:
+    """What runs the model, and how far its answers may be from those of the engine it was published from.
+
+    Args:
+        name: ``torch``, ``onnxruntime``, ``openvino`` or ``sklearn``.
+        weights: the precision that the store holds; it is widened as it arrives.
+        tolerance: the largest difference between two numbers of a prediction that was accepted; 0 means equal.
+        difference: the largest that was found on the examples.
+    """
+
+    name: str
+    weights: str = "as they are"
+    tolerance: float = 0.0
+    difference: float = 0.0
+
+
+@dataclass(frozen=True)
+class MemoryNeed:
+    """Bytes that an instance must have, as admission counts them.
+
+    Args:
+        runtime: the process with the engine imported, which all models of an engine share.
+        load: at most while the model is loaded, beyond ``runtime``.
+        model: what stays of it afterwards.
+    """
+
+    runtime: int
+    load: int
+    model: int
+
+
+@dataclass(frozen=True)
 class Manifest:
     """One published, immutable artifact.
 
     Args:
         wrapper: ``module:class`` of the wrapper.
+        memory: an estimate from the sizes, so that the same model gives the same manifest.
         python: the minor version whose bytecode and pickles these are, as ``3.11``.
         packages: version of each package that the stream names classes of.
         files: by name within the revision.
@@ -56,12 +89,15 @@ class Manifest:
     name: str
     description: str
     wrapper: str
+    engine: EngineRecord
+    memory: MemoryNeed
     python: str
     packages: dict[str, str]
     files: dict[str, FileEntry]
     globals: tuple[str, ...]
     interface: dict[str, Any]
     examples: list[Any]
+    version: int = MANIFEST_VERSION
 
     @property
     def digest(self) -> str:
@@ -73,24 +109,32 @@ class Manifest:
         return self.digest[:REVISION_LENGTH]
 
     def document(self) -> dict[str, Any]:
-        return {"version": MANIFEST_VERSION} | asdict(self)
+        """As it is signed: a manifest that was read in an older version stays in that version."""
+        document = asdict(self)
+        if self.version == 1:
+            del document["engine"], document["memory"]
+        return document
 
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> Self:
         """Raises ManifestInvalid for another layout."""
         version = document.get("version")
-        if version != MANIFEST_VERSION:
+        if version not in (1, MANIFEST_VERSION):
             raise ManifestInvalid(
                 f"The manifest has version {version}; this function reads {MANIFEST_VERSION}. "
                 "Publish the model again, or stage the function again from a newer tree."
             )
-        values = {name: value for name, value in document.items() if name != "version"}
+        values = dict(document)
+        if version == 1:
+            values |= _missing_in_version_1(values)
         if set(values) != {field.name for field in fields(cls)}:
             raise ManifestInvalid("The manifest's fields are not those of its version. Publish the model again.")
         values["files"] = {
             name: FileEntry(entry["size"], entry["chunk_size"], tuple(entry["chunks"]))
             for name, entry in values["files"].items()
         }
+        values["engine"] = EngineRecord(**values["engine"])
+        values["memory"] = MemoryNeed(**values["memory"])
         values["globals"] = tuple(values["globals"])
         return cls(**values)
 
@@ -114,6 +158,14 @@ class Manifest:
                     f"{self.name} was published with {package} {version}; this function has {found}. Publish it "
                     f"again with {package} {found}, or put {package}=={version} into the function's requirements.txt."
                 )
+
+
+def _missing_in_version_1(values: dict[str, Any]) -> dict[str, Any]:
+    """What a manifest did not yet say: its one file held the weights too, and was loaded from a copy."""
+    size = sum(entry["size"] for entry in values["files"].values())
+    name = "sklearn" if values["family"] == "tabular" else "torch"
+    memory = MemoryNeed(runtime=400 * 2**20, load=3 * size, model=2 * size)
+    return {"engine": asdict(EngineRecord(name)), "memory": asdict(memory)}
 
 
 REVISION_LENGTH = 12

@@ -1,8 +1,17 @@
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from model_functions.artifact.manifest import FileEntry, Manifest, installed_version, python_minor
+from model_functions.artifact.manifest import (
+    EngineRecord,
+    FileEntry,
+    Manifest,
+    MemoryNeed,
+    installed_version,
+    python_minor,
+)
 from model_functions.errors import ManifestInvalid, PackageMismatch, PythonMismatch
 
 MANIFEST = Manifest(
@@ -10,6 +19,8 @@ MANIFEST = Manifest(
     name="wine",
     description="",
     wrapper="module:Class",
+    engine=EngineRecord("sklearn"),
+    memory=MemoryNeed(1, 2, 3),
     python=python_minor(),
     packages={"dill": installed_version("dill") or ""},
     files={"wrapper.dill": FileEntry.of(b"x" * 10, chunk_size=4)},
@@ -36,8 +47,17 @@ def test_the_revision_is_the_start_of_the_digest_and_of_nothing_else() -> None:
 
 
 def test_another_version_is_refused() -> None:
-    with pytest.raises(ManifestInvalid, match="has version 2; this function reads 1"):
-        Manifest.from_document(MANIFEST.document() | {"version": 2})
+    with pytest.raises(ManifestInvalid, match="has version 3; this function reads 2"):
+        Manifest.from_document(MANIFEST.document() | {"version": 3})
+
+
+def test_a_manifest_of_version_1_is_read_and_keeps_its_revision() -> None:
+    document = json.loads((Path(__file__).parent / "data" / "manifest_v1.json").read_text())
+    manifest = Manifest.from_document(document)
+    assert manifest.document() == document
+    assert manifest.revision == "551058d79de6"
+    assert manifest.engine == EngineRecord("sklearn")
+    assert manifest.memory.load == 3 * 10
 
 
 def test_missing_and_unknown_fields_are_refused() -> None:
