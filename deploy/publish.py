@@ -10,12 +10,14 @@ from typing import Any
 
 from deploy import output, publisher
 from deploy.project import model_families, wrapper_class
+from deploy.memory import memory_need
 from model_functions.artifact import stream
-from model_functions.artifact.manifest import EngineRecord, FileEntry, Manifest, MemoryNeed, python_minor
+from model_functions.artifact.manifest import EngineRecord, FileEntry, Manifest, python_minor
 from model_functions.artifact.signing import SigningKey
+from model_functions.artifact.stream import Serialized
 from model_functions.errors import Conflict, InvalidInput
 from model_functions.names import MODEL_NAME_RULE, is_model_name
-from model_functions.repository import WRAPPER_FILE, Pointer, Repository
+from model_functions.repository import WEIGHTS_FILE, WRAPPER_FILE, Pointer, Repository
 from model_functions.wrapper import ModelWrapper
 
 EXAMPLE = (
@@ -115,24 +117,29 @@ def publish(
     if not is_model_name(name):
         raise InvalidInput("name", f'"{name}" is no model\'s name: {MODEL_NAME_RULE}.')
     _check_name_is_free(repository, wrapper.family, name)
-    data = stream.dump(wrapper)
-    names = _proven(wrapper, data, examples)
+    serialized = stream.dump(wrapper)
+    names = _proven(wrapper, serialized, examples)
+    files = {WRAPPER_FILE: serialized.stream}
+    if serialized.weights:
+        files[WEIGHTS_FILE] = serialized.weights
+    record = EngineRecord("sklearn" if wrapper.family == "tabular" else "torch")
     manifest = Manifest(
         family=wrapper.family,
         name=name,
         description=description,
         wrapper=f"{type(wrapper).__module__}:{type(wrapper).__qualname__}",
-        engine=EngineRecord("sklearn" if wrapper.family == "tabular" else "torch"),
-        memory=MemoryNeed(runtime=400 * 2**20, load=3 * len(data), model=2 * len(data)),
+        engine=record,
+        memory=memory_need(record.name, serialized),
+        weights=serialized.layout,
         python=python_minor(),
         packages=stream.packages_of(names),
-        files={WRAPPER_FILE: FileEntry.of(data)},
+        files={file: FileEntry.of(data) for file, data in files.items()},
         globals=names,
         interface=wrapper.interface(),
         examples=examples,
     )
-    with output.progress_bar(f"publishing {name}", len(data)) as advance:
-        repository.add(manifest, {WRAPPER_FILE: data}, key, advance)
+    with output.progress_bar(f"publishing {name}", sum(map(len, files.values()))) as advance:
+        repository.add(manifest, files, key, advance)
     pointer = None if alias is None else repository.point(manifest, alias, key)
     return Published(manifest, pointer)
 
@@ -192,9 +199,9 @@ def _check_name_is_free(repository: Repository, family: str, name: str) -> None:
         raise Conflict(f'"{name}" is published in {others[0]} already. Choose another name for the {family} model.')
 
 
-def _proven(wrapper: ModelWrapper, data: bytes, examples: list[Any]) -> tuple[str, ...]:
+def _proven(wrapper: ModelWrapper, serialized: Serialized, examples: list[Any]) -> tuple[str, ...]:
     """What the stream imports, once it has been loaded and predicts as the wrapper itself does."""
-    loaded, names = stream.load_and_list(data)
+    loaded, names = stream.load_and_list(serialized)
     for example in examples:
         expected = wrapper.predict(example)
         # A wrapper that draws its answers gives no two the same.

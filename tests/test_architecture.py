@@ -17,6 +17,7 @@ LAYERS = (
     ("families",),
     ("generation",),
     ("cache", "directory"),
+    ("loading",),
     ("repository",),
     ("artifact",),
     ("engines", "store"),

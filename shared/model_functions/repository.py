@@ -4,14 +4,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
-from model_functions.artifact.manifest import Manifest
-from model_functions.artifact.reader import read_verified
+from model_functions.artifact.download import AS_IT_IS, Download
+from model_functions.artifact.manifest import Manifest, WeightsLayout
 from model_functions.artifact.signing import SigningKey, Trust
 from model_functions.errors import Conflict, ManifestInvalid, ModelNotFound, ObjectNotFound, ServingError
 from model_functions.names import MODEL_NAME_RULE, is_family, is_model_name
 from model_functions.store import NEW, Store
 
 WRAPPER_FILE = "wrapper.dill"
+WEIGHTS_FILE = "weights.safetensors"
 
 #: Revisions that an alias remembers for rolling back.
 HISTORY = 20
@@ -96,9 +97,13 @@ class Repository:
             )
         return manifest
 
-    def read_file(self, manifest: Manifest, file: str, on_progress: Progress | None = None) -> bytearray:
+    def download(self, manifest: Manifest, file: str, layout: WeightsLayout = AS_IT_IS) -> Download:
+        """One file of a revision, which starts to arrive now."""
+        return Download(self.store, _file_name(manifest, file), manifest.files[file], layout)
+
+    def read_file(self, manifest: Manifest, file: str) -> memoryview:
         """One verified file of a revision. Raises DigestMismatch, StoreUnavailable."""
-        return read_verified(self.store, _file_name(manifest, file), manifest.files[file], on_progress)
+        return self.download(manifest, file).wait()
 
     def names(self, family: str | None = None) -> list[tuple[str, str]]:
         """(family, name) of every model that has an alias, sorted."""

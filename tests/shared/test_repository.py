@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from model_functions.artifact.manifest import EngineRecord, FileEntry, Manifest, MemoryNeed, python_minor
+from model_functions.artifact.manifest import EngineRecord, FileEntry, Manifest, MemoryNeed, WeightsLayout, python_minor
 from model_functions.artifact.signing import SigningKey, Trust
 from model_functions.errors import (
     Conflict,
@@ -23,6 +23,7 @@ def manifest(data: bytes = b"one", name: str = "wine", family: str = "tabular") 
         wrapper="module:Class",
         engine=EngineRecord("sklearn"),
         memory=MemoryNeed(0, len(data), len(data)),
+        weights=WeightsLayout(0, 0),
         python=python_minor(),
         packages={},
         files={WRAPPER_FILE: FileEntry.of(data)},

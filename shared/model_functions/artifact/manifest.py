@@ -39,18 +39,40 @@ class FileEntry:
 
 
 @dataclass(frozen=True)
+class WeightsLayout:
+    """How weights.safetensors becomes memory.
+
+    Args:
+        start: bytes before the data.
+        half: bytes of data, from its start on, that are float16 here and float32 in memory.
+    """
+
+    start: int
+    half: int
+
+    def memory_size(self, file_size: int) -> int:
+        """Bytes in memory, the header included."""
+        return file_size + self.half
+
+    def memory_offset(self, offset: int) -> int:
+        """Where the file's byte at ``offset`` comes to lie; for a widened one, where its widened form does."""
+        into = offset - self.start
+        return offset + min(max(into, 0), self.half)
+
+
+@dataclass(frozen=True)
 class EngineRecord:
     """What runs the model, and how far its answers may be from those of the engine it was published from.
 
     Args:
         name: ``torch``, ``onnxruntime``, ``openvino`` or ``sklearn``.
-        weights: the precision that the store holds; it is widened as it arrives.
+        precision: of the weights as they are stored.
         tolerance: the largest difference between two numbers of a prediction that was accepted; 0 means equal.
         difference: the largest that was found on the examples.
     """
 
     name: str
-    weights: str = "as they are"
+    precision: str = "float32"
     tolerance: float = 0.0
     difference: float = 0.0
 
@@ -76,6 +98,7 @@ class Manifest:
 
     Args:
         wrapper: ``module:class`` of the wrapper.
+        weights: the layout of weights.safetensors, where the revision has one.
         memory: an estimate from the sizes, so that the same model gives the same manifest.
         python: the minor version whose bytecode and pickles these are, as ``3.11``.
         packages: version of each package that the stream names classes of.
@@ -91,6 +114,7 @@ class Manifest:
     wrapper: str
     engine: EngineRecord
     memory: MemoryNeed
+    weights: WeightsLayout
     python: str
     packages: dict[str, str]
     files: dict[str, FileEntry]
@@ -112,7 +136,8 @@ class Manifest:
         """As it is signed: a manifest that was read in an older version stays in that version."""
         document = asdict(self)
         if self.version == 1:
-            del document["engine"], document["memory"]
+            for name in _missing_in_version_1(document):
+                del document[name]
         return document
 
     @classmethod
@@ -135,6 +160,7 @@ class Manifest:
         }
         values["engine"] = EngineRecord(**values["engine"])
         values["memory"] = MemoryNeed(**values["memory"])
+        values["weights"] = WeightsLayout(**values["weights"])
         values["globals"] = tuple(values["globals"])
         return cls(**values)
 
@@ -165,7 +191,7 @@ def _missing_in_version_1(values: dict[str, Any]) -> dict[str, Any]:
     size = sum(entry["size"] for entry in values["files"].values())
     name = "sklearn" if values["family"] == "tabular" else "torch"
     memory = MemoryNeed(runtime=400 * 2**20, load=3 * size, model=2 * size)
-    return {"engine": asdict(EngineRecord(name)), "memory": asdict(memory)}
+    return {"engine": asdict(EngineRecord(name)), "memory": asdict(memory), "weights": asdict(WeightsLayout(0, 0))}
 
 
 REVISION_LENGTH = 12

@@ -1,46 +1,71 @@
-"""The wrapper as a dill stream and back; the only module that imports dill."""
+"""The wrapper as a dill stream and back; the only module that imports dill.
+
+Tensors, arrays and long byte strings leave the stream for weights.safetensors, each memory once: what is
+tied, shared or a view of something else is so again after loading.
+"""
 
 import importlib.metadata
 import io
 import pickle
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import dill
 
-from model_functions.artifact.manifest import installed_version
+from model_functions.artifact.manifest import WeightsLayout, installed_version
+from model_functions.artifact.region import Region
+from model_functions.artifact.weights import Buffer, Place, WeightsWriter
 from model_functions.errors import GlobalRefused
+from model_functions.phases import Phases
 
 PROTOCOL = 5
 
+#: Bytes from which an array or a byte string leaves the stream. Every tensor does.
+OUT_OF_BAND_BYTES = 4096
 
-def dump(wrapper: Any) -> bytes:
-    """The wrapper's stream; the same wrapper gives the same bytes in every process.
+
+class Serialized(NamedTuple):
+    """A wrapper's two files.
+
+    Args:
+        weights: empty when the wrapper has nothing that leaves the stream.
+    """
+
+    stream: bytes
+    weights: bytes
+    layout: WeightsLayout
+
+
+def dump(wrapper: Any) -> Serialized:
+    """The wrapper's files; the same wrapper gives the same bytes in every process.
 
     Raises ValueError for what dill cannot serialize.
     """
     buffer = io.BytesIO()
+    writer = WeightsWriter()
     try:
         # recurse: a function taken by value brings the globals it uses, not all of its module's.
-        _Pickler(buffer, protocol=PROTOCOL, recurse=True).dump(wrapper)
+        _Pickler(buffer, writer, protocol=PROTOCOL, recurse=True).dump(wrapper)
     except (pickle.PicklingError, TypeError, AttributeError, RecursionError) as exc:
         raise ValueError(f"The wrapper cannot be serialized: {exc}. Take out what belongs to this machine.") from exc
-    return buffer.getvalue()
+    return Serialized(buffer.getvalue(), *writer.file())
 
 
-def load(data: bytes | bytearray, allowed: Iterable[str]) -> Any:
-    """The wrapper of a verified stream. Raises GlobalRefused for an import that is not allowed.
+def load(data: bytes | memoryview, region: Region, allowed: Iterable[str], phases: Phases) -> Any:
+    """The wrapper of a verified stream, its arrays in the region. Raises GlobalRefused for an import not allowed.
 
     Args:
         allowed: every ``module:name`` that the stream may import.
+        phases: told of ``import`` and of ``download``, which is waiting for the region.
     """
-    return _Unpickler(io.BytesIO(data), frozenset(allowed)).load()
+    return _Unpickler(io.BytesIO(data), region, frozenset(allowed), phases).load()
 
 
-def load_and_list(data: bytes) -> tuple[Any, tuple[str, ...]]:
-    """The stream's wrapper and every ``module:name`` that loading it imports; for the stream's own publisher."""
-    unpickler = _Unpickler(io.BytesIO(data), None)
+def load_and_list(serialized: Serialized) -> tuple[Any, tuple[str, ...]]:
+    """The wrapper and every ``module:name`` that loading it imports; for the stream's own publisher."""
+    region = Region.of(serialized.weights, serialized.layout)
+    unpickler = _Unpickler(io.BytesIO(serialized.stream), region, None, Phases())
     wrapper = unpickler.load()
     return wrapper, tuple(sorted(unpickler.imported))
 
@@ -59,22 +84,47 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
 
     dispatch = dill.Pickler.dispatch.copy()
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._storages: dict[Any, int] = {}
+    def __init__(self, file: io.BytesIO, writer: WeightsWriter, **options: Any) -> None:
+        super().__init__(file, **options)
+        self._writer = writer
+        self._places: dict[Any, Place] = {}
+        self._numbers: dict[int, int] = {}
+        # An object that lives as long as the pickler keeps its id to itself.
+        self._seen: list[Any] = []
 
     def persistent_id(self, value: Any) -> Any:
-        """A torch storage as its bytes, once; torch's own form names addresses, and copies what is shared."""
-        if "torch" not in sys.modules:
-            return None
-        from model_functions.engines import torch
+        """What the stream holds instead of a storage, an array or a long byte string."""
+        kind = type(value)
+        if kind is bytes and len(value) >= OUT_OF_BAND_BYTES:
+            return "bytes", self._number(value), self._place(value, memoryview(value))
+        if "numpy" in sys.modules:
+            from model_functions.artifact import arrays
 
-        storage = torch.stored(value)
-        if storage is None:
-            return None
-        known = storage.address in self._storages
-        number = self._storages.setdefault(storage.address, len(self._storages))
-        return number, storage.dtype, None if known else storage.read()
+            if (stored := arrays.stored(value, OUT_OF_BAND_BYTES)) is not None:
+                place = self._place(stored.key, stored.data, stored.dtype, stored.itemsize, half=stored.half)
+                return "array", self._number(value), place, *stored.geometry
+        if "torch" in sys.modules:
+            from model_functions.engines import torch
+
+            if (tensor := torch.stored(value)) is not None:
+                place = self._place(tensor.key, tensor.data(), tensor.name, tensor.itemsize)
+                return "storage", place, tensor.dtype
+        return None
+
+    def _place(
+        self, key: Any, data: memoryview, dtype: str = "U8", itemsize: int = 1, *, half: bool = False
+    ) -> Place:
+        known = self._places.get(key)
+        if known is None:
+            known = self._places[key] = self._writer.add(Buffer(data, dtype, itemsize), half=half)
+        return known
+
+    def _number(self, value: Any) -> int:
+        """One for each object, so that what is one object stays one."""
+        if id(value) not in self._numbers:
+            self._numbers[id(value)] = len(self._seen)
+            self._seen.append(value)
+        return self._numbers[id(value)]
 
     def _save_set(self, value: set[Any]) -> None:
         # A set's order changes with the hash seed, and with it the artifact's digest.
@@ -96,19 +146,53 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
 class _Unpickler(dill.Unpickler):  # type: ignore[misc]
     __module__ = "dill.model_functions"
 
-    def __init__(self, file: io.BytesIO, allowed: frozenset[str] | None) -> None:
+    def __init__(self, file: io.BytesIO, region: Region, allowed: frozenset[str] | None, phases: Phases) -> None:
         super().__init__(file)
+        self._phases = phases
         self.allowed = allowed
         self.imported: set[str] = set()
-        self._storages: dict[int, Any] = {}
+        self._region = region
+        self._objects: dict[Any, Any] = {}
 
     def persistent_load(self, reference: Any) -> Any:
+        if isinstance(reference[0], int):
+            return self._version_1_storage(*reference)
+        kind, key, *rest = reference
+        if (kind, key) not in self._objects:
+            self._objects[kind, key] = self._restored(kind, key, *rest)
+        if kind == "storage":
+            return self._typed(self._objects[kind, key], *rest)
+        return self._objects[kind, key]
+
+    def _restored(self, kind: str, key: Any, *rest: Any) -> Any:
+        if kind == "storage":
+            from model_functions.engines import torch
+
+            return torch.storage_over(self._view(key))
+        place, *geometry = rest
+        view = self._view(place)
+        if kind == "bytes":
+            return bytes(view)
+        from model_functions.artifact import arrays
+
+        return arrays.array_over(view, *geometry)
+
+    def _view(self, place: Place) -> memoryview:
+        with self._phases("download"):
+            return self._region.view(*place)
+
+    def _typed(self, storage: Any, dtype: Any) -> Any:
         from model_functions.engines import torch
 
-        number, dtype, data = reference
+        return torch.typed_storage(storage, dtype)
+
+    def _version_1_storage(self, number: int, dtype: Any, data: bytearray | None) -> Any:
+        """A storage of manifest version 1, whose bytes are in the stream."""
+        from model_functions.engines import torch
+
         if data is not None:
-            self._storages[number] = torch.storage_over(data)
-        return torch.typed_storage(self._storages[number], dtype)
+            self._objects[number] = torch.storage_over(memoryview(data))
+        return self._typed(self._objects[number], dtype)
 
     def find_class(self, module: str, name: str) -> Any:
         full_name = f"{module}:{name}"
@@ -117,4 +201,5 @@ class _Unpickler(dill.Unpickler):  # type: ignore[misc]
                 f"The artifact imports {full_name}, which its manifest does not list. Publish the model again."
             )
         self.imported.add(full_name)
-        return super().find_class(module, name)
+        with self._phases("import"):
+            return super().find_class(module, name)

@@ -11,6 +11,13 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
+class Half:
+    """An array that an engine stores in half precision, and finds in single when it is loaded."""
+
+    array: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
 class Tokens:
     """A padded batch of texts.
 

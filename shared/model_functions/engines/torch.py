@@ -46,32 +46,61 @@ class Stored:
     """A tensor's memory.
 
     Args:
-        address: the same for all tensors that share it.
+        key: the same for all tensors that share it.
         dtype: None where the storage does not know.
     """
 
-    address: int
+    key: tuple[str, int, int]
     dtype: torch.dtype | None
     storage: torch.UntypedStorage
 
-    def read(self) -> bytearray:
-        """A copy of the bytes."""
+    @property
+    def name(self) -> str:
+        """safetensors' word for the type."""
+        return "U8" if self.dtype is None else _NAMES.get(self.dtype, "U8")
+
+    @property
+    def itemsize(self) -> int:
+        return 1 if self.dtype is None or self.dtype not in _NAMES else self.dtype.itemsize
+
+    def data(self) -> memoryview:
+        """The bytes, where they are."""
         if not self.storage.nbytes():
-            return bytearray()
-        return bytearray(torch.empty(0, dtype=torch.uint8).set_(self.storage).numpy().data)
+            return memoryview(b"")
+        return memoryview(torch.empty(0, dtype=torch.uint8).set_(self.storage.cpu()).numpy())
+
+
+_NAMES = {
+    torch.bool: "BOOL",
+    torch.uint8: "U8",
+    torch.int8: "I8",
+    torch.int16: "I16",
+    torch.int32: "I32",
+    torch.int64: "I64",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.float32: "F32",
+    torch.float64: "F64",
+    torch.complex64: "C64",
+    torch.float8_e4m3fn: "F8_E4M3",
+    torch.float8_e5m2: "F8_E5M2",
+}
 
 
 def stored(value: Any) -> Stored | None:
     """The memory, if the value is a tensor's storage."""
     if isinstance(value, torch.storage.TypedStorage):
-        untyped = value._untyped_storage
-        return Stored(untyped.data_ptr(), value.dtype, untyped)
+        return _stored(value._untyped_storage, value.dtype)
     if isinstance(value, torch.UntypedStorage):
-        return Stored(value.data_ptr(), None, value)
+        return _stored(value, None)
     return None
 
 
-def storage_over(data: bytearray) -> torch.UntypedStorage:
+def _stored(storage: torch.UntypedStorage, dtype: torch.dtype | None) -> Stored:
+    return Stored(("storage", storage.data_ptr(), storage.nbytes()), dtype, storage)
+
+
+def storage_over(data: memoryview) -> torch.UntypedStorage:
     """The very bytes as a tensor's memory, without a copy."""
     if not data:
         return torch.empty(0, dtype=torch.uint8).untyped_storage()

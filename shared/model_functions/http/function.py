@@ -9,6 +9,7 @@ from model_functions.http import description, pages
 from model_functions.http.message import Request, Response
 from model_functions.http.prediction import PredictionRequest, read_prediction_request
 from model_functions.http.service import Service
+from model_functions.loading import ModelLoader
 from model_functions.names import function_name
 from model_functions.once import Once
 from model_functions.settings import Settings
@@ -23,7 +24,7 @@ class FamilyFunction(Service):
     def __init__(self, wrapper_class: type[ModelWrapper], settings: Settings) -> None:
         super().__init__(function_name(wrapper_class.family), wrapper_class.family, settings)
         self.family = wrapper_class.family
-        self.cache = Once(lambda: ModelCache(self.repository(), wrapper_class, settings.model_alias))
+        self.cache = Once(lambda: ModelCache(ModelLoader(self.repository(), wrapper_class, settings.model_alias)))
 
     def predict(self, request: Request) -> Response:
         asked = read_prediction_request(request, self.settings.max_body_bytes)

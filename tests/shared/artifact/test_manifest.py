@@ -9,6 +9,7 @@ from model_functions.artifact.manifest import (
     FileEntry,
     Manifest,
     MemoryNeed,
+    WeightsLayout,
     installed_version,
     python_minor,
 )
@@ -21,6 +22,7 @@ MANIFEST = Manifest(
     wrapper="module:Class",
     engine=EngineRecord("sklearn"),
     memory=MemoryNeed(1, 2, 3),
+    weights=WeightsLayout(4096, 64),
     python=python_minor(),
     packages={"dill": installed_version("dill") or ""},
     files={"wrapper.dill": FileEntry.of(b"x" * 10, chunk_size=4)},

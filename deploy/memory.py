@@ -1,0 +1,28 @@
+"""How much memory a model will need, told from its sizes: the same model always gives the same manifest."""
+
+from model_functions.artifact.manifest import MemoryNeed
+from model_functions.artifact.stream import Serialized
+
+_MIB = 2**20
+
+#: Bytes of a process that has imported the engine and predicted something small (tests/benchmarks/cold measures them).
+RUNTIME = {
+    "torch": 420 * _MIB,
+    "onnxruntime": 110 * _MIB,
+    "openvino": 130 * _MIB,
+    "sklearn": 190 * _MIB,
+}
+
+#: What becomes of one byte of weights while the engine starts, and afterwards. OpenVINO lays them out anew beside
+#: the originals; a scikit-learn tree copies its nodes.
+GROWTH = {"torch": (1.0, 1.0), "onnxruntime": (1.0, 1.0), "openvino": (2.0, 2.0), "sklearn": (2.0, 2.0)}
+
+
+def memory_need(engine: str, serialized: Serialized) -> MemoryNeed:
+    """Bytes for the wrapper's two files, in the engine's hands."""
+    stream = len(serialized.stream)
+    weights = serialized.layout.memory_size(len(serialized.weights))
+    at_most, afterwards = GROWTH[engine]
+    return MemoryNeed(
+        runtime=RUNTIME[engine], load=stream * 4 + int(weights * at_most), model=stream * 2 + int(weights * afterwards)
+    )

@@ -1,0 +1,112 @@
+"""From a model's name to a wrapper that predicts: alias, manifest, bytes, digests, dill."""
+
+import logging
+from typing import Any
+
+from model_functions.artifact import stream
+from model_functions.artifact.download import Download
+from model_functions.artifact.manifest import Manifest
+from model_functions.artifact.region import Region
+from model_functions.errors import ArtifactRefused, ServingError
+from model_functions.phases import Phases
+from model_functions.repository import WEIGHTS_FILE, WRAPPER_FILE, Repository
+from model_functions.wrapper import ModelWrapper
+
+log = logging.getLogger(__name__)
+
+
+class ModelLoader:
+    """Loads the models of one family.
+
+    Args:
+        wrapper_class: what an artifact of this family must hold.
+        alias: names the revision to load.
+    """
+
+    def __init__(self, repository: Repository, wrapper_class: type[ModelWrapper], alias: str) -> None:
+        self.repository = repository
+        self.wrapper_class = wrapper_class
+        self.alias = alias
+
+    def resolve(self, name: str, phases: Phases) -> Manifest:
+        """The manifest of the model's revision, fit for this environment.
+
+        Raises ModelNotFound, ArtifactRefused, StoreUnavailable.
+        """
+        family = self.wrapper_class.family
+        with phases("manifest"):
+            pointer = self.repository.resolve(family, name, self.alias)
+            manifest = self.repository.manifest(family, name, pointer.revision, pointer.manifest)
+            manifest.check_environment()
+        return manifest
+
+    def load(self, manifest: Manifest, phases: Phases) -> ModelWrapper:
+        """The revision's wrapper, which has predicted its sample. Raises ArtifactRefused, StoreUnavailable."""
+        # The weights are on their way while the stream is read and the engine's packages are imported.
+        weights = self._weights(manifest)
+        try:
+            with phases("download"):
+                data = self.repository.read_file(manifest, WRAPPER_FILE)
+            with phases("load"):
+                wrapper = self._unpickled(data, weights, manifest, phases)
+            if weights is not None:
+                with phases("download"):
+                    weights.wait()
+        finally:
+            if weights is not None:
+                weights.cancel()
+        with phases("sample"):
+            self._predict_sample(wrapper, manifest)
+        hashing_s = 0.0 if weights is None else weights.hashing_s
+        log.info(
+            "loaded %s",
+            manifest.name,
+            extra={
+                "fields": {
+                    "model": manifest.name,
+                    "revision": manifest.revision,
+                    "engine": manifest.engine.name,
+                    "bytes": sum(entry.size for entry in manifest.files.values()),
+                    "digest_cpu_ms": round(hashing_s * 1000, 1),
+                }
+            },
+        )
+        return wrapper
+
+    def _weights(self, manifest: Manifest) -> Download | None:
+        if WEIGHTS_FILE not in manifest.files:
+            return None
+        return self.repository.download(manifest, WEIGHTS_FILE, manifest.weights)
+
+    def _unpickled(
+        self, data: memoryview, weights: Download | None, manifest: Manifest, phases: Phases
+    ) -> ModelWrapper:
+        region = Region(0, manifest.weights) if weights is None else weights.region
+        try:
+            wrapper: Any = stream.load(data, region, manifest.globals, phases)
+        except ServingError:
+            raise
+        except Exception as exc:
+            # Signed and whole, yet it fails here: a package that changed within its minor version, most often.
+            log.exception("cannot unpickle %s", manifest.name)
+            raise ArtifactRefused(
+                f"{manifest.name} cannot be unpickled here ({type(exc).__name__}). The function's log has the "
+                "reason; publish the model again with the packages of the function's requirements.txt."
+            ) from exc
+        if not isinstance(wrapper, self.wrapper_class):
+            raise ArtifactRefused(
+                f"{manifest.name} holds a {type(wrapper).__name__}; this function serves "
+                f"{self.wrapper_class.__name__}. Publish it with --family of its own."
+            )
+        return wrapper
+
+    def _predict_sample(self, wrapper: ModelWrapper, manifest: Manifest) -> None:
+        """What an engine does at its first prediction only is done here, and not in the first user's time."""
+        try:
+            wrapper.predict(manifest.examples[0])
+        except Exception as exc:
+            log.exception("%s fails on its sample", manifest.name)
+            raise ArtifactRefused(
+                f"{manifest.name} fails on the sample that it was published with ({type(exc).__name__}). The "
+                "function's log has the reason; publish the model again."
+            ) from exc
