@@ -5,14 +5,14 @@ Prints the revision. Publishing the same model again changes nothing. The store 
 
 import argparse
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from deploy import output, publisher
-from deploy.project import model_families, wrapper_class
+from deploy import fast_lane, output, publisher
 from deploy.memory import memory_need
+from deploy.project import model_families, wrapper_class
 from model_functions.artifact import stream
-from model_functions.artifact.manifest import EngineRecord, FileEntry, Manifest, python_minor
+from model_functions.artifact.manifest import FileEntry, Manifest, python_minor
 from model_functions.artifact.signing import SigningKey
 from model_functions.artifact.stream import Serialized
 from model_functions.errors import Conflict, InvalidInput
@@ -31,6 +31,12 @@ class Published:
     manifest: Manifest
     pointer: Pointer | None
     """The alias after publishing; None when none was moved."""
+    note: str = ""
+    """How equal the fast lane is, or why there is none."""
+
+
+#: What an engine of ours imports, which the stream itself does not name.
+ENGINE_PACKAGES = {"onnxruntime": ("onnxruntime", "tokenizers"), "openvino": ("openvino", "tokenizers")}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +65,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=LOW..HIGH",
         help="what a request may ask of a parameter; may only narrow the family's own bounds",
     )
+    parser.add_argument(
+        "--engine",
+        choices=fast_lane.ENGINES,
+        default="auto",
+        help="what runs the model: auto builds a graph, which starts without torch, and takes it only if it answers "
+        "as torch does",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=fast_lane.PRECISIONS,
+        default="auto",
+        help="of a graph's weights in the store: auto halves them only if the answers stay equal within the tolerance",
+    )
     parser.add_argument("--alias", default="prod", help="the alias to move to the revision (default: prod)")
     parser.add_argument("--no-alias", action="store_true", help="write the revision and move no alias")
     parser.add_argument(
@@ -80,6 +99,8 @@ def run(args: argparse.Namespace) -> None:
         alias=None if args.no_alias else args.alias,
         repository=publisher.open_repository(),
         key=publisher.signing_key(),
+        engine=args.engine,
+        precision=args.precision,
     )
     manifest, pointer = published.manifest, published.pointer
     alias = "" if pointer is None else f' and is "{pointer.alias}"'
@@ -88,8 +109,10 @@ def run(args: argparse.Namespace) -> None:
         "name": manifest.name,
         "revision": manifest.revision,
         "alias": None if pointer is None else pointer.alias,
+        "engine": asdict(manifest.engine),
     }
-    output.tell(args, result, f"{manifest.family}/{manifest.name} is published as revision {manifest.revision}{alias}.")
+    told = [f"{manifest.family}/{manifest.name} is published as revision {manifest.revision}{alias}.", published.note]
+    output.tell(args, result, "\n".join(filter(None, told)))
 
 
 #: What warm-up predicts when the publisher gives no example.
@@ -105,34 +128,38 @@ def publish(
     key: SigningKey,
     description: str = "",
     alias: str | None = "prod",
+    engine: str = "auto",
+    precision: str = "auto",
 ) -> Published:
     """Writes the wrapper as a revision and moves the alias to it.
 
     Args:
         examples: data that the wrapper takes; the first is the sample.
         alias: None writes the revision only.
+        engine: one of fast_lane.ENGINES; ``auto`` takes the fastest that answers as the wrapper does.
+        precision: one of fast_lane.PRECISIONS, in which a graph's weights are stored.
 
     Raises InvalidInput for a name or an example that cannot be, Conflict when another publisher was faster.
     """
     if not is_model_name(name):
         raise InvalidInput("name", f'"{name}" is no model\'s name: {MODEL_NAME_RULE}.')
     _check_name_is_free(repository, wrapper.family, name)
-    serialized = stream.dump(wrapper)
-    names = _proven(wrapper, serialized, examples)
+    lane = fast_lane.build(wrapper, engine, precision, examples)
+    serialized = stream.dump(lane.wrapper)
+    names = _proven(lane.wrapper, serialized, examples)
     files = {WRAPPER_FILE: serialized.stream}
     if serialized.weights:
         files[WEIGHTS_FILE] = serialized.weights
-    record = EngineRecord("sklearn" if wrapper.family == "tabular" else "torch")
     manifest = Manifest(
         family=wrapper.family,
         name=name,
         description=description,
         wrapper=f"{type(wrapper).__module__}:{type(wrapper).__qualname__}",
-        engine=record,
-        memory=memory_need(record.name, serialized),
+        engine=lane.record,
+        memory=memory_need(lane.record.name, serialized),
         weights=serialized.layout,
         python=python_minor(),
-        packages=stream.packages_of(names),
+        packages=stream.packages_of([*names, *ENGINE_PACKAGES.get(lane.record.name, ())]),
         files={file: FileEntry.of(data) for file, data in files.items()},
         globals=names,
         interface=wrapper.interface(),
@@ -141,7 +168,7 @@ def publish(
     with output.progress_bar(f"publishing {name}", sum(map(len, files.values()))) as advance:
         repository.add(manifest, files, key, advance)
     pointer = None if alias is None else repository.point(manifest, alias, key)
-    return Published(manifest, pointer)
+    return Published(manifest, pointer, lane.note)
 
 
 def _wrapper(args: argparse.Namespace, examples: list[Any]) -> ModelWrapper:

@@ -38,6 +38,7 @@ OWNERS = {
     "torch": "engines/torch.py",
     "transformers": "engines/transformers.py",
     "pandas": "engines/sklearn.py",
+    "tokenizers": "engines/tokenizers.py",
     "openvino": "engines/openvino.py",
     "onnxruntime": "engines/onnxruntime.py",
     "tensorflow": "engines/tensorflow.py",

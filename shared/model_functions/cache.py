@@ -9,6 +9,7 @@ from model_functions.loading import ModelLoader
 from model_functions.phases import Phases
 from model_functions.wrapper import ModelWrapper
 
+
 @dataclass(frozen=True)
 class LoadedModel:
     """A wrapper that is ready to predict.

@@ -47,7 +47,7 @@ def test_an_alias_leads_to_verified_bytes(repository: Repository, three: list[Ma
     pointer = repository.resolve("tabular", "wine", "prod")
     found = repository.manifest("tabular", "wine", pointer.revision, pointer.manifest)
     assert found == three[2]
-    assert repository.read_file(found, WRAPPER_FILE) == b"three"
+    assert bytes(repository.read_file(found, WRAPPER_FILE)) == b"three"
 
 
 def test_the_layout_is_the_promised_one(repository: Repository, three: list[Manifest]) -> None:

@@ -9,8 +9,19 @@ from numpy.typing import NDArray
 from model_functions.engines import Half
 
 _NAMES = {
-    **{"|b1": "BOOL", "|u1": "U8", "|i1": "I8", "<u2": "U16", "<i2": "I16", "<u4": "U32", "<i4": "I32"},
-    **{"<u8": "U64", "<i8": "I64", "<f2": "F16", "<f4": "F32", "<f8": "F64", "<c8": "C64"},
+    "|b1": "BOOL",
+    "|u1": "U8",
+    "|i1": "I8",
+    "<u2": "U16",
+    "<i2": "I16",
+    "<u4": "U32",
+    "<i4": "I32",
+    "<u8": "U64",
+    "<i8": "I64",
+    "<f2": "F16",
+    "<f4": "F32",
+    "<f8": "F64",
+    "<c8": "C64",
 }
 
 
@@ -79,8 +90,8 @@ def _address(array: NDArray[Any]) -> int:
 
 
 def _bytes(array: NDArray[Any]) -> memoryview:
-    order = "C" if array.flags.c_contiguous else "F"
-    return memoryview(array.reshape(-1, order=order).view(np.uint8))
+    flat: Any = array.reshape(-1) if array.flags.c_contiguous else array.T.reshape(-1)
+    return memoryview(flat.view(np.uint8))
 
 
 def _type(dtype: np.dtype[Any]) -> tuple[str, int]:

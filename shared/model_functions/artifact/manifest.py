@@ -67,14 +67,12 @@ class EngineRecord:
     Args:
         name: ``torch``, ``onnxruntime``, ``openvino`` or ``sklearn``.
         precision: of the weights as they are stored.
-        tolerance: the largest difference between two numbers of a prediction that was accepted; 0 means equal.
-        difference: the largest that was found on the examples.
+        tolerance: how far a number may be from that engine's, in parts of the largest; 0 means equal.
     """
 
     name: str
     precision: str = "float32"
     tolerance: float = 0.0
-    difference: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -111,9 +111,7 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
                 return "storage", place, tensor.dtype
         return None
 
-    def _place(
-        self, key: Any, data: memoryview, dtype: str = "U8", itemsize: int = 1, *, half: bool = False
-    ) -> Place:
+    def _place(self, key: Any, data: memoryview, dtype: str = "U8", itemsize: int = 1, *, half: bool = False) -> Place:
         known = self._places.get(key)
         if known is None:
             known = self._places[key] = self._writer.add(Buffer(data, dtype, itemsize), half=half)

@@ -62,7 +62,11 @@ class WeightsWriter:
         header = json.dumps(_entries(buffers), separators=(",", ":")).encode()
         start = -(-(_HEADER_LENGTH + len(header)) // PAGE) * PAGE
         length = start - _HEADER_LENGTH
-        parts = [length.to_bytes(_HEADER_LENGTH, "little"), header.ljust(length), *(buffer.data for buffer in buffers)]
+        parts: list[bytes | memoryview] = [
+            length.to_bytes(_HEADER_LENGTH, "little"),
+            header.ljust(length),
+            *(buffer.data for buffer in buffers),
+        ]
         return b"".join(parts), WeightsLayout(start, self._sizes[True])
 
 

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from model_functions.errors import InvalidInput
+
 
 @dataclass(frozen=True)
 class Half:
@@ -30,6 +32,14 @@ class Tokens:
     arrays: dict[str, NDArray[np.int64]]
     words: list[list[int | None]]
     spans: list[list[tuple[int, int]]]
+
+
+def check_length(index: int, count: int, limit: int | None) -> None:
+    """Refuses a text of no tokens, or of more than the model reads."""
+    if count == 0:
+        raise InvalidInput(f"data[{index}]", "The model's tokenizer finds nothing in this text. Send words.")
+    if limit is not None and count > limit:
+        raise InvalidInput(f"data[{index}]", f"The text has {count} tokens; the model reads {limit}. Send it in parts.")
 
 
 class TaggingEngine(Protocol):

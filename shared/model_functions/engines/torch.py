@@ -67,7 +67,8 @@ class Stored:
         """The bytes, where they are."""
         if not self.storage.nbytes():
             return memoryview(b"")
-        return memoryview(torch.empty(0, dtype=torch.uint8).set_(self.storage.cpu()).numpy())
+        flat: Any = torch.empty(0, dtype=torch.uint8).set_(self.storage)
+        return memoryview(flat.cpu().numpy())
 
 
 _NAMES = {

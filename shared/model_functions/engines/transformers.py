@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from model_functions.engines import Tokens, torch
+from model_functions.engines import Tokens, check_length, torch
 from model_functions.errors import InvalidInput
 
 # A tokenizer that knows no limit names one beyond this.
@@ -57,21 +57,13 @@ class TransformersEngine:
             texts, padding=True, return_attention_mask=True, return_offsets_mapping=fast, return_tensors="np"
         )
         for index, count in enumerate(batch["attention_mask"].sum(axis=1)):
-            self._check_length(index, int(count))
+            check_length(index, int(count), self.max_tokens)
         spans = batch.pop("offset_mapping", np.zeros((len(texts), 0, 2), dtype=np.int64))
         return Tokens(
             arrays={name: np.asarray(array, dtype=np.int64) for name, array in batch.items()},
             words=[batch.word_ids(index) if fast else [] for index in range(len(texts))],
             spans=[[(int(start), int(end)) for start, end in row] for row in spans],
         )
-
-    def _check_length(self, index: int, count: int) -> None:
-        if count == 0:
-            raise InvalidInput(f"data[{index}]", "The model's tokenizer finds nothing in this text. Send words.")
-        if self.max_tokens is not None and count > self.max_tokens:
-            raise InvalidInput(
-                f"data[{index}]", f"The text has {count} tokens; the model reads {self.max_tokens}. Send it in parts."
-            )
 
 
 class TransformersTagger(TransformersEngine):

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,7 @@ def tensors() -> dict[str, Callable[[], Any]]:
         *(torch.uint16, torch.uint32, torch.uint64, torch.float16, torch.bfloat16, torch.float32, torch.float64),
         *(torch.complex64, torch.complex128, torch.float8_e4m3fn, torch.float8_e5m2),
     )
-    made: dict[str, Callable[[], Any]] = {str(dtype): lambda dtype=dtype: base.to(dtype) for dtype in dtypes}
+    made: dict[str, Callable[[], Any]] = {str(dtype): partial(base.to, dtype) for dtype in dtypes}
     return made | {
         "scalar": lambda: torch.tensor(3.5),
         "empty": lambda: torch.empty(0, 3),
@@ -55,7 +57,7 @@ def arrays() -> dict[str, Callable[[], Any]]:
     structured = np.zeros(N, padded)
     structured["b"] = base
     dtypes = ("?", "u1", "i2", ">i4", "u8", "f2", "f4", ">f8", "g", "c8", "c16", "M8[s]", "m8[ms]", "U7", "S5")
-    made: dict[str, Callable[[], Any]] = {dtype: lambda dtype=dtype: base.astype(dtype) for dtype in dtypes}
+    made: dict[str, Callable[[], Any]] = {dtype: partial(base.astype, dtype) for dtype in dtypes}
     return made | {
         "structured": lambda: structured,
         "record": lambda: np.rec.array(structured),
@@ -66,7 +68,7 @@ def arrays() -> dict[str, Callable[[], Any]]:
         "backwards": lambda: base[::-1],
         "strided": lambda: np.arange(4 * N)[1::3],
         "broadcast": lambda: np.broadcast_to(base[:600], (9, 600)),
-        "masked": lambda: np.ma.masked_array(base, base % 2),
+        "masked": lambda: np.ma.masked_array(base, base % 2 == 1),
         "small": lambda: np.arange(3),
     }
 
@@ -174,7 +176,7 @@ def test_long_bytes_leave_the_stream() -> None:
 
 def test_half_precision_is_widened_in_memory() -> None:
     first = np.linspace(-3, 3, N, dtype=np.float32).reshape(50, 100)
-    second, whole = np.float32([1.5, 2.5]), np.arange(N, dtype=np.float32)
+    second, whole = np.array([1.5, 2.5], np.float32), np.arange(N, dtype=np.float32)
     serialized = stream.dump([Half(first), whole, Half(second)])
     assert len(serialized.weights) < 4096 + 2 * N + 4 * N + 200
     one, three, two = loaded(serialized)
@@ -238,7 +240,7 @@ def test_the_weights_are_valid_safetensors(tmp_path: Path) -> None:
     assert serialized.layout.start % 4096 == 0
     offsets = sorted(entry["data_offsets"] for entry in header.values())
     assert offsets[0][0] == 0
-    assert all(before[1] == after[0] for before, after in zip(offsets, offsets[1:], strict=False))
+    assert all(before[1] == after[0] for before, after in pairwise(offsets))
 
 
 def test_tensors_lie_aligned_in_memory() -> None:

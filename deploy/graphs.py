@@ -1,0 +1,113 @@
+"""From a transformers model to a graph for the fast lane: exported once as ONNX, then made each engine's own."""
+
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model_functions.engines import Tokens
+
+#: Bytes from which an initializer leaves the graph.
+EXTERNAL_BYTES = 1024
+
+
+def export(model: Any, tokens: Tokens, output: str) -> Any:
+    """The model as an ONNX model (onnx.ModelProto) of any number of texts and tokens.
+
+    Args:
+        tokens: a batch of at least two texts, for the shapes.
+        output: the attribute of the model's answer that the graph gives.
+    """
+    import torch
+
+    names = list(tokens.arrays)
+    free = torch.export.Dim.DYNAMIC
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            _module(model, names, output),
+            tuple(torch.from_numpy(array) for array in tokens.arrays.values()),
+            input_names=names,
+            output_names=[output],
+            dynamic_shapes=(tuple({0: free, 1: free} for _ in names),),
+            dynamo=True,
+            verbose=False,
+        )
+        # Through a file, because a message of more than 2 GiB cannot be made in memory.
+        path = Path(folder) / "model.onnx"
+        program.save(path, external_data=True)  # type: ignore[union-attr]
+        return _without_traces(path)
+
+
+def onnxruntime_graph(model: Any, *, half: bool) -> Any:
+    """The ONNX model as a graph with its weights beside it."""
+    import onnx
+    from onnx import numpy_helper
+
+    from model_functions.engines.onnxruntime import OnnxGraph
+
+    slim, weights = onnx.ModelProto(), {}
+    slim.CopyFrom(model)
+    for tensor in slim.graph.initializer:
+        array = numpy_helper.to_array(tensor)
+        if array.nbytes >= EXTERNAL_BYTES:
+            weights[tensor.name] = np.array(array)
+            tensor.ClearField("raw_data")
+            tensor.data_location = onnx.TensorProto.EXTERNAL
+            # A place that exists: onnxruntime looks whether it does, and then takes the array it is given.
+            tensor.external_data.add(key="location", value=".")
+    return OnnxGraph(slim.SerializeToString(deterministic=True), weights, half=half)
+
+
+def openvino_graph(model: Any, *, half: bool) -> Any:
+    """The ONNX model as OpenVINO's intermediate representation."""
+    import openvino
+
+    from model_functions.engines.openvino import OpenvinoGraph
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        path.write_bytes(model.SerializeToString())
+        converted = openvino.convert_model(path)
+        openvino.save_model(converted, path.with_suffix(".xml"), compress_to_fp16=half)
+        weights = np.fromfile(path.with_suffix(".bin"), np.uint8)
+        return OpenvinoGraph(path.with_suffix(".xml").read_bytes(), weights)
+
+
+BUILDERS = {"onnxruntime": onnxruntime_graph, "openvino": openvino_graph}
+
+
+def _module(model: Any, names: list[str], output: str) -> Any:
+    """The model with its inputs in a row, and one output."""
+    import torch
+
+    class Exported(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, *arrays: Any) -> Any:
+            return getattr(self.model(**dict(zip(names, arrays, strict=True))), output)
+
+    return Exported().eval()
+
+
+def _without_traces(path: Path) -> Any:
+    """The exported file without where in whose source each node came from: it names this machine's folders."""
+    import onnx
+
+    model = onnx.load(path)
+    del model.metadata_props[:]
+    graphs = [model.graph, *model.functions]
+    for graph in graphs:
+        del graph.metadata_props[:]
+        graph.doc_string = ""
+        for node in graph.node:
+            del node.metadata_props[:]
+            node.doc_string = ""
+    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output, *model.graph.initializer):
+        del value.metadata_props[:]
+        value.doc_string = ""
+    return model

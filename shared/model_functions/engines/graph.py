@@ -1,0 +1,35 @@
+"""The fast lane: a graph and tokenizers, without the framework that the model was trained in."""
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_functions.engines import Tokens
+
+
+class Graph(Protocol):
+    """A model as an engine runs it."""
+
+    def run(self, arrays: dict[str, NDArray[np.int64]]) -> NDArray[np.float32]:
+        """The graph's first output for its inputs, by name."""
+
+
+class Tokenizer(Protocol):
+    def encode(self, texts: list[str]) -> Tokens:
+        """Raises InvalidInput for a text with more tokens than the model reads."""
+
+
+class GraphTagger:
+    """Labels every token; what TransformersTagger answers, from a graph."""
+
+    def __init__(self, tokenizer: Tokenizer, graph: Any, labels: list[str]) -> None:
+        self.tokenizer = tokenizer
+        self.graph: Graph = graph
+        self.labels = labels
+
+    def encode(self, texts: list[str]) -> Tokens:
+        return self.tokenizer.encode(texts)
+
+    def logits(self, tokens: Tokens) -> NDArray[np.float32]:
+        return self.graph.run(tokens.arrays)

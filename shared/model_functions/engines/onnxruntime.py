@@ -1,0 +1,52 @@
+"""Runs ONNX graphs over weights that lie where they arrived; the only module that imports onnxruntime."""
+
+import os
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from model_functions.engines import Half
+
+
+class OnnxGraph:
+    """A graph whose large initializers are arrays of ours: the session reads them in place, and copies none.
+
+    Args:
+        model: the ONNX file; the initializers that ``weights`` names are external, at the location ``.``.
+        weights: by the initializers' names.
+        half: store them in half precision.
+    """
+
+    def __init__(self, model: bytes, weights: dict[str, NDArray[Any]], *, half: bool = False) -> None:
+        self.half = half
+        self.__setstate__({"model": model, "weights": weights})
+
+    def run(self, arrays: dict[str, NDArray[np.int64]]) -> NDArray[np.float32]:
+        output: NDArray[np.float32] = self._session.run(None, arrays)[0]
+        return output
+
+    def __getstate__(self) -> dict[str, Any]:
+        weights = {name: self._stored(array) for name, array in self.weights.items()}
+        return {"model": self.model, "weights": weights}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.model: bytes = state["model"]
+        self.weights: dict[str, NDArray[Any]] = state["weights"]
+        self._session = self._start()
+
+    def _stored(self, array: NDArray[Any]) -> Any:
+        return Half(array) if self.half and array.dtype == np.float32 else array
+
+    def _start(self) -> onnxruntime.InferenceSession:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.intra_op_num_threads = len(os.sched_getaffinity(0))
+        # Laid out anew for the matrix kernels, the weights would be in memory twice, and start six times slower.
+        options.add_session_config_entry("session.disable_prepacking", "1")
+        # Kept: the session looks at their memory.
+        self._values = {name: onnxruntime.OrtValue.ortvalue_from_numpy(array) for name, array in self.weights.items()}
+        for name, value in self._values.items():
+            options.add_initializer(name, value)
+        return onnxruntime.InferenceSession(self.model, options, providers=["CPUExecutionProvider"])
