@@ -97,7 +97,7 @@ def _lane(wrapper: ModelWrapper, engine: str, precision: str, model: Any, exampl
         if not _close(wrapper.predict(example), stored.predict(example), tolerance):
             raise NotEqual("it predicts otherwise for an example")
     note = f"{engine} in {precision}: differs from torch by {difference:.1e} (accepted: {tolerance:.0e})"
-    return Lane(fast, EngineRecord(engine, precision, tolerance), note)
+    return Lane(stored, EngineRecord(engine, precision, tolerance), note)
 
 
 def _as_stored(wrapper: ModelWrapper) -> ModelWrapper:

@@ -24,6 +24,7 @@ LAYERS = (
     ("wrapper",),
     ("inputs",),
     ("parameters",),
+    ("boot",),
     ("settings", "metrics", "logs", "phases", "names", "once"),
     ("errors",),
 )

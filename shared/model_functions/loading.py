@@ -7,6 +7,7 @@ from model_functions.artifact import stream
 from model_functions.artifact.download import Download
 from model_functions.artifact.manifest import Manifest
 from model_functions.artifact.region import Region
+from model_functions.boot import BOOT
 from model_functions.errors import ArtifactRefused, ServingError
 from model_functions.phases import Phases
 from model_functions.repository import WEIGHTS_FILE, WRAPPER_FILE, Repository
@@ -33,10 +34,11 @@ class ModelLoader:
 
         Raises ModelNotFound, ArtifactRefused, StoreUnavailable.
         """
+        BOOT.charge(phases)
         family = self.wrapper_class.family
         with phases("manifest"):
-            pointer = self.repository.resolve(family, name, self.alias)
-            manifest = self.repository.manifest(family, name, pointer.revision, pointer.manifest)
+            pointer = self.repository.resolve(family, name, self.alias, phases)
+            manifest = self.repository.manifest(family, name, pointer.revision, pointer.manifest, phases)
             manifest.check_environment()
         return manifest
 
@@ -57,20 +59,15 @@ class ModelLoader:
                 weights.cancel()
         with phases("sample"):
             self._predict_sample(wrapper, manifest)
-        hashing_s = 0.0 if weights is None else weights.hashing_s
-        log.info(
-            "loaded %s",
-            manifest.name,
-            extra={
-                "fields": {
-                    "model": manifest.name,
-                    "revision": manifest.revision,
-                    "engine": manifest.engine.name,
-                    "bytes": sum(entry.size for entry in manifest.files.values()),
-                    "digest_cpu_ms": round(hashing_s * 1000, 1),
-                }
-            },
-        )
+        fields = {
+            "model": manifest.name,
+            "revision": manifest.revision,
+            "engine": manifest.engine.name,
+            "bytes": sum(entry.size for entry in manifest.files.values()),
+            "digests_cpu_ms": 0.0 if weights is None else round(weights.hashing_s * 1000, 1),
+            "phases": phases.ledger(),
+        }
+        log.info("loaded %s", manifest.name, extra={"fields": fields})
         return wrapper
 
     def _weights(self, manifest: Manifest) -> Download | None:

@@ -9,6 +9,7 @@ from model_functions.artifact.manifest import Manifest, WeightsLayout
 from model_functions.artifact.signing import SigningKey, Trust
 from model_functions.errors import Conflict, ManifestInvalid, ModelNotFound, ObjectNotFound, ServingError
 from model_functions.names import MODEL_NAME_RULE, is_family, is_model_name
+from model_functions.phases import Phases
 from model_functions.store import NEW, Store
 
 WRAPPER_FILE = "wrapper.dill"
@@ -65,10 +66,10 @@ class Repository:
 
     # Reading: what a function does.
 
-    def resolve(self, family: str, name: str, alias: str) -> Pointer:
+    def resolve(self, family: str, name: str, alias: str, phases: Phases | None = None) -> Pointer:
         """The alias of a model. Raises ModelNotFound, SignatureRefused, ManifestInvalid."""
         _check_names(family, name)
-        pointer, _ = self._pointer(family, name, alias)
+        pointer, _ = self._pointer(family, name, alias, phases)
         if pointer is None:
             raise ModelNotFound(
                 f'No model "{name}" is published as "{alias}" in {family}. '
@@ -76,11 +77,14 @@ class Repository:
             )
         return pointer
 
-    def manifest(self, family: str, name: str, revision: str, digest: str | None = None) -> Manifest:
+    def manifest(
+        self, family: str, name: str, revision: str, digest: str | None = None, phases: Phases | None = None
+    ) -> Manifest:
         """The manifest of a revision, verified.
 
         Args:
             digest: the whole digest that a pointer pins; None trusts the signature and the revision.
+            phases: told of ``verify``.
         """
         _check_names(family, name, revision)
         try:
@@ -89,7 +93,8 @@ class Repository:
             raise ModelNotFound(
                 f'{family}/{name} has no revision "{revision}". python -m deploy models lists them.'
             ) from exc
-        manifest = Manifest.from_document(self.trust.verify("manifest", data))
+        with (phases or Phases())("verify"):
+            manifest = Manifest.from_document(self.trust.verify("manifest", data))
         same = (manifest.family, manifest.name, manifest.revision) == (family, name, revision)
         if not same or digest not in (None, manifest.digest):
             raise ManifestInvalid(
@@ -163,14 +168,15 @@ class Repository:
         manifest = self.manifest(family, name, old.previous[0])
         return self._move(old.moved(manifest, old.previous[1:]), generation, key)
 
-    def _pointer(self, family: str, name: str, alias: str) -> tuple[Pointer | None, int]:
+    def _pointer(self, family: str, name: str, alias: str, phases: Phases | None = None) -> tuple[Pointer | None, int]:
         if not is_model_name(alias):
             return None, NEW
         try:
             stored = self.store.read(_alias_name(family, name, alias))
         except ObjectNotFound:
             return None, NEW
-        pointer = Pointer.from_document(self.trust.verify("alias", stored.data))
+        with (phases or Phases())("verify"):
+            pointer = Pointer.from_document(self.trust.verify("alias", stored.data))
         if (pointer.family, pointer.name, pointer.alias) != (family, name, alias):
             raise ManifestInvalid(f'"{alias}" of {family}/{name} speaks of another model. Promote the revision again.')
         return pointer, stored.generation

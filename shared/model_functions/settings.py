@@ -24,6 +24,9 @@ class Settings:
     model_name: str | None = None
     """``MODEL_NAME``: the model for a request that names none; by default the only one there is."""
 
+    model_preload: bool = False
+    """``MODEL_PRELOAD``: ``true`` loads the default model when the instance starts, and not at its first request."""
+
     trust_file: Path = _FUNCTION_FOLDER / "trust.json"
     """``MODEL_TRUST``: the file of the public keys that may publish; by default the staged function's."""
 
@@ -49,6 +52,7 @@ class Settings:
             model_store=given.get("MODEL_STORE") or _default_store(on_google_cloud),
             model_alias=given.get("MODEL_ALIAS") or cls.model_alias,
             model_name=given.get("MODEL_NAME") or None,
+            model_preload=_boolean(given, "MODEL_PRELOAD"),
             trust_file=Path(given.get("MODEL_TRUST") or cls.trust_file),
             functions_url=(given.get("FUNCTIONS_URL") or "").rstrip("/") or None,
             max_body_bytes=_positive(given, "MAX_BODY_BYTES", cls.max_body_bytes),
@@ -69,6 +73,13 @@ def _positive(given: Mapping[str, str], name: str, default: int) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise ConfigurationInvalid(f'{name} is "{text}". Set it to a positive number of bytes.')
     return int(text)
+
+
+def _boolean(given: Mapping[str, str], name: str) -> bool:
+    text = (given.get(name) or "false").lower()
+    if text not in ("true", "false"):
+        raise ConfigurationInvalid(f'{name} is "{text[:20]}". Set it to true or false.')
+    return text == "true"
 
 
 def _severity(level: str) -> str:

@@ -20,8 +20,7 @@ class OnnxGraph:
     """
 
     def __init__(self, model: bytes, weights: dict[str, NDArray[Any]], *, half: bool = False) -> None:
-        self.half = half
-        self.__setstate__({"model": model, "weights": weights})
+        self.__setstate__({"model": model, "weights": weights, "half": half})
 
     def run(self, arrays: dict[str, NDArray[np.int64]]) -> NDArray[np.float32]:
         output: NDArray[np.float32] = self._session.run(None, arrays)[0]
@@ -29,11 +28,12 @@ class OnnxGraph:
 
     def __getstate__(self) -> dict[str, Any]:
         weights = {name: self._stored(array) for name, array in self.weights.items()}
-        return {"model": self.model, "weights": weights}
+        return {"model": self.model, "weights": weights, "half": self.half}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.model: bytes = state["model"]
         self.weights: dict[str, NDArray[Any]] = state["weights"]
+        self.half: bool = state["half"]
         self._session = self._start()
 
     def _stored(self, array: NDArray[Any]) -> Any:

@@ -1,5 +1,7 @@
 """The functions' entry: a wrapper class in, a Cloud Function out."""
 
+import os
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +17,13 @@ def http_function(wrapper_class: type[ModelWrapper]) -> Callable[[Any], Any]:
     """The Cloud Function of a family."""
     from model_functions.http.function import FamilyFunction
 
-    return _function(lambda settings: FamilyFunction(wrapper_class, settings).handle)
+    def make(settings: Settings) -> Handle:
+        function = FamilyFunction(wrapper_class, settings)
+        if settings.model_preload:
+            preload_after_fork(function.preload)
+        return function.handle
+
+    return _function(make)
 
 
 def gateway_function() -> Callable[[Any], Any]:
@@ -24,6 +32,18 @@ def gateway_function() -> Callable[[Any], Any]:
     from model_functions.http.gateway import Gateway
 
     return _function(lambda settings: Gateway(settings).handle)
+
+
+def preload_after_fork(preload: Callable[[], None]) -> None:
+    """Calls ``preload`` in a thread of the worker: a thread of the master, which imports us, would not be in it."""
+    master = os.getpid()
+
+    def start() -> None:
+        # Only the first fork: whatever the worker forks later has no use for a model.
+        if os.getppid() == master:
+            threading.Thread(target=preload, name="preload", daemon=True).start()
+
+    os.register_at_fork(after_in_child=start)
 
 
 def _function(make: Callable[[Settings], Handle]) -> Callable[[Any], Any]:

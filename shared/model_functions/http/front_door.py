@@ -75,7 +75,7 @@ class FrontDoor:
             "request_id": request.id,
             "status": status,
             "milliseconds": round(seconds * 1000, 1),
-            "phases": {name: round(value, 1) for name, value in request.phases.milliseconds.items()},
+            "phases": request.phases.ledger(),
         }
         log.info("%s %s %d", request.method[:10], route, status, extra={"fields": fields})
 
@@ -98,7 +98,6 @@ def _request_id(request: Request) -> str:
 
 def _finished(request: Request, response: Response) -> Response:
     headers = {"X-Request-Id": request.id, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
-    if request.phases.milliseconds and "Server-Timing" not in response.headers:
-        headers["Server-Timing"] = request.phases.server_timing()
+    headers["Server-Timing"] = request.phases.server_timing()
     body = b"" if request.method == "HEAD" else response.body
     return replace(response, body=body, headers=headers | response.headers)

@@ -12,6 +12,7 @@ from model_functions.http.service import Service
 from model_functions.loading import ModelLoader
 from model_functions.names import function_name
 from model_functions.once import Once
+from model_functions.phases import Phases
 from model_functions.settings import Settings
 from model_functions.wrapper import ModelWrapper
 
@@ -38,7 +39,15 @@ class FamilyFunction(Service):
         model = self.load(name, request)
         sample = PredictionRequest(name, model.manifest.examples[0], {})
         run(model, sample, request)
-        return answer(name, model, {"phases": request.phases.milliseconds})
+        return answer(name, model, {"phases": request.phases.ledger()})
+
+    def preload(self) -> None:
+        """Loads the default model before anybody asks; a failure is the first request's to tell."""
+        phases = Phases()
+        try:
+            self.cache().get(self.default_name(), phases)
+        except ServingError as error:
+            log.warning("the default model is not preloaded: %s", error.message)
 
     def load(self, name: str, request: Request) -> LoadedModel:
         model = self.cache().get(name, request.phases)

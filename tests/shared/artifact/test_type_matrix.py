@@ -91,7 +91,7 @@ def test_a_tensor(name: str) -> None:
     assert torch.equal(*same)
 
 
-@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor", "ignore:TypedStorage")
 def test_a_quantized_tensor() -> None:
     import torch
 
