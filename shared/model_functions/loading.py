@@ -43,7 +43,7 @@ class ModelLoader:
         return manifest
 
     def load(self, manifest: Manifest, phases: Phases) -> ModelWrapper:
-        """The revision's wrapper, which has predicted its sample. Raises ArtifactRefused, StoreUnavailable."""
+        """The revision's wrapper. Raises ArtifactRefused, StoreUnavailable."""
         # The weights are on their way while the stream is read and the engine's packages are imported.
         weights = self._weights(manifest)
         try:
@@ -57,8 +57,6 @@ class ModelLoader:
         finally:
             if weights is not None:
                 weights.cancel()
-        with phases("sample"):
-            self._predict_sample(wrapper, manifest)
         fields = {
             "model": manifest.name,
             "revision": manifest.revision,
@@ -96,14 +94,3 @@ class ModelLoader:
                 f"{self.wrapper_class.__name__}. Publish it with --family of its own."
             )
         return wrapper
-
-    def _predict_sample(self, wrapper: ModelWrapper, manifest: Manifest) -> None:
-        """What an engine does at its first prediction only is done here, and not in the first user's time."""
-        try:
-            wrapper.predict(manifest.examples[0])
-        except Exception as exc:
-            log.exception("%s fails on its sample", manifest.name)
-            raise ArtifactRefused(
-                f"{manifest.name} fails on the sample that it was published with ({type(exc).__name__}). The "
-                "function's log has the reason; publish the model again."
-            ) from exc
