@@ -23,7 +23,7 @@ LAYERS = (
     ("wrapper",),
     ("inputs",),
     ("parameters",),
-    ("settings", "metrics", "logs", "phases", "names", "once"),
+    ("settings", "metrics", "logs", "phases", "names", "once", "memory"),
     ("errors",),
 )
 
