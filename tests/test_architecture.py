@@ -17,6 +17,7 @@ LAYERS = (
     ("families",),
     ("generation",),
     ("cache", "directory"),
+    ("budget",),
     ("repository",),
     ("artifact",),
     ("engines", "store"),
