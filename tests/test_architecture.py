@@ -24,7 +24,7 @@ LAYERS = (
     ("wrapper",),
     ("inputs",),
     ("parameters",),
-    ("settings", "metrics", "logs", "phases", "names", "once", "memory"),
+    ("settings", "metrics", "logs", "phases", "names", "once", "memory", "backoff"),
     ("errors",),
 )
 
