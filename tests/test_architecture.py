@@ -17,7 +17,7 @@ LAYERS = (
     ("families",),
     ("generation",),
     ("cache", "directory"),
-    ("budget",),
+    ("loading", "budget"),
     ("repository",),
     ("artifact",),
     ("engines", "store"),

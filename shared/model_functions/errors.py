@@ -132,6 +132,18 @@ class ModelUnavailable(ServingError):
     code = "model_unavailable"
 
 
+class InsufficientMemory(ModelUnavailable):
+    """The model fits into this instance, but not beside those that are in use now."""
+
+    code = "insufficient_memory"
+
+
+class ModelTooLarge(ServingError):
+    """The model never fits into an instance of this size; no retry helps."""
+
+    code = "model_too_large"
+
+
 class FunctionUnreachable(ServingError):
     """The gateway got no answer from the family's function."""
 
