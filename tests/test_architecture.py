@@ -17,7 +17,7 @@ LAYERS = (
     ("families",),
     ("generation",),
     ("cache", "directory"),
-    ("loading",),
+    ("loading", "budget"),
     ("repository",),
     ("artifact",),
     ("engines", "store"),
@@ -25,7 +25,7 @@ LAYERS = (
     ("inputs",),
     ("parameters",),
     ("boot",),
-    ("settings", "metrics", "logs", "phases", "names", "once"),
+    ("settings", "metrics", "logs", "phases", "names", "once", "memory", "backoff"),
     ("errors",),
 )
 

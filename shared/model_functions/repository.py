@@ -192,7 +192,8 @@ class Repository:
         except Conflict:
             # The name holds the digest of these very bytes: there, they are a publisher's who stopped half-way.
             found = bytearray(len(data))
-            self.store.read_into(name, memoryview(found))
+            with self.store.open(name) as existing:
+                existing.read_into(memoryview(found))
             if found != data:
                 raise
             if on_progress is not None:

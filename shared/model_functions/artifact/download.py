@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from model_functions.artifact.manifest import FileEntry, WeightsLayout
 from model_functions.artifact.region import Region
 from model_functions.errors import DigestMismatch, StoreUnavailable
-from model_functions.store import Store
+from model_functions.store import OpenObject, Store
 
 #: Chunks that are fetched at once: enough to fill a cloud's link, few enough to leave the import its core.
 THREADS = 4
@@ -28,7 +28,8 @@ class Download:
         self.region = Region(entry.size, layout, self._wait)
         self.hashing_s = 0.0
         """Seconds that the threads have spent on digests."""
-        self._store, self._name, self._entry = store, name, entry
+        self._name, self._entry = name, entry
+        self._opened: OpenObject = store.open(name)
         self._lock = threading.Condition()
         self._todo: Iterator[int] = iter(range(len(entry.chunks)))
         self._missing = set(range(len(entry.chunks)))
@@ -90,7 +91,7 @@ class Download:
         )
 
     def _proven(self, chunk: memoryview, index: int) -> bool:
-        self._store.read_into(self._name, chunk, index * self._entry.chunk_size)
+        self._opened.read_into(chunk, index * self._entry.chunk_size)
         started = time.thread_time()
         proven = hashlib.sha256(chunk).hexdigest() == self._entry.chunks[index]
         with self._lock:
@@ -107,4 +108,4 @@ class Download:
             self._fetching -= 1
             last = self._fetching == 0
         if last:
-            pass
+            self._opened.__exit__(None, None, None)
