@@ -1,9 +1,11 @@
 """The fast lane answers as the model does, starts without its framework, or is not taken."""
 
+import copy
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +18,38 @@ from deploy.publish import publish
 from model_functions.artifact import stream
 from model_functions.artifact.manifest import EngineRecord
 from model_functions.artifact.signing import SigningKey
+from model_functions.engines.transformers import TransformersTagger
 from model_functions.families.summarization import SummarizationWrapper
 from model_functions.families.tabular import TabularWrapper
 from model_functions.families.token_classification import TokenClassificationWrapper
 from model_functions.repository import Repository
-from tests.tiny_models import TEXT
+from tests.tiny_models import TEXT, tagger_folder
 
 ROOT = Path(__file__).parents[2]
 TEXTS = [TEXT, "anna", "the report says sales rose in Berlin", "hello world, hello"]
+
+
+@pytest.fixture(scope="module")
+def tagger(tmp_path_factory: pytest.TempPathFactory) -> TokenClassificationWrapper:
+    """Wide enough that its weights leave the stream, and calm enough for half precision."""
+    folder = tagger_folder(tmp_path_factory.mktemp("tagger"), width=64, spread=0.1)
+    return TokenClassificationWrapper.from_source(str(folder))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def exported_once() -> Iterator[None]:
+    """Each model is exported once for all tests; those of the exporter itself undo it."""
+    made: dict[int, Any] = {}
+    export = graphs.export
+
+    def once(model: Any, *rest: Any) -> Any:
+        if id(model) not in made:
+            made[id(model)] = export(model, *rest)
+        return made[id(model)]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(graphs, "export", once)
+        yield
 
 
 @pytest.fixture(scope="module", params=["onnxruntime", "openvino"])
@@ -49,9 +75,11 @@ def test_float16_halves_what_is_stored(tagger: TokenClassificationWrapper) -> No
 
 
 def test_the_stream_of_a_graph_is_small_and_always_the_same(tagger: TokenClassificationWrapper, engine: str) -> None:
-    one, other = (stream.dump(build(tagger, engine, "float32", [TEXT]).wrapper) for _ in range(2))
+    own: Any = tagger.engine
+    again = TokenClassificationWrapper(TransformersTagger(copy.deepcopy(own.model), own.tokenizer))
+    one, other = (stream.dump(build(wrapper, engine, "float32", [TEXT]).wrapper) for wrapper in (tagger, again))
     assert one == other
-    assert len(one.stream) < 16 * 1024
+    assert len(one.stream) < 40 * 1024
 
 
 def test_auto_falls_back_to_single_precision_where_half_is_too_far(
