@@ -1,0 +1,21 @@
+"""MLServer over the classifier, through a custom runtime.
+
+Its own Hugging Face runtime needs optimum, which holds transformers below the version that all others run here.
+"""
+
+import json
+import os
+
+from mlserver import MLModel
+from mlserver.codecs import decode_args
+from transformers import pipeline
+
+
+class Classifier(MLModel):
+    async def load(self) -> bool:
+        self.pipeline = pipeline("token-classification", model=os.environ["MODEL_FOLDER"], aggregation_strategy="first")
+        return True
+
+    @decode_args
+    async def predict(self, text: list[str]) -> list[str]:
+        return [json.dumps([entity | {"score": float(entity["score"])} for entity in self.pipeline(one)]) for one in text]
