@@ -10,8 +10,10 @@ COLOURS = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#76b7b2", "#e
 
 @dataclass(frozen=True)
 class Bar:
-    """Args:
-    parts: seconds by phase; for one that tells none, a single part.
+    """One contender.
+
+    Args:
+        parts: seconds by phase; for one that tells none, a single part.
     """
 
     label: str

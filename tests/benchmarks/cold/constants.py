@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests.benchmarks.cold.bucket_process import BUCKET
-from tests.benchmarks.cold.contenders import FAST, TORCH
 from tests.benchmarks.cold.limits import Constants
 from tests.benchmarks.cold.places import BENCH, PROBES
 
@@ -19,8 +18,6 @@ IMPORTS = {
     "openvino": ("import numpy", "import tokenizers", "import openvino"),
     "onnxruntime": ("import numpy", "import tokenizers", "import onnxruntime"),
 }
-LANES = (TORCH, FAST)
-
 #: Seconds, where the header does not tell imports from loading: an unpickled skeleton over given bytes.
 WIRE_S = 0.004
 
@@ -28,10 +25,12 @@ WIRE_S = 0.004
 def constants(
     engine: str, bucket_url: str, objects: Mapping[str, int], boot: float, phases: Mapping[str, float], runs: int
 ) -> Constants:
-    """Args:
-    objects: bytes of each object that a cold start reads.
-    boot: seconds of the function that does nothing.
-    phases: milliseconds of the contender's own first request.
+    """Medians of so many runs.
+
+    Args:
+        objects: bytes of each object that a cold start reads.
+        boot: seconds of the function that does nothing.
+        phases: milliseconds of the contender's own first request.
     """
     url = urlsplit(bucket_url)
     asked = json.dumps({"host": url.hostname, "port": url.port, "bucket": BUCKET, "objects": objects})

@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -40,10 +41,12 @@ class Launch:
 
 @dataclass(frozen=True)
 class FirstAnswer:
-    """Args:
-    seconds: from just before exec until the answer is complete.
-    accepting: from there until the port accepted.
-    refused: requests that were answered with something else before.
+    """A complete 200.
+
+    Args:
+        seconds: from just before exec until the answer is complete.
+        accepting: from there until the port accepted.
+        refused: requests that were answered with something else before.
     """
 
     seconds: float
@@ -93,7 +96,7 @@ class Started:
                 return FirstAnswer(time.perf_counter() - self.began, accepting, refused, timing, body)
             refused, problem = refused + 1, f"{status} {body[:300].decode(errors='replace')}"
             time.sleep(REFUSED_S)
-        raise RuntimeError(f"{problem}; the last lines:\n{last_lines(self.log)}")
+        raise RuntimeError(f"{problem}: {complaint(self.log)}\n{last_lines(self.log)}")
 
     def wait_for_port(self) -> None:
         """Raises RuntimeError when the port does not accept in time."""
@@ -104,7 +107,7 @@ class Started:
                 time.sleep(POLL_S)
             else:
                 return
-        raise RuntimeError(f"the port never accepted; the last lines:\n{last_lines(self.log)}")
+        raise RuntimeError(f"the port never accepted: {complaint(self.log)}\n{last_lines(self.log)}")
 
     def stop(self) -> None:
         self._process.terminate()
@@ -156,3 +159,11 @@ def free_port() -> int:
 
 def last_lines(log: Path) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+
+
+def complaint(log: Path) -> str:
+    """The last error that the process wrote down."""
+    errors = [
+        line for line in log.read_text(errors="replace").splitlines() if re.match(r"[\w.]*(Error|NotFound)", line)
+    ]
+    return errors[-1] if errors else "it says nothing of an error"

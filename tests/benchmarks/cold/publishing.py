@@ -100,7 +100,7 @@ def _published(model: Model, repository: Repository, key: SigningKey) -> dict[st
     record = getattr(published.manifest, "engine", None)
     return {
         "name": model.name,
-        "engine": "torch" if record is None else record.name,
+        "engine": model.engine if record is None else record.name,
         "stored": sum(entry.size for entry in published.manifest.files.values()),
         "example": model.example,
     }

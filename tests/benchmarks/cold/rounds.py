@@ -29,8 +29,10 @@ class Measured:
 
 
 class Rounds:
-    """Args:
-    launches: by the contenders' names, in the order of their turns.
+    """All contenders in turn.
+
+    Args:
+        launches: by the contenders' names, in the order of their turns.
     """
 
     def __init__(self, launches: Mapping[str, Launch], bucket: BucketProcess) -> None:

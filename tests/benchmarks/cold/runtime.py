@@ -39,9 +39,11 @@ def predict(request):
 
 
 def runtime_megabytes(launch: Launch, function: Path) -> float:
-    """Args:
-    launch: the contender's own.
-    function: its staged folder.
+    """The peak of a process that imports it all.
+
+    Args:
+        launch: the contender's own.
+        function: its staged folder.
     """
     folder = FUNCTIONS / f"runtime_{function.name}"
     shutil.rmtree(folder, ignore_errors=True)

@@ -16,8 +16,10 @@ REQUESTS = 100
 
 @dataclass(frozen=True)
 class Stampede:
-    """Args:
-    downloads: how often the bucket gave the model's bytes, as a share of them all; 1 is once.
+    """What came of them.
+
+    Args:
+        downloads: how often the bucket gave the model's bytes, as a share of them all; 1 is once.
     """
 
     answered: int

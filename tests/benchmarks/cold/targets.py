@@ -8,8 +8,10 @@ from tests.benchmarks.cold.figures import ratio, shown
 
 @dataclass(frozen=True)
 class Target:
-    """Args:
-    value: None where something that it is made of was not measured.
+    """A figure and its bound.
+
+    Args:
+        value: None where something that it is made of was not measured.
     """
 
     name: str

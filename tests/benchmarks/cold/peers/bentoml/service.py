@@ -10,9 +10,7 @@ from transformers import pipeline
 @bentoml.service(workers=1)
 class Classifier:
     def __init__(self) -> None:
-        self.pipeline = pipeline(
-            "token-classification", model=os.environ["MODEL_FOLDER"], aggregation_strategy="first"
-        )
+        self.pipeline = pipeline("token-classification", model=os.environ["MODEL_FOLDER"], aggregation_strategy="first")
 
     @bentoml.api
     def predict(self, text: str) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ Its own Hugging Face runtime needs optimum, which holds transformers below the v
 
 import json
 import os
+from typing import List  # noqa: UP035 - MLServer finds no codec for list[str]
 
 from mlserver import MLModel
 from mlserver.codecs import decode_args
@@ -17,5 +18,7 @@ class Classifier(MLModel):
         return True
 
     @decode_args
-    async def predict(self, text: list[str]) -> list[str]:
-        return [json.dumps([entity | {"score": float(entity["score"])} for entity in self.pipeline(one)]) for one in text]
+    async def predict(self, text: List[str]) -> List[str]:  # noqa: UP006
+        return [
+            json.dumps([entity | {"score": float(entity["score"])} for entity in self.pipeline(one)]) for one in text
+        ]

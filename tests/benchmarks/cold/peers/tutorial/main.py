@@ -4,12 +4,10 @@ import os
 from typing import Any
 
 import dill
-import functions_framework
 
 model: Any = None
 
 
-@functions_framework.http
 def predict(request: Any) -> Any:
     global model
     if model is None:
