@@ -25,7 +25,7 @@ lint: $(VENV)/installed
 bench: $(VENV)/installed ## what the README's figures are measured with
 	$(BIN)/python -m tests.benchmarks
 
-bench-cold: $(VENV)/installed ## cold starts beside the tutorial way, LitServe, BentoML and MLServer; half an hour
+bench-cold: $(VENV)/installed ## cold starts beside the tutorial way, LitServe, BentoML and MLServer
 	$(BIN)/python -m tests.benchmarks.cold
 
 fmt: $(VENV)/installed

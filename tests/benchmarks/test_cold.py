@@ -1,9 +1,11 @@
+import json
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
 from tests.benchmarks.cold import server_timing, words
+from tests.benchmarks.cold.answers import agreement
 from tests.benchmarks.cold.bars import Bar, svg
 from tests.benchmarks.cold.figures import median, medians_by_phase, ratio, shown, table
 from tests.benchmarks.cold.limits import Constants, least_seconds
@@ -47,6 +49,15 @@ def test_server_timing_is_read_with_whatever_phases_it_has() -> None:
     assert server_timing.parsed(header)["load"] == 4.25
     assert "total" not in server_timing.parsed(header)
     assert server_timing.parsed("") == {}
+
+
+def test_answers_are_compared_in_whatever_envelope() -> None:
+    found = [{"entity_group": "PER", "start": 0, "end": 4, "score": 0.5}]
+    plain, wrapped = json.dumps(found), json.dumps({"outputs": [{"data": [json.dumps(found)]}]})
+    other = json.dumps({"body": [*found, {"entity_group": "LOC", "start": 9, "end": 12}]})
+    assert agreement(plain, wrapped) == 1.0
+    assert agreement(plain, other) == 0.5
+    assert agreement("ready", "{}") is None
 
 
 def test_medians_and_ratios_of_what_was_not_measured_are_nothing() -> None:
@@ -104,7 +115,7 @@ def test_the_targets_are_those_of_the_findings() -> None:
     assert values["fast lane ÷ best peer"] == (pytest.approx(0.18), "met")
     assert values["torch lane: (peak − runtime) ÷ weights"] == (pytest.approx(1.0), "met")
     assert values["fast lane: limit ÷ measured"] == (0.8, "met")
-    assert values["fast lane: verification ÷ load"] == (0.2, "missed")
+    assert values["fast lane: verification, CPU ÷ load"] == (0.2, "missed")
     assert values["fast lane, 100 first requests: answers"] == (100, "met")
     assert values["torch lane, 100 first requests: loads"] == (None, "not measured")
     assert values["fast lane: seconds ÷ seconds, for 3.90 × the weights"] == (4.0, "met")

@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
 
 WIDTH, LEFT, RIGHT, ROW, TOP = 960, 170, 90, 34, 56
-COLOURS = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#76b7b2", "#edc948", "#9c755f", "#ff9da7", "#bab0ac")
+COLOURS = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#76b7b2", "#edc948", "#9c755f", "#ff9da7", "#2f6f4f")
+
+
+#: The one part of a bar whose contender tells no phases.
+UNTOLD, GREY = "until 200", "#c8c8c8"
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Bar:
 
 def svg(title: str, bars: Sequence[Bar]) -> str:
     phases = list(dict.fromkeys(name for bar in bars for name in bar.parts))
-    colours = {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(phases)}
+    colours = {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(phases)} | {UNTOLD: GREY}
     scale = (WIDTH - LEFT - RIGHT) / max((bar.seconds for bar in bars), default=1.0)
     height = TOP + ROW * len(bars) + 30 + 20 * (len(phases) // 7 + 1)
     lines = [
@@ -37,7 +41,7 @@ def svg(title: str, bars: Sequence[Bar]) -> str:
     ]
     for index, bar in enumerate(bars):
         lines += _row(bar, TOP + ROW * index, scale, colours)
-    lines += _legend(colours, TOP + ROW * len(bars) + 20)
+    lines += _legend({name: colours[name] for name in phases}, TOP + ROW * len(bars) + 20)
     return "\n".join([*lines, "</svg>"]) + "\n"
 
 

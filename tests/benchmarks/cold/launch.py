@@ -19,6 +19,8 @@ POLL_S = 0.002
 #: Between two requests to a server that accepts before it can answer.
 REFUSED_S = 0.01
 PATIENCE_S = 120.0
+#: For the end of a contender's workers.
+SETTLING_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -144,11 +146,14 @@ def started(launch: Launch, log: Path) -> Iterator[Started]:
 
 
 def end_session(pid: int) -> None:
-    """What is left of the process's own group."""
-    try:
-        os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+    """Waits for what is left of the process's own group: the next contender has the machine alone."""
+    deadline = time.monotonic() + SETTLING_S
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        time.sleep(REFUSED_S)
 
 
 def free_port() -> int:

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tests.benchmarks.cold.bars import Bar
+from tests.benchmarks.cold.answers import agreement
+from tests.benchmarks.cold.bars import UNTOLD, Bar
 from tests.benchmarks.cold.contenders import (
     BARE,
     FAST,
@@ -25,7 +26,7 @@ from tests.benchmarks.cold.targets import Findings, Target
 #: Phases that grow with the model's bytes.
 SIZE_PHASES = ("download", "verify", "load")
 #: Phases that are no part of loading.
-NOT_LOADING = ("boot", "queue", "infer")
+NOT_LOADING = ("boot", "idle", "queue", "infer", "other")
 SMALL = {FAST: QUARTER_FAST, TORCH: QUARTER_TORCH}
 MEGA = 1024 * 1024
 
@@ -41,6 +42,7 @@ class Row:
         stored: bytes of its model in the bucket.
         refused: answers other than 200 before it.
         digests: CPU milliseconds of the digests, as the log tells.
+        answer: the first one.
         reason: why it was not measured.
     """
 
@@ -53,6 +55,7 @@ class Row:
     engine: str | None
     refused: float | None
     digests: float | None
+    answer: str
     runs: list[float]
     reason: str
 
@@ -71,6 +74,7 @@ class Row:
             engine=published.get("engine"),
             refused=median(measured.refused),
             digests=float(digests[1]) if digests else None,
+            answer=measured.answer,
             runs=measured.seconds,
             reason=measured.reason or str(published.get("reason", "")),
         )
@@ -79,7 +83,7 @@ class Row:
         """What no phase covers comes before the first of them."""
         seconds = self.seconds or 0.0
         parts = {name: duration / 1000 for name, duration in self.phases.items()}
-        name = "start" if parts else "until 200"
+        name = "start" if parts else UNTOLD
         return Bar(self.name, {name: max(seconds - sum(parts.values()), 0.0)} | parts)
 
     def loading(self) -> float:
@@ -144,8 +148,11 @@ def _size_milliseconds(row: Row) -> float:
 
 
 def contenders_table(rows: Sequence[Row]) -> str:
-    tutorial = next((row.seconds for row in rows if row.name == TUTORIAL), None)
-    head = ("contender", "model", "engine", "first 200", "fastest", "÷ tutorial", "peak", "refused before")
+    tutorial = next((row for row in rows if row.name == TUTORIAL), None)
+    head = (
+        *("contender", "model", "engine", "first 200", "fastest", "÷ tutorial", "peak"),
+        *("refused before", "same entities"),
+    )
     cells = [
         (
             row.name,
@@ -153,9 +160,10 @@ def contenders_table(rows: Sequence[Row]) -> str:
             row.engine or "",
             shown(row.seconds, " s"),
             shown(min(row.runs, default=None), " s"),
-            shown(ratio(row.seconds, tutorial) if row.what == "classifier" else None),
+            shown(ratio(row.seconds, tutorial.seconds) if tutorial and row.what == tutorial.what else None),
             shown(row.peak, " MB", 0),
             shown(row.refused, digits=0),
+            shown(agreement(row.answer, tutorial.answer) if tutorial and row.what == tutorial.what else None),
         )
         for row in rows
         if not row.reason

@@ -74,7 +74,7 @@ class Rounds:
         measured.refused.append(answer.refused)
         measured.phases.append(server_timing.parsed(answer.server_timing))
         measured.reads = self._bucket.reads()
-        measured.answer = answer.body[:2000].decode(errors="replace")
+        measured.answer = answer.body.decode(errors="replace")
         measured.log = last_lines(contender.log)
 
     def _memory(self, name: str, launch: Launch, measured: Measured) -> None:
