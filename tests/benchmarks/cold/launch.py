@@ -116,10 +116,9 @@ class Started:
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
-            pass
-        finally:
-            end_session(self.pid)
+            self._process.kill()
             self._process.wait(DEADLINE_S)
+        end_session(self.pid)
 
 
 def ask(connection: socket.socket, path: str, body: bytes) -> tuple[int, str, bytes]:
