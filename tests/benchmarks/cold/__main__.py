@@ -9,9 +9,9 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 from deploy.project import ROOT
 from tests.benchmarks.cold import bars, contenders, report
@@ -26,6 +26,8 @@ from tests.benchmarks.cold.rounds import Measured, Rounds
 from tests.benchmarks.cold.runtime import runtime_megabytes
 from tests.benchmarks.cold.stampede import Stampede, stampede
 from tests.benchmarks.cold.targets import targets
+
+T = TypeVar("T")
 
 RUNS = 7
 MEMORY_RUNS = 3
@@ -47,9 +49,9 @@ def main() -> None:
         measured = missing | rounds.measured
         rows = {one.name: Row.of(one.name, measured[one.name], published.get(one.published, {})) for one in chosen}
         lanes = [lane for lane in LANES if lane in rows and not rows[lane].reason]
-        limits = {lane: limit(rows, lane, rounds, bucket, quick=arguments.quick) for lane in lanes}
-        runtime = {lane: weigh(launches[lane]) for lane in lanes}
-        stampedes = {lane: stampede(launches[lane], bucket) for lane in lanes}
+        limits = attempted(lanes, lambda lane: limit(rows, lane, rounds, bucket, quick=arguments.quick))
+        runtime = attempted(lanes, lambda lane: weigh(launches[lane]))
+        stampedes = attempted(lanes, lambda lane: stampede(launches[lane], bucket))
     load.append(os.getloadavg()[0])
     tell(rows, limits, runtime, stampedes, measured, load)
 
@@ -103,8 +105,19 @@ def run(rounds: Rounds, runs: int, *, quick: bool) -> None:
         rounds.memory()
 
 
+def attempted(lanes: Iterable[str], measure: Callable[[str], T]) -> dict[str, T]:
+    """By lane; one that fails is told and left out, so that the rounds before it are not lost."""
+    measured: dict[str, T] = {}
+    for lane in lanes:
+        try:
+            measured[lane] = measure(lane)
+        except (RuntimeError, OSError, subprocess.CalledProcessError) as exc:
+            progress(f"{lane}: not measured: {exc}")
+    return measured
+
+
 def progress(what: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')} {what} …", file=sys.stderr, flush=True)
+    print(f"{time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)
 
 
 def limit(rows: dict[str, Row], lane: str, rounds: Rounds, bucket: BucketProcess, *, quick: bool) -> Constants:

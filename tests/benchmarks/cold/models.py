@@ -29,7 +29,9 @@ def main() -> None:
         _made(MODELS / name, model)
     if not TUTORIAL_FILE.exists():
         tagger = pipeline("token-classification", model=str(MODELS / "bert"), aggregation_strategy="first")
-        TUTORIAL_FILE.write_bytes(dill.dumps(Wrapper(tagger)))
+        staging = TUTORIAL_FILE.with_suffix(".part")
+        staging.write_bytes(dill.dumps(Wrapper(tagger)))
+        staging.rename(TUTORIAL_FILE)
 
 
 def bert() -> Any:

@@ -82,7 +82,7 @@ class Row:
     def bar(self) -> Bar:
         """What no phase covers comes before the first of them."""
         seconds = self.seconds or 0.0
-        parts = {name: duration / 1000 for name, duration in self.phases.items()}
+        parts = {name: duration / 1000 for name, duration in self.phases.items() if duration}
         name = "start" if parts else UNTOLD
         return Bar(self.name, {name: max(seconds - sum(parts.values()), 0.0)} | parts)
 
