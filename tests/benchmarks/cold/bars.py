@@ -6,18 +6,8 @@ from xml.sax.saxutils import escape, quoteattr
 
 WIDTH, LEFT, RIGHT, ROW, TOP = 960, 170, 90, 34, 56
 COLOURS = (
-    "#4e79a7",
-    "#f28e2b",
-    "#59a14f",
-    "#e15759",
-    "#b07aa1",
-    "#76b7b2",
-    "#edc948",
-    "#9c755f",
-    "#ff9da7",
-    "#2f6f4f",
-    "#1b1e6e",
-    "#a3c644",
+    *("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#76b7b2"),
+    *("#edc948", "#9c755f", "#ff9da7", "#2f6f4f", "#1b1e6e", "#a3c644"),
 )
 
 

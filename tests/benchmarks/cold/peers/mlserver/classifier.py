@@ -1,6 +1,6 @@
 """MLServer over the classifier, through a custom runtime.
 
-Its own Hugging Face runtime needs optimum, which holds transformers below the version that all others run here.
+Its own Hugging Face runtime brings TensorFlow and optimum 1 along; this has what all others here have.
 """
 
 import json
