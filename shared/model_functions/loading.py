@@ -3,6 +3,7 @@
 import logging
 from typing import Any
 
+from model_functions import memory
 from model_functions.artifact import stream
 from model_functions.artifact.download import Download
 from model_functions.artifact.manifest import Manifest
@@ -49,7 +50,7 @@ class ModelLoader:
         try:
             with phases("download"):
                 data = self.repository.read_file(manifest, WRAPPER_FILE)
-            with phases("load"):
+            with phases("load"), memory.uncollected():
                 wrapper = self._unpickled(data, weights, manifest, phases)
             if weights is not None:
                 with phases("download"):
