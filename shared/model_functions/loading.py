@@ -50,11 +50,8 @@ class ModelLoader:
         try:
             with phases("download"):
                 data = self.repository.read_file(manifest, WRAPPER_FILE)
-            with phases("load"), memory.uncollected():
+            with memory.uncollected():
                 wrapper = self._unpickled(data, weights, manifest, phases)
-            if weights is not None:
-                with phases("download"):
-                    weights.wait()
         finally:
             if weights is not None:
                 weights.cancel()
@@ -77,9 +74,14 @@ class ModelLoader:
     def _unpickled(
         self, data: memoryview, weights: Download | None, manifest: Manifest, phases: Phases
     ) -> ModelWrapper:
-        region = Region(0, manifest.weights) if weights is None else weights.region
         try:
-            wrapper: Any = stream.load(data, region, manifest.globals, phases)
+            with phases("import"):
+                stream.import_modules(manifest.globals)
+            # Not one opcode of the stream runs before every byte of the revision is proven.
+            with phases("download"):
+                region = Region(0, manifest.weights) if weights is None else weights.wait()
+            with phases("load"):
+                wrapper: Any = stream.load(data, region, manifest.globals)
         except ServingError:
             raise
         except Exception as exc:

@@ -108,7 +108,7 @@ class Repository:
 
     def read_file(self, manifest: Manifest, file: str) -> memoryview:
         """One verified file of a revision. Raises DigestMismatch, StoreUnavailable."""
-        return self.download(manifest, file).wait()
+        return self.download(manifest, file).wait().memory
 
     def names(self, family: str | None = None) -> list[tuple[str, str]]:
         """(family, name) of every model that has an alias, sorted."""

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from model_functions.engines import Half
 
-
 #: The ONNX graph of one node, ``single = Cast(half)``: numpy's own conversion takes ten times as long.
 _CAST = bytes.fromhex(
     "080812003a540a1f0a0468616c66120673696e676c652204436173742a090a02746f1801a001021205776964656e5a130a0468616c66120b0a09080a12050a0312016e62150a0673696e676c65120b0a09080112050a0312016e42040a00100d"

@@ -4,7 +4,7 @@ import http.client
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.parse import SplitResult, urlsplit
 
 #: Kept open at most; more threads than that work too, and close theirs after use.
@@ -67,23 +67,11 @@ class Connections:
         with self._lock:
             kept = self._idle.pop() if self._idle else None
         if kept is not None:
-            try:
-                return kept, self._ask(kept, target, headers)
-            except (ConnectionError, http.client.HTTPException):
-                # The other side ends idle connections whenever it likes: no failure, a new one is made.
-                kept.close()
+            # The other side ends idle connections whenever it likes: no failure, a new one is made.
+            with suppress(ConnectionError, http.client.HTTPException):
+                return kept, _ask(kept, target, headers)
         connection = self._connect()
-        try:
-            return connection, self._ask(connection, target, headers)
-        except BaseException:
-            connection.close()
-            raise
-
-    def _ask(self, connection: http.client.HTTPConnection, target: str, headers: dict[str, str]) -> Response:
-        connection.request("GET", target, headers=headers)
-        response = connection.getresponse()
-        assert isinstance(response, Response)  # noqa: S101 - response_class says so
-        return response
+        return connection, _ask(connection, target, headers)
 
     def _connect(self) -> http.client.HTTPConnection:
         host, port = self._url.hostname or "", self._url.port
@@ -106,6 +94,17 @@ class Connections:
                 self._idle.append(connection)
                 return
         connection.close()
+
+
+def _ask(connection: http.client.HTTPConnection, target: str, headers: dict[str, str]) -> Response:
+    try:
+        connection.request("GET", target, headers=headers)
+        response = connection.getresponse()
+    except BaseException:
+        connection.close()
+        raise
+    assert isinstance(response, Response)  # noqa: S101 - response_class says so
+    return response
 
 
 def _proxy(host: str) -> SplitResult | None:

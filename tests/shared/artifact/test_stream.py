@@ -10,7 +10,6 @@ import pytest
 from model_functions.artifact import stream
 from model_functions.artifact.region import Region
 from model_functions.errors import GlobalRefused
-from model_functions.phases import Phases
 from model_functions.wrapper import ModelWrapper
 from tests.tiny_models import TEXT
 
@@ -21,7 +20,7 @@ def round_trip(value: Any) -> Any:
     serialized = stream.dump(value)
     _, names = stream.load_and_list(serialized)
     region = Region.of(serialized.weights, serialized.layout)
-    return stream.load(serialized.stream, region, names, Phases())
+    return stream.load(serialized.stream, region, names)
 
 
 @pytest.mark.parametrize("name", ["tagger", "summarizer", "translator", "classifier"])
@@ -91,7 +90,7 @@ def test_an_import_that_is_not_listed_is_refused(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     data, weights, layout = stream.dump(Evil())
     with pytest.raises(GlobalRefused, match="The artifact imports posix:system, which its manifest does not list"):
-        stream.load(data, Region.of(weights, layout), ["collections:OrderedDict"], Phases())
+        stream.load(data, Region.of(weights, layout), ["collections:OrderedDict"])
     assert not (tmp_path / "gotcha").exists()
 
 

@@ -61,7 +61,7 @@ def test_inputs_is_another_word_for_data(tabular: FamilyFunction) -> None:
 def test_the_first_answer_is_cold_and_the_second_warm(tabular: FamilyFunction) -> None:
     timings = [tabular.handle(post({"data": ROW})).headers["Server-Timing"] for _ in range(2)]
     cold, warm = ([phase.split(";")[0] for phase in timing.split(", ")] for timing in timings)
-    loading = ["manifest", "verify", "download", "load", "import"]
+    loading = ["manifest", "verify", "download", "import", "load"]
     assert [phase for phase in cold if phase not in ("boot", "idle")] == [*loading, "queue", "infer", "other", "total"]
     assert warm == ["queue", "infer", "other", "total"]
 
