@@ -217,7 +217,7 @@ def installed_version(package: str) -> str | None:
 @cache
 def _versions() -> dict[str, str]:
     """Installed versions by the names of their folders: to parse all that a package says of itself takes long."""
-    folders = (name for path in reversed(sys.path) if Path(path).is_dir() for name in os.listdir(path))  # noqa: PTH208 - names, not paths
+    folders = (name for path in reversed(sys.path) if Path(path).is_dir() for name in os.listdir(path or "."))  # noqa: PTH208 - names, not paths
     found = (_INSTALLED.fullmatch(name) for name in folders)
     return {_normalized(match["name"]): match["version"] for match in found if match}
 

@@ -2,6 +2,7 @@ import os
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,7 +70,7 @@ def test_chunks_come_side_by_side(fake_bucket: FakeBucket, store: BucketStore) -
     ids=str,
 )
 def test_a_chunk_that_fails_is_fetched_again_and_no_other(
-    fake_bucket: FakeBucket, store: BucketStore, fault: dict[str, object]
+    fake_bucket: FakeBucket, store: BucketStore, fault: dict[str, Any]
 ) -> None:
     fake_bucket.fault("read", **fault)
     assert downloaded(store) == DATA
@@ -116,7 +117,7 @@ def test_a_download_that_is_cancelled_stops(fake_bucket: FakeBucket, store: Buck
 
 @pytest.mark.parametrize("chunk_size", [64, 1000, 4096, 5000, 1 << 20])
 def test_half_precision_is_widened_whatever_the_chunks(tmp_path: Path, chunk_size: int) -> None:
-    values = np.arange(3001, dtype=np.float32) / 8
+    values = np.arange(3001, dtype=np.float32) / np.float32(8)
     others = np.arange(1500, dtype=np.int32)
     serialized = stream.dump([Half(values), others])
     store = FolderStore(tmp_path)
