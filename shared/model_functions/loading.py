@@ -9,9 +9,9 @@ from model_functions.artifact.download import Download
 from model_functions.artifact.manifest import Manifest
 from model_functions.artifact.region import Region
 from model_functions.boot import BOOT
-from model_functions.errors import ArtifactRefused, ServingError
+from model_functions.errors import ArtifactRefused, ManifestInvalid, ServingError
 from model_functions.phases import Phases
-from model_functions.repository import WEIGHTS_FILE, WRAPPER_FILE, Repository
+from model_functions.repository import WEIGHTS_FILE, WRAPPER_FILE, Pointer, Repository
 from model_functions.wrapper import ModelWrapper
 
 log = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ class ModelLoader:
         self.repository = repository
         self.wrapper_class = wrapper_class
         self.alias = alias
+        self._serials: dict[str, int] = {}
 
     def resolve(self, name: str, phases: Phases) -> Manifest:
         """The manifest of the model's revision, fit for this environment.
@@ -39,6 +40,7 @@ class ModelLoader:
         family = self.wrapper_class.family
         with phases("manifest"):
             pointer = self.repository.resolve(family, name, self.alias, phases)
+            self._check_serial(pointer)
             manifest = self.repository.manifest(family, name, pointer.revision, pointer.manifest, phases)
             manifest.check_environment()
         return manifest
@@ -65,6 +67,16 @@ class ModelLoader:
         }
         log.info("loaded %s", manifest.name, extra={"fields": fields})
         return wrapper
+
+    def _check_serial(self, pointer: Pointer) -> None:
+        """Refuses an alias from before one that this instance has seen: signed, but put back by somebody."""
+        seen = self._serials.get(pointer.name, 0)
+        if pointer.serial < seen:
+            raise ManifestInvalid(
+                f'"{pointer.alias}" of {pointer.family}/{pointer.name} has the serial {pointer.serial}, and {seen} was '
+                "read before: an old alias was put back. Promote the revision that is wanted."
+            )
+        self._serials[pointer.name] = pointer.serial
 
     def _weights(self, manifest: Manifest) -> Download | None:
         if WEIGHTS_FILE not in manifest.files:

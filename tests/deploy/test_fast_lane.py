@@ -134,7 +134,8 @@ def test_a_cold_start_imports_neither_torch_nor_transformers(
         "from model_functions.settings import Settings\n"
         "function = FamilyFunction(TokenClassificationWrapper, Settings.from_environment())\n"
         "response = function.handle(Request('POST', '/warmup', [], {}, lambda size: b''))\n"
-        "print(response.body.decode()); print(json.dumps([response.status, sorted(name for name in sys.modules if '.' not in name)]))\n"
+        "names = sorted(name for name in sys.modules if '.' not in name)\n"
+        "print(response.body.decode(), json.dumps([response.status, names]), sep='\\n')\n"
     )
     environment = {"MODEL_STORE": str(repository.store.root), "MODEL_TRUST": str(trust_file)}  # type: ignore[attr-defined]
     done = subprocess.run(

@@ -1,8 +1,12 @@
+import random
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from sklearn.neighbors import KNeighborsClassifier
 
 from deploy.publish import publish
 from model_functions.artifact import stream
@@ -12,6 +16,7 @@ from model_functions.errors import (
     ArtifactRefused,
     DigestMismatch,
     GlobalRefused,
+    ManifestInvalid,
     ModelNotFound,
     PackageMismatch,
     PythonMismatch,
@@ -169,3 +174,78 @@ def test_a_stream_that_is_signed_and_broken_gives_a_clear_error(
     repository.point(broken, "prod", key)
     with pytest.raises(ArtifactRefused, match=r"wine cannot be unpickled here \(UnpicklingError\)"):
         loaded(loader)
+
+
+def test_an_older_alias_that_is_put_back_is_refused(
+    loader: ModelLoader, store: CountingStore, repository: Repository, key: SigningKey
+) -> None:
+    [path] = store.root.rglob("prod.json")
+    old = path.read_bytes()
+    republish(repository, key, description="newer")
+    assert loader.resolve("wine", Phases()).description == "newer"
+    path.write_bytes(old)
+    with pytest.raises(ManifestInvalid) as caught:
+        loader.resolve("wine", Phases())
+    assert caught.value.message == (
+        '"prod" of tabular/wine has the serial 1, and 2 was read before: an old alias was put back. '
+        "Promote the revision that is wanted."
+    )
+
+
+@pytest.fixture(scope="module")
+def weighty(tmp_path_factory: pytest.TempPathFactory, trust: Trust, key: SigningKey) -> Repository:
+    """A model whose arrays have left the stream, in two revisions."""
+    repository = Repository(CountingStore(tmp_path_factory.mktemp("weighty")), trust)
+    for seed in range(2):
+        rows = np.random.default_rng(seed).normal(size=(900, 3))
+        estimator = KNeighborsClassifier().fit(rows, rows.sum(axis=1) > 0)
+        wrapper = TabularWrapper.from_estimator(estimator, ROW)
+        publish(wrapper, name="wine", examples=[ROW], repository=repository, key=key)
+    return repository
+
+
+def flipped(data: bytes) -> bytes:
+    place = random.Random(len(data)).randrange(len(data) * 8)
+    return data[: place // 8] + bytes([data[place // 8] ^ (1 << place % 8)]) + data[place // 8 + 1 :]
+
+
+@pytest.mark.parametrize("file", ["wrapper.dill", "weights.safetensors", "manifest.json", "prod.json"])
+@pytest.mark.parametrize(
+    "damage", [flipped, lambda data: data[:-1], lambda data: data[: len(data) // 2], lambda _: b""]
+)
+def test_damage_is_refused_before_dill(
+    weighty: Repository, file: str, damage: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store: Any = weighty.store
+    revision = weighty.resolve("tabular", "wine", "prod").revision
+    [path] = (path for path in store.root.rglob(file) if file == "prod.json" or revision in str(path))
+    whole = path.read_bytes()
+    path.write_bytes(damage(whole))
+    try:
+        refused(ModelLoader(weighty, TabularWrapper, "prod"), ArtifactRefused, monkeypatch)
+    finally:
+        path.write_bytes(whole)
+
+
+@pytest.mark.parametrize("file", ["wrapper.dill", "weights.safetensors", "manifest.json"])
+def test_a_file_of_another_revision_is_refused_before_dill(
+    weighty: Repository, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store: Any = weighty.store
+    pointer = weighty.resolve("tabular", "wine", "prod")
+    folder = store.root / "tabular" / "wine" / "revisions"
+    path, other = folder / pointer.revision / file, folder / pointer.previous[0] / file
+    whole = path.read_bytes()
+    if other.read_bytes() == whole:
+        pytest.skip("both revisions have the same bytes")
+    path.write_bytes(other.read_bytes())
+    try:
+        refused(ModelLoader(weighty, TabularWrapper, "prod"), ArtifactRefused, monkeypatch)
+    finally:
+        path.write_bytes(whole)
+
+
+def test_the_whole_model_loads(weighty: Repository) -> None:
+    manifest = ModelLoader(weighty, TabularWrapper, "prod").resolve("wine", Phases())
+    assert set(manifest.files) == {"wrapper.dill", "weights.safetensors"}
+    assert loaded(ModelLoader(weighty, TabularWrapper, "prod")).predict(ROW)["prediction"] in (True, False)
