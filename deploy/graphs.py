@@ -1,5 +1,6 @@
 """From a transformers model to a graph for the fast lane: exported once as ONNX, then made each engine's own."""
 
+import logging
 import re
 import tempfile
 import warnings
@@ -25,6 +26,8 @@ def export(model: Any, tokens: Tokens, output: str) -> Any:
 
     names = list(tokens.arrays)
     free = torch.export.Dim.DYNAMIC
+    # It tells of every package that it could have used.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         warnings.simplefilter("ignore")
         program = torch.onnx.export(

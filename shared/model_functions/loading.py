@@ -36,7 +36,6 @@ class ModelLoader:
 
         Raises ModelNotFound, ArtifactRefused, StoreUnavailable.
         """
-        BOOT.charge(phases)
         family = self.wrapper_class.family
         with phases("manifest"):
             pointer = self.repository.resolve(family, name, self.alias, phases)
@@ -47,6 +46,7 @@ class ModelLoader:
 
     def load(self, manifest: Manifest, phases: Phases) -> ModelWrapper:
         """The revision's wrapper. Raises ArtifactRefused, StoreUnavailable."""
+        BOOT.charge(phases)
         # The weights are on their way while the stream is read and the engine's packages are imported.
         weights = self._weights(manifest)
         try:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from model_functions.artifact import stream
+from model_functions.artifact.manifest import WeightsLayout
 from model_functions.artifact.region import Region
 from model_functions.errors import GlobalRefused
 from model_functions.wrapper import ModelWrapper
@@ -105,3 +106,16 @@ def test_packages_are_those_of_the_imports(classifier: ModelWrapper) -> None:
     assert {"dill", "numpy", "scikit-learn"} <= set(packages)
     assert "torch" not in packages
     assert all(packages.values())
+
+
+def test_a_stream_of_version_1_is_read() -> None:
+    """Its tensors' bytes are in the stream."""
+    import torch
+
+    data = (Path(__file__).parent / "data" / "stream_v1.dill").read_bytes()
+    names = ["torch._utils:_rebuild_tensor_v2", "torch:float32", "torch:bfloat16", "collections:OrderedDict"]
+    base, view, small = stream.load(data, Region.of(b"", WeightsLayout(0, 0)), names)
+    assert torch.equal(base, torch.arange(6, dtype=torch.float32).reshape(2, 3))
+    base[0, 1] = 9
+    assert view[0, 0] == 9
+    assert small.dtype == torch.bfloat16
