@@ -74,7 +74,7 @@ def openvino_graph(model: Any, *, half: bool) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         path.write_bytes(model.SerializeToString())
-        converted = openvino.convert_model(path)
+        converted = openvino.Core().read_model(path)
         openvino.save_model(converted, path.with_suffix(".xml"), compress_to_fp16=half)
         weights = np.fromfile(path.with_suffix(".bin"), np.uint8)
         return OpenvinoGraph(_renamed(path.with_suffix(".xml").read_text()).encode(), weights)

@@ -46,7 +46,7 @@ def constants(
         import_cpu=_median(imports, "cpu"),
         import_wall=_median(imports, "wall"),
         wire=phases["load"] / 1000 if "import" in phases else WIRE_S,
-        first=phases.get("sample", phases.get("infer", 0.0)) / 1000,
+        first=phases.get("infer", 0.0) / 1000,
     )
 
 

@@ -3,7 +3,6 @@
 Prints what came of each name as JSON: its engine and its bytes in the store, or why it is not there.
 """
 
-import inspect
 import json
 import sys
 from collections.abc import Callable
@@ -29,21 +28,18 @@ from tests.benchmarks.cold.places import MODELS, TRUST
 
 NEW_TOKENS = {"max_new_tokens": 20, "min_new_tokens": 20}
 
-# Marked place: until deploy.publish.publish takes an engine, only the torch lane can be published.
-TAKES_ENGINE = "engine" in inspect.signature(publish).parameters
-
 
 @dataclass(frozen=True)
 class Model:
     """A name in the store.
 
     Args:
-        engine: None for a family that has no choice of engines.
+        engine: one of deploy.fast_lane.ENGINES.
     """
 
     name: str
     wrapper: Callable[[], ModelWrapper]
-    engine: str | None
+    engine: str
     example: Any
 
 
@@ -70,7 +66,7 @@ def models() -> list[Model]:
         Model("quarter_torch", tagger("quarter"), "torch", text),
         Model("quarter_fast", tagger("quarter"), "auto", text),
         Model("generator", generator, "auto", text),
-        Model("wine", lambda: TabularWrapper.from_estimator(pipeline, row), None, row),
+        Model("wine", lambda: TabularWrapper.from_estimator(pipeline, row), "auto", row),
     ]
 
 
@@ -86,21 +82,20 @@ def main(names: list[str]) -> None:
 
 
 def _published(model: Model, repository: Repository, key: SigningKey) -> dict[str, Any]:
-    lane: dict[str, Any] = {}
-    if model.engine is not None and TAKES_ENGINE:
-        lane = {"engine": model.engine}
-    elif model.name.endswith("_fast"):
-        return {"name": model.name, "reason": "publish takes no engine yet"}
     try:
         published = publish(
-            model.wrapper(), name=model.name, examples=[model.example], repository=repository, key=key, **lane
+            model.wrapper(),
+            name=model.name,
+            examples=[model.example],
+            repository=repository,
+            key=key,
+            engine=model.engine,
         )
     except ValueError as exc:
         return {"name": model.name, "reason": str(exc)}
-    record = getattr(published.manifest, "engine", None)
     return {
         "name": model.name,
-        "engine": model.engine if record is None else record.name,
+        "engine": published.manifest.engine.name,
         "stored": sum(entry.size for entry in published.manifest.files.values()),
         "example": model.example,
     }
