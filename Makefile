@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := functions shared deploy tests
 
-.PHONY: run test unit lint browser bench fmt clean
+.PHONY: run test unit lint browser bench bench-cold fmt clean
 
 run: $(VENV)/installed ## sample models and all functions, at http://127.0.0.1:8080 (PORT changes it)
 	@$(BIN)/python -m deploy train
@@ -24,6 +24,9 @@ lint: $(VENV)/installed
 
 bench: $(VENV)/installed ## what the README's figures are measured with
 	$(BIN)/python -m tests.benchmarks
+
+bench-cold: $(VENV)/installed ## cold starts beside the tutorial way, LitServe, BentoML and MLServer
+	$(BIN)/python -m tests.benchmarks.cold
 
 fmt: $(VENV)/installed
 	$(BIN)/ruff check --fix $(SOURCES)

@@ -1,6 +1,8 @@
 """From a transformers model to a graph for the fast lane: exported once as ONNX, then made each engine's own."""
 
 import hashlib
+import logging
+import re
 import tempfile
 import warnings
 from pathlib import Path
@@ -38,6 +40,8 @@ def exported(module: Any, inputs: tuple[Any, ...], free: Any, names: list[str], 
     """
     import torch
 
+    # It tells of every package that it could have used.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
@@ -101,10 +105,15 @@ def openvino_graph(model: Any, *, half: bool) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         path.write_bytes(model.SerializeToString())
-        converted = openvino.convert_model(path)
+        converted = openvino.Core().read_model(path)
         openvino.save_model(converted, path.with_suffix(".xml"), compress_to_fp16=half)
         weights = np.fromfile(path.with_suffix(".bin"), np.uint8)
-        return OpenvinoGraph(path.with_suffix(".xml").read_bytes(), weights)
+        return OpenvinoGraph(_renamed(path.with_suffix(".xml").read_text()).encode(), weights)
+
+
+def _renamed(xml: str) -> str:
+    """The representation with its layers named by their numbers: a process counts on with each that it converts."""
+    return re.sub(r'<layer id="(\d+)" name="[^"]*"', r'<layer id="\1" name="\1"', xml)
 
 
 BUILDERS = {"onnxruntime": onnxruntime_graph, "openvino": openvino_graph}

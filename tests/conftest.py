@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import hypothesis  # noqa: F401 - before a load freezes the collector, through which it looks for references
 import pytest
 
 from deploy.publish import publish

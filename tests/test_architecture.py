@@ -17,7 +17,7 @@ LAYERS = (
     ("families",),
     ("generation",),
     ("cache", "directory"),
-    ("loading",),
+    ("loading", "budget"),
     ("repository",),
     ("artifact",),
     ("engines", "store"),
@@ -25,7 +25,7 @@ LAYERS = (
     ("inputs",),
     ("parameters",),
     ("boot",),
-    ("settings", "metrics", "logs", "phases", "names", "once"),
+    ("settings", "metrics", "logs", "phases", "names", "once", "memory", "backoff"),
     ("errors",),
 )
 
@@ -33,8 +33,8 @@ LAYERS = (
 OWNERS = {
     "flask": "http/flask_edge.py",
     "dill": "artifact/stream.py",
-    "google.cloud": "store/bucket.py",
-    "google.auth": {"http/upstream.py", "store/bucket.py"},
+    "google.cloud": "store/upload.py",
+    "google.auth": {"http/upstream.py", "store/credentials.py", "store/upload.py"},
     "cryptography": "artifact/signing.py",
     "torch": "engines/torch.py",
     "transformers": "engines/transformers.py",

@@ -40,8 +40,12 @@ def tokenizer() -> Any:
     )
 
 
-def tagger_folder(folder: Path) -> Path:
-    """A BERT that labels tokens, as ``from_pretrained`` reads it."""
+def tagger_folder(folder: Path, width: int = 16, spread: float = 0.8) -> Path:
+    """A BERT that labels tokens, as ``from_pretrained`` reads it.
+
+    Args:
+        spread: of the random weights; above 0.5 every token has a clear label, and rounding is felt.
+    """
     import torch
     from transformers import BertConfig, BertForTokenClassification
 
@@ -49,12 +53,12 @@ def tagger_folder(folder: Path) -> Path:
     labels = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
     config = BertConfig(
         vocab_size=len(VOCABULARY),
-        hidden_size=16,
+        hidden_size=width,
         num_hidden_layers=2,
         num_attention_heads=2,
-        intermediate_size=32,
+        intermediate_size=2 * width,
         max_position_embeddings=32,
-        initializer_range=0.8,
+        initializer_range=spread,
         pad_token_id=0,
         id2label=dict(enumerate(labels)),
         label2id={label: index for index, label in enumerate(labels)},

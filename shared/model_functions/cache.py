@@ -1,13 +1,40 @@
-"""The models that this instance has loaded; each is loaded once, when it is first asked for."""
+"""The models that this instance has: loaded once, when first asked for; gone when another needs the memory."""
 
+import logging
+import math
 import threading
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from model_functions.artifact.manifest import Manifest
-from model_functions.loading import ModelLoader
+from model_functions import memory
+from model_functions.artifact.manifest import Manifest, MemoryNeed
+from model_functions.backoff import Backoff
+from model_functions.budget import MemoryBudget
+from model_functions.errors import (
+    InsufficientMemory,
+    ModelNotFound,
+    ModelTooLarge,
+    ModelUnavailable,
+    ServingError,
+)
 from model_functions.phases import Phases
 from model_functions.wrapper import ModelWrapper
+
+log = logging.getLogger(__name__)
+
+
+class Loader(Protocol):
+    """Brings a model into memory."""
+
+    def resolve(self, name: str, phases: Phases) -> Manifest:
+        """What is to be loaded, found out without loading any of it."""
+
+    def load(self, manifest: Manifest, phases: Phases) -> ModelWrapper:
+        """The model itself."""
 
 
 @dataclass(frozen=True)
@@ -23,50 +50,235 @@ class LoadedModel:
     lane: threading.Lock = field(default_factory=threading.Lock)
 
 
-class ModelCache:
-    """The models of one family, by name."""
+@dataclass(eq=False)
+class _Entry:
+    """One name of the cache, from its first request to its eviction.
 
-    def __init__(self, loader: ModelLoader) -> None:
-        self.loader = loader
-        self._models: dict[str, LoadedModel] = {}
-        self._flights: dict[str, Future[LoadedModel]] = {}
+    Args:
+        since: when its load or its latest use began.
+        outcome: the model, or what made its load fail.
+        users: who wait for the model or use it; it stays while there are any.
+    """
+
+    since: float
+    outcome: Future[LoadedModel | ServingError] = field(default_factory=Future)
+    users: int = 0
+
+    @property
+    def loaded(self) -> bool:
+        # An entry whose load failed leaves the cache at the same moment.
+        return self.outcome.done()
+
+    def model(self, phases: Phases) -> LoadedModel:
+        """Waits for the model. Raises what made its load fail."""
+        with nullcontext() if self.loaded else phases("wait"):
+            outcome = self.outcome.result()
+        if isinstance(outcome, ServingError):
+            raise outcome.again()
+        return outcome
+
+
+class _Average:
+    """Seconds that something takes lately."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def add(self, seconds: float) -> None:
+        weight = 0.2 if self.seconds else 1.0
+        self.seconds += weight * (seconds - self.seconds)
+
+
+class ModelCache:
+    """The models of one family, by name, within a budget of memory.
+
+    Args:
+        clock: seconds that never go back.
+    """
+
+    def __init__(self, loader: Loader, budget: MemoryBudget, clock: Callable[[], float] = time.monotonic) -> None:
+        self._loader = loader
+        self._budget = budget
+        self._clock = clock
+        self._backoff = Backoff(clock)
+        self._entries: dict[str, _Entry] = {}  # the least recently used first
+        self._loads, self._uses = _Average(), _Average()
+        self._evictions = 0
         self._lock = threading.Lock()
 
-    def get(self, name: str, phases: Phases) -> LoadedModel:
-        """The model, loaded now if this is its first request.
+    @contextmanager
+    def use(self, name: str, phases: Phases) -> Iterator[LoadedModel]:
+        """The model, loaded now if it is not here, and not evicted before the block ends.
 
-        Raises ModelNotFound, ModelUnavailable, ArtifactRefused.
+        Raises ModelNotFound, ModelUnavailable, ArtifactRefused, InsufficientMemory, ModelTooLarge.
         """
-        with self._lock:
-            model = self._models.get(name)
-            if model is not None:
-                return model
-            flight = self._flights.get(name)
-            first = flight is None
-            flight = self._flights.setdefault(name, Future())
-        if first:
-            self._fly(name, flight, phases)
-            return flight.result()
-        with phases("wait"):
-            return flight.result()
+        entry, first = self._enter(name)
+        began = None
+        try:
+            if first:
+                self._fly(name, entry, phases)
+            model = entry.model(phases)
+            began = self._clock()
+            yield model
+        finally:
+            self._leave(name, entry, began)
 
     def loaded(self) -> list[str]:
-        return sorted(self._models)
-
-    def _fly(self, name: str, flight: Future[LoadedModel], phases: Phases) -> None:
-        """Loads the model, and tells it or the failure to all who wait; the next request may try again."""
-        try:
-            model = self._load(name, phases)
-        except BaseException as exc:  # noqa: BLE001 - whatever it is, those who wait must hear it
-            with self._lock:
-                del self._flights[name]
-            flight.set_exception(exc)
-            return
         with self._lock:
-            self._models[name] = model
-            del self._flights[name]
-        flight.set_result(model)
+            return sorted(name for name, entry in self._entries.items() if entry.loaded)
 
-    def _load(self, name: str, phases: Phases) -> LoadedModel:
-        manifest = self.loader.resolve(name, phases)
-        return LoadedModel(self.loader.load(manifest, phases), manifest)
+    @property
+    def evictions(self) -> int:
+        return self._evictions
+
+    @property
+    def memory_budget(self) -> int:
+        return self._budget.size
+
+    @property
+    def memory_used(self) -> int:
+        with self._lock:
+            return self._budget.total()
+
+    def _enter(self, name: str) -> tuple[_Entry, bool]:
+        """The name's entry with one user more, and whether this user must load it."""
+        with self._lock:
+            entry = self._entries.get(name)
+            first = entry is None
+            if entry is None:
+                self._backoff.check(name)
+                entry = self._entries[name] = _Entry(self._clock())
+            elif entry.loaded:
+                entry.since = self._clock()
+            entry.users += 1
+            return entry, first
+
+    def _leave(self, name: str, entry: _Entry, began: float | None) -> None:
+        with self._lock:
+            entry.users -= 1
+            if began is not None:
+                self._uses.add(self._clock() - began)
+            if self._entries.get(name) is entry:
+                self._entries[name] = self._entries.pop(name)
+
+    def _fly(self, name: str, entry: _Entry, phases: Phases) -> None:
+        """Loads the model, and tells it or the failure to all who wait."""
+        try:
+            manifest = self._loader.resolve(name, phases)
+            self._admit(name, entry, manifest.memory)
+            wrapper = self._loader.load(manifest, phases)
+        except BaseException as exc:  # noqa: BLE001 - whatever it is, those who wait must hear it
+            # Not the exception itself: its traceback holds what has been downloaded.
+            error = _failure(name, exc)
+        else:
+            self._settle(name, entry, LoadedModel(wrapper, manifest))
+            return
+        self._fail(name, entry, error)
+
+    def _settle(self, name: str, entry: _Entry, model: LoadedModel) -> None:
+        with self._lock:
+            now = self._clock()
+            self._loads.add(now - entry.since)
+            entry.since = now
+            self._budget.settle(name)
+            self._backoff.forget(name)
+            entry.outcome.set_result(model)
+
+    def _fail(self, name: str, entry: _Entry, error: ServingError) -> None:
+        with self._lock:
+            if name in self._budget:
+                memory.reclaim()
+                self._budget.release(name)
+            del self._entries[name]
+            # The directory limits the looks for a name, and memory may be free at any moment.
+            if not isinstance(error, ModelNotFound | InsufficientMemory):
+                error = self._backoff.remember(name, error)
+            entry.outcome.set_result(error)
+
+    def _admit(self, name: str, entry: _Entry, need: MemoryNeed) -> None:
+        """Makes room for the model and takes it. Raises InsufficientMemory, ModelTooLarge."""
+        with self._lock:
+            if self._budget.alone(need) > self._budget.size:
+                raise self._too_large(name, need)
+            leaving = self._leaving(need)
+            if not self._budget.fits(need, without=leaving):
+                raise self._no_room(name, need)
+            self._evict(leaving, name)
+            self._budget.admit(name, need)
+            entry.since = self._clock()
+
+    def _idle(self) -> list[str]:
+        """Models that nobody uses, the least recently used first."""
+        return [name for name, entry in self._entries.items() if entry.loaded and not entry.users]
+
+    def _leaving(self, need: MemoryNeed) -> list[str]:
+        """As many idle models as must go; all of them if even that is not enough."""
+        leaving: list[str] = []
+        for name in self._idle():
+            if self._budget.fits(need, without=leaving):
+                break
+            leaving.append(name)
+        return leaving
+
+    def _evict(self, names: list[str], arriving: str) -> None:
+        for name in names:
+            del self._entries[name]
+            self._budget.release(name)
+            self._evictions += 1
+            log.info("evicted %s", name, extra={"fields": {"model": name, "for": arriving}})
+        if names:
+            # Under the lock, so that nobody is admitted to memory that is not free yet.
+            memory.reclaim()
+
+    def _too_large(self, name: str, need: MemoryNeed) -> ModelTooLarge:
+        needed = self._budget.alone(need)
+        log.warning("no memory for %s, ever", name, extra={"fields": {"model": name, "needed": needed}})
+        size = memory.deployable(needed)
+        return ModelTooLarge(
+            f"{name} needs {memory.spelled(needed + self._budget.reserve)}, requests included, and this function has "
+            f"{memory.spelled(self._budget.limit)}. "
+            + (f"Deploy it with --memory={size}." if size else "No function has more than 32Gi: publish a smaller one.")
+        )
+
+    def _no_room(self, name: str, need: MemoryNeed) -> InsufficientMemory:
+        """The refusal, with the seconds after which the model is expected to fit.
+
+        A model in the way is expected to be free when its latest use has taken what uses take lately; one that is
+        being loaded, after a load and a use. Those that are free first make room first. The last one whose room
+        is needed tells the seconds: one at least, for those that take longer than usual.
+        """
+        idle = self._idle()
+        free_after = {
+            other: self._expected(entry)
+            for other, entry in self._entries.items()
+            if other in self._budget and other not in idle
+        }
+        in_the_way: list[str] = []
+        for other in sorted(free_after, key=free_after.__getitem__):
+            if self._budget.fits(need, without=[*idle, *in_the_way]):
+                break
+            in_the_way.append(other)
+        seconds = max(1, math.ceil(free_after[in_the_way[-1]]))
+        fields = {"model": name, "in_the_way": in_the_way, "retry_after": seconds}
+        log.warning("no memory for %s now", name, extra={"fields": fields})
+        in_use, needed = self._budget.total(without=idle), self._budget.total(need, without=idle)
+        size = memory.deployable(needed)
+        return InsufficientMemory(
+            f"{name} needs {memory.spelled(needed - in_use)}, and {memory.spelled(self._budget.size - in_use)} can be "
+            f"had while {' and '.join(sorted(in_the_way))} {'is' if len(in_the_way) == 1 else 'are'} in use. "
+            f"Ask again in {seconds} s" + (f", or deploy the function with --memory={size}." if size else "."),
+            retry_after=seconds,
+        )
+
+    def _expected(self, entry: _Entry) -> float:
+        """Seconds until nobody is expected to use the entry."""
+        seconds = self._uses.seconds if entry.loaded else self._loads.seconds + self._uses.seconds
+        return seconds - (self._clock() - entry.since)
+
+
+def _failure(name: str, exc: BaseException) -> ServingError:
+    if isinstance(exc, ServingError):
+        return exc.again()
+    # A model may raise anything while it is loaded, SystemExit included; the instance goes on.
+    log.error("cannot load %s", name, exc_info=exc, extra={"fields": {"model": name}})
+    return ModelUnavailable(f"{name} cannot be loaded now ({type(exc).__name__}). The function's log has the reason.")

@@ -3,7 +3,7 @@
 The message names the value and the way out. It is shown to callers, so it holds no path, bucket or key.
 """
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 
 class ServingError(Exception):
@@ -26,6 +26,19 @@ class ServingError(Exception):
         self.headers = dict(headers or {})
         if retry_after is not None:
             self.headers["Retry-After"] = str(retry_after)
+
+    def again(self, retry_after: int | None = None) -> Self:
+        """A new error that says the same: one that is raised twice collects tracebacks, and keeps what they hold.
+
+        Args:
+            retry_after: counts unless the error itself asks for more.
+        """
+        fresh = type(self).__new__(type(self), *self.args)
+        fresh.__dict__.update(self.__dict__)
+        fresh.headers = dict(self.headers)
+        if retry_after is not None:
+            fresh.headers["Retry-After"] = str(max(retry_after, int(self.headers.get("Retry-After", 0))))
+        return fresh
 
 
 # The request cannot be read.
@@ -117,6 +130,18 @@ class ModelUnavailable(ServingError):
 
     status = 503
     code = "model_unavailable"
+
+
+class InsufficientMemory(ModelUnavailable):
+    """The model fits into this instance, but not beside those that are in use now."""
+
+    code = "insufficient_memory"
+
+
+class ModelTooLarge(ServingError):
+    """The model never fits into an instance of this size; no retry helps."""
+
+    code = "model_too_large"
 
 
 class FunctionUnreachable(ServingError):

@@ -3,14 +3,15 @@
 import logging
 from typing import Any
 
+from model_functions import memory
 from model_functions.artifact import stream
 from model_functions.artifact.download import Download
 from model_functions.artifact.manifest import Manifest
 from model_functions.artifact.region import Region
 from model_functions.boot import BOOT
-from model_functions.errors import ArtifactRefused, ServingError
+from model_functions.errors import ArtifactRefused, ManifestInvalid, ServingError
 from model_functions.phases import Phases
-from model_functions.repository import WEIGHTS_FILE, WRAPPER_FILE, Repository
+from model_functions.repository import WEIGHTS_FILE, WRAPPER_FILE, Pointer, Repository
 from model_functions.wrapper import ModelWrapper
 
 log = logging.getLogger(__name__)
@@ -28,37 +29,34 @@ class ModelLoader:
         self.repository = repository
         self.wrapper_class = wrapper_class
         self.alias = alias
+        self._serials: dict[str, int] = {}
 
     def resolve(self, name: str, phases: Phases) -> Manifest:
         """The manifest of the model's revision, fit for this environment.
 
         Raises ModelNotFound, ArtifactRefused, StoreUnavailable.
         """
-        BOOT.charge(phases)
         family = self.wrapper_class.family
         with phases("manifest"):
             pointer = self.repository.resolve(family, name, self.alias, phases)
+            self._check_serial(pointer)
             manifest = self.repository.manifest(family, name, pointer.revision, pointer.manifest, phases)
             manifest.check_environment()
         return manifest
 
     def load(self, manifest: Manifest, phases: Phases) -> ModelWrapper:
-        """The revision's wrapper, which has predicted its sample. Raises ArtifactRefused, StoreUnavailable."""
+        """The revision's wrapper. Raises ArtifactRefused, StoreUnavailable."""
+        BOOT.charge(phases)
         # The weights are on their way while the stream is read and the engine's packages are imported.
         weights = self._weights(manifest)
         try:
             with phases("download"):
                 data = self.repository.read_file(manifest, WRAPPER_FILE)
-            with phases("load"):
+            with memory.uncollected():
                 wrapper = self._unpickled(data, weights, manifest, phases)
-            if weights is not None:
-                with phases("download"):
-                    weights.wait()
         finally:
             if weights is not None:
                 weights.cancel()
-        with phases("sample"):
-            self._predict_sample(wrapper, manifest)
         fields = {
             "model": manifest.name,
             "revision": manifest.revision,
@@ -70,6 +68,16 @@ class ModelLoader:
         log.info("loaded %s", manifest.name, extra={"fields": fields})
         return wrapper
 
+    def _check_serial(self, pointer: Pointer) -> None:
+        """Refuses an alias from before one that this instance has seen: signed, but put back by somebody."""
+        seen = self._serials.get(pointer.name, 0)
+        if pointer.serial < seen:
+            raise ManifestInvalid(
+                f'"{pointer.alias}" of {pointer.family}/{pointer.name} has the serial {pointer.serial}, and {seen} was '
+                "read before: an old alias was put back. Promote the revision that is wanted."
+            )
+        self._serials[pointer.name] = pointer.serial
+
     def _weights(self, manifest: Manifest) -> Download | None:
         if WEIGHTS_FILE not in manifest.files:
             return None
@@ -78,9 +86,14 @@ class ModelLoader:
     def _unpickled(
         self, data: memoryview, weights: Download | None, manifest: Manifest, phases: Phases
     ) -> ModelWrapper:
-        region = Region(0, manifest.weights) if weights is None else weights.region
         try:
-            wrapper: Any = stream.load(data, region, manifest.globals, phases)
+            with phases("import"):
+                stream.import_modules(manifest.globals)
+            # Not one opcode of the stream runs before every byte of the revision is proven.
+            with phases("download"):
+                region = Region(0, manifest.weights) if weights is None else weights.wait()
+            with phases("load"):
+                wrapper: Any = stream.load(data, region, manifest.globals)
         except ServingError:
             raise
         except Exception as exc:
@@ -96,14 +109,3 @@ class ModelLoader:
                 f"{self.wrapper_class.__name__}. Publish it with --family of its own."
             )
         return wrapper
-
-    def _predict_sample(self, wrapper: ModelWrapper, manifest: Manifest) -> None:
-        """What an engine does at its first prediction only is done here, and not in the first user's time."""
-        try:
-            wrapper.predict(manifest.examples[0])
-        except Exception as exc:
-            log.exception("%s fails on its sample", manifest.name)
-            raise ArtifactRefused(
-                f"{manifest.name} fails on the sample that it was published with ({type(exc).__name__}). The "
-                "function's log has the reason; publish the model again."
-            ) from exc

@@ -5,6 +5,7 @@ prometheus_client would do this too, and costs more to import than all of our ow
 
 import threading
 from collections import defaultdict
+from collections.abc import Callable
 
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
@@ -12,7 +13,7 @@ Labels = tuple[tuple[str, str], ...]
 
 
 class Metrics:
-    """Requests by route and status, their latency, and cold loads."""
+    """Requests by route and status, their latency, cold loads, and what others count."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -20,6 +21,7 @@ class Metrics:
         self._loads: dict[Labels, int] = defaultdict(int)
         self._buckets = [0] * (len(BUCKETS_S) + 1)
         self._seconds = 0.0
+        self._watched: list[tuple[str, str, str, Callable[[], int]]] = []
 
     def request(self, route: str, status: int, seconds: float) -> None:
         with self._lock:
@@ -31,12 +33,20 @@ class Metrics:
         with self._lock:
             self._loads[(("model", model),)] += 1
 
+    def watch(self, kind: str, name: str, text: str, read: Callable[[], int]) -> None:
+        """Shows a number that somebody else keeps, under ``model_functions_NAME``."""
+        self._watched.append((f"model_functions_{name}", text, kind, read))
+
     def render(self) -> str:
+        watched = [
+            line for name, text, kind, read in self._watched for line in (*_head(name, text, kind), f"{name} {read()}")
+        ]
         with self._lock:
             lines = [
                 *_counter("model_functions_requests_total", "Requests answered.", self._requests),
                 *_counter("model_functions_cold_loads_total", "Models loaded by a request.", self._loads),
                 *self._histogram("model_functions_request_seconds", "Time to answer."),
+                *watched,
             ]
         return "\n".join(lines) + "\n"
 

@@ -108,7 +108,7 @@ class Repository:
 
     def read_file(self, manifest: Manifest, file: str) -> memoryview:
         """One verified file of a revision. Raises DigestMismatch, StoreUnavailable."""
-        return self.download(manifest, file).wait()
+        return self.download(manifest, file).wait().memory
 
     def names(self, family: str | None = None) -> list[tuple[str, str]]:
         """(family, name) of every model that has an alias, sorted."""
@@ -192,7 +192,8 @@ class Repository:
         except Conflict:
             # The name holds the digest of these very bytes: there, they are a publisher's who stopped half-way.
             found = bytearray(len(data))
-            self.store.read_into(name, memoryview(found))
+            with self.store.open(name) as existing:
+                existing.read_into(memoryview(found))
             if found != data:
                 raise
             if on_progress is not None:

@@ -1,6 +1,7 @@
 """The environment, read once; each field names its variable."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from model_functions.errors import ConfigurationInvalid
 
 # build/<family>/model_functions/settings.py when staged.
 _FUNCTION_FOLDER = Path(__file__).resolve().parent.parent
+
+_MEMORY = re.compile(r"(?P<number>[0-9]{1,15})(?P<unit>Mi|Gi)?")
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,9 @@ class Settings:
     max_body_bytes: int = 8 * 1024 * 1024
     """``MAX_BODY_BYTES``: the largest request body."""
 
+    memory_limit: int | None = None
+    """``MEMORY_LIMIT``: bytes that the instance has, or as ``2Gi``; by default what the platform allows it."""
+
     log_level: str = "INFO"
     """``LOG_LEVEL``: the least severity that is logged."""
 
@@ -56,6 +62,7 @@ class Settings:
             trust_file=Path(given.get("MODEL_TRUST") or cls.trust_file),
             functions_url=(given.get("FUNCTIONS_URL") or "").rstrip("/") or None,
             max_body_bytes=_positive(given, "MAX_BODY_BYTES", cls.max_body_bytes),
+            memory_limit=_memory(given, "MEMORY_LIMIT"),
             log_level=_severity(given.get("LOG_LEVEL") or cls.log_level),
             on_google_cloud=on_google_cloud,
         )
@@ -80,6 +87,16 @@ def _boolean(given: Mapping[str, str], name: str) -> bool:
     if text not in ("true", "false"):
         raise ConfigurationInvalid(f'{name} is "{text[:20]}". Set it to true or false.')
     return text == "true"
+
+
+def _memory(given: Mapping[str, str], name: str) -> int | None:
+    text = given.get(name) or None
+    if text is None:
+        return None
+    written = _MEMORY.fullmatch(text)
+    if written is None or int(written["number"]) == 0:
+        raise ConfigurationInvalid(f'{name} is "{text}". Set it as --memory is: to bytes, or as 512Mi or 2Gi.')
+    return int(written["number"]) * {None: 1, "Mi": 2**20, "Gi": 2**30}[written["unit"]]
 
 
 def _severity(level: str) -> str:

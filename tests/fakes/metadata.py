@@ -1,4 +1,4 @@
-"""A metadata server that gives ID tokens, as an instance on Google Cloud finds one."""
+"""A metadata server that gives ID tokens and access tokens, as an instance on Google Cloud finds one."""
 
 import base64
 import json
@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 class FakeMetadataServer:
     """Answers on ``host``, for the variable ``GCE_METADATA_HOST``; keeps the audiences it was asked for."""
 
-    def __init__(self, lifetime_s: int = 3600) -> None:
+    def __init__(self, lifetime_s: int = 3600, access_token: str = "") -> None:
         self.audiences: list[str] = []
         fake = self
 
@@ -28,6 +28,9 @@ class FakeMetadataServer:
                     [audience] = parse_qs(url.query)["audience"]
                     fake.audiences.append(audience)
                     return self._answer(200, _token(audience, lifetime_s))
+                if url.path == "/computeMetadata/v1/instance/service-accounts/default/token":
+                    token = {"access_token": access_token, "expires_in": lifetime_s, "token_type": "Bearer"}
+                    return self._answer(200, json.dumps(token), "application/json")
                 if url.path in ("/", "/computeMetadata/v1/instance/service-accounts/default/"):
                     account = {"email": "gateway@project.iam.gserviceaccount.com", "scopes": [], "aliases": ["default"]}
                     return self._answer(200, json.dumps(account), "application/json")

@@ -1,4 +1,4 @@
-"""What a function imports before it has loaded a model."""
+"""What a function imports: while it waits, and to answer its first request from a bucket."""
 
 import subprocess
 import sys
@@ -6,13 +6,24 @@ from pathlib import Path
 
 import pytest
 
+from deploy.publish import publish
+from model_functions.artifact.signing import SigningKey, Trust
+from model_functions.families.token_classification import TokenClassificationWrapper
+from model_functions.repository import Repository
+from model_functions.store import open_store
+from tests.fakes.bucket import FakeBucket
+from tests.tiny_models import TEXT
+
 ROOT = Path(__file__).parents[2]
+FAMILIES = sorted(path.parent.name for path in (ROOT / "functions").glob("*/main.py"))
 
 #: Belongs to a model, a bucket, or the gateway's calls; a function that waits for its first request needs none of it.
 HEAVY = (
     "torch",
     "transformers",
     "tokenizers",
+    "onnxruntime",
+    "openvino",
     "sklearn",
     "scipy",
     "pandas",
@@ -21,17 +32,75 @@ HEAVY = (
     "google.auth",
 )
 
+#: What Flask, signatures, dill and numpy bring: every family's.
+BASE = {"blinker", "click", "cryptography", "dill", "flask", "google", "itsdangerous"}
+BASE |= {"jinja2", "markupsafe", "model_functions", "numpy", "werkzeug"}
+#: What torch and transformers bring of themselves, the last two rows only where it happens to be installed.
+TRANSFORMERS = {"torch", "transformers", "tokenizers", "safetensors", "huggingface_hub", "yaml", "regex", "filelock"}
+TRANSFORMERS |= {"fsspec", "tqdm", "packaging", "sympy", "mpmath", "typing_extensions", "torchgen", "functorch"}
+TRANSFORMERS |= {"httpx", "httpcore", "h11", "anyio", "certifi", "idna", "truststore", "psutil", "requests", "urllib3"}
+TRANSFORMERS |= {"httpx2", "httpcore2", "trio", "attr", "attrs", "outcome", "sniffio", "sortedcontainers"}
+#: The last row only where it happens to be installed.
+SKLEARN = {"sklearn", "scipy", "joblib", "threadpoolctl", "narwhals"}
+SKLEARN |= {"pandas", "dateutil", "charset_normalizer", "cloudpickle", "rich", "pygments"}
 
-@pytest.mark.parametrize("family", sorted(path.parent.name for path in (ROOT / "functions").glob("*/main.py")))
-def test_a_waiting_function_has_imported_nothing_heavy(family: str) -> None:
-    code = "import sys, main; print('\\n'.join(sys.modules))"
+#: The top-level packages that a cold start may import, by model. Whoever makes one longer says why.
+COLD = {
+    "tiny_tagger": ("token_classification", BASE | {"onnxruntime", "tokenizers"}),
+    "tiny_torch_tagger": ("token_classification", BASE | TRANSFORMERS | SKLEARN),
+    "tiny_translator": ("translation", BASE | TRANSFORMERS | SKLEARN | {"sentencepiece", "sacremoses"}),
+    "tiny_summarizer": ("summarization", BASE | TRANSFORMERS | SKLEARN),
+    "tiny_classifier": ("tabular", BASE | SKLEARN),
+}
+
+
+def imported(family: str, code: str, **environment: str) -> set[str]:
+    """What a process has imported that imports the family's main module and runs the code."""
+    path = f"{ROOT / 'functions' / family}:{ROOT / 'shared'}"
     done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={"PYTHONPATH": f"{ROOT / 'functions' / family}:{ROOT / 'shared'}", "MODEL_STORE": "gs://models"},
+        [sys.executable, "-c", f"import sys, main\n{code}\nprint('\\n'.join(['modules:', *sys.modules]))"],
+        env={"PYTHONPATH": path, "MODEL_STORE": "gs://models"} | environment,
         check=True,
         capture_output=True,
         text=True,
     )
-    imported = set(done.stdout.split())
-    assert not imported & set(HEAVY)
-    assert family == "gateway" or "urllib3" not in imported
+    return set(done.stdout.partition("modules:\n")[2].split())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_waiting_function_has_imported_nothing_heavy(family: str) -> None:
+    modules = imported(family, "")
+    assert not modules & set(HEAVY)
+    assert family == "gateway" or "urllib3" not in modules
+
+
+@pytest.mark.parametrize("model", COLD)
+def test_a_cold_start_imports_what_its_model_needs(
+    model: str,
+    fake_bucket: FakeBucket,
+    store_folder: Path,
+    trust_file: Path,
+    tagger: TokenClassificationWrapper,
+    trust: Trust,
+    key: SigningKey,
+) -> None:
+    for path in store_folder.rglob("*"):
+        if path.is_file() and not path.name.startswith("."):
+            fake_bucket.put(path.relative_to(store_folder).as_posix(), path.read_bytes())
+    repository = Repository(open_store("gs://models"), trust)
+    publish(tagger, name="tiny_torch_tagger", examples=[TEXT], repository=repository, key=key, engine="torch")
+    family, allowed = COLD[model]
+    code = (
+        "import functions_framework\n"
+        "framework = set(sys.modules)\n"
+        "client = functions_framework.create_app('predict', main.__file__).test_client()\n"
+        f"assert client.post('/warmup', json={{'model_name': '{model}'}}).status_code == 200\n"
+        "for name in framework: sys.modules.pop(name)\n"
+    )
+    modules = imported(
+        family, code, STORAGE_EMULATOR_HOST=fake_bucket.url, MODEL_TRUST=str(trust_file), PATH=sys.prefix
+    )
+    tops = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names
+    found = {name for name in tops if not name.startswith("_")} - {"main", "cython_runtime"}
+    assert found <= allowed, f"{model} imports {sorted(found - allowed)} too"
+    assert not {"google.cloud.storage", "google.auth"} & modules

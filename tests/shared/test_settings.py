@@ -16,6 +16,7 @@ def test_the_environment_is_read_once_into_fields() -> None:
             "MODEL_TRUST": "/keys/trust.json",
             "FUNCTIONS_URL": "https://example.org/",
             "MAX_BODY_BYTES": "1000",
+            "MEMORY_LIMIT": "2Gi",
             "LOG_LEVEL": "debug",
             "K_SERVICE": "tabular",
         }
@@ -27,9 +28,17 @@ def test_the_environment_is_read_once_into_fields() -> None:
         trust_file=Path("/keys/trust.json"),
         functions_url="https://example.org",
         max_body_bytes=1000,
+        memory_limit=2 * 2**30,
         log_level="DEBUG",
         on_google_cloud=True,
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("1000000", 1_000_000), ("512Mi", 512 * 2**20), ("16Gi", 16 * 2**30), ("", None)]
+)
+def test_memory_is_written_as_google_cloud_writes_it(text: str, size: int | None) -> None:
+    assert Settings.from_environment({"MODEL_STORE": "x", "MEMORY_LIMIT": text}).memory_limit == size
 
 
 def test_an_empty_variable_is_an_unset_one() -> None:
@@ -43,6 +52,11 @@ def test_an_empty_variable_is_an_unset_one() -> None:
         ({}, "MODEL_STORE is not set. Set it to gs://BUCKET or to a folder of published models."),
         ({"MODEL_STORE": "x", "MAX_BODY_BYTES": "8M"}, 'MAX_BODY_BYTES is "8M". Set it to a positive number of bytes.'),
         ({"MODEL_STORE": "x", "MAX_BODY_BYTES": "0"}, 'MAX_BODY_BYTES is "0".'),
+        (
+            {"MODEL_STORE": "x", "MEMORY_LIMIT": "2G"},
+            'MEMORY_LIMIT is "2G". Set it as --memory is: to bytes, or as 512Mi or 2Gi.',
+        ),
+        ({"MODEL_STORE": "x", "MEMORY_LIMIT": "0Mi"}, 'MEMORY_LIMIT is "0Mi".'),
         ({"MODEL_STORE": "x", "LOG_LEVEL": "loud"}, 'LOG_LEVEL is "loud". Set it to one of DEBUG, INFO,'),
     ],
 )

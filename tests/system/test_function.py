@@ -3,6 +3,7 @@
 import json
 import shutil
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import Any
 import pytest
 
 from deploy.stage import stage
+from tests.benchmarks.first_answer import tree_memory_mb
 from tests.fakes.bucket import FakeBucket
-from tests.running import Process, call, function
+from tests.running import Answer, Process, call, function
 from tests.system.conftest import QUESTIONS, ROW, every_family
+from tests.tiny_models import TEXT
 
 FAMILIES = {
     "tiny_tagger": "token_classification",
@@ -69,6 +72,85 @@ def test_a_bucket_that_is_away_is_503_in_bounded_time(build: Path, port: int) ->
         assert (answer.status, answer.headers["x-error-code"]) == (503, "store_unavailable")
         assert int(answer.headers["retry-after"]) > 0
         assert call(f"{url}/health").status == 200
+
+
+def timing(answer: Answer) -> dict[str, float]:
+    """The phases of ``Server-Timing``, in milliseconds."""
+    parts = (part.split(";dur=") for part in answer.headers["server-timing"].split(", "))
+    return {name: float(duration) for name, duration in parts}
+
+
+@pytest.mark.parametrize("name", ["tiny_tagger", "tiny_classifier"])
+def test_the_phases_of_a_cold_start_are_the_time_since_the_process_began(
+    build: Path, bucket: FakeBucket, port: int, name: str
+) -> None:
+    environment = {"MODEL_STORE": "gs://models/team", "STORAGE_EMULATOR_HOST": bucket.url}
+    data = {known: data for known, data, _ in QUESTIONS}[name]
+    started = time.perf_counter()
+    with function(build / FAMILIES[name], port, **environment) as (url, process):
+        cold, warm = (call(f"{url}/predict", json.dumps({"data": data}).encode()) for _ in range(2))
+        wall = (time.perf_counter() - started) * 1000
+        [line] = [json.loads(line) for line in process.lines if '"message": "loaded' in line]
+    phases = timing(cold)
+    total = phases.pop("total")
+    assert sum(phases.values()) == pytest.approx(total, abs=1)
+    assert wall - 150 - timing(warm)["total"] < total < wall + 10
+    assert list(phases) == [
+        *("boot", "idle", "manifest", "verify", "download", "import", "load", "queue", "infer", "other")
+    ]
+    assert set(timing(warm)) == {"queue", "infer", "other", "total"}
+    logged = line["phases"]
+    assert sum(logged.values()) - logged["total"] == pytest.approx(logged["total"], abs=1)
+    assert line["model"] == name
+
+
+def test_every_answer_tells_its_time(tabular: tuple[str, Process]) -> None:
+    for path in ("/health", "/nothing"):
+        assert timing(call(tabular[0] + path))["total"] < 1000
+
+
+def test_a_preloaded_instance_is_warm_at_its_first_request(build: Path, bucket: FakeBucket, port: int) -> None:
+    environment = {"MODEL_STORE": "gs://models/team", "STORAGE_EMULATOR_HOST": bucket.url, "MODEL_PRELOAD": "true"}
+    with function(build / "tabular", port, **environment) as (url, process):
+        # It answers meanwhile.
+        assert call(f"{url}/health").status == 200
+        process.wait_for('{"severity": "INFO", "message": "POST /warmup 200"')
+        answer = call(f"{url}/predict", json.dumps({"data": ROW}).encode())
+        assert set(timing(answer)) == {"queue", "infer", "other", "total"}
+        assert sum('"message": "loaded' in line for line in process.lines) == 1
+
+
+def test_a_preload_that_fails_is_told_to_the_first_request(build: Path, port: int, tmp_path: Path) -> None:
+    environment = {"MODEL_STORE": str(tmp_path), "MODEL_NAME": "beer", "MODEL_PRELOAD": "true"}
+    with function(build / "tabular", port, **environment) as (url, process):
+        process.wait_for('{"severity": "INFO", "message": "POST /warmup 404"')
+        answer = call(f"{url}/predict", json.dumps({"data": ROW}).encode())
+        assert (answer.status, answer.headers["x-error-code"]) == (404, "model_not_found")
+
+
+def test_a_bucket_that_dies_mid_download_is_503_and_leaves_nothing(build: Path, store_folder: Path, port: int) -> None:
+    with FakeBucket("models") as bucket:
+        for path in store_folder.rglob("*.*"):
+            if path.is_file() and not path.name.startswith("."):
+                bucket.put(path.relative_to(store_folder).as_posix(), path.read_bytes())
+        fault = bucket.fault("read", "*weights.safetensors", times=None, stall=(1000, 60))
+        environment = {"MODEL_STORE": "gs://models", "STORAGE_EMULATOR_HOST": bucket.url}
+        with function(build / "token_classification", port, **environment) as (url, process):
+            before, started = memory_mb(process), time.perf_counter()
+            body = json.dumps({"data": TEXT}).encode()
+            answer = call(f"{url}/predict", body)
+            assert (answer.status, answer.headers["x-error-code"]) == (503, "store_unavailable"), answer.body
+            assert int(answer.headers["retry-after"]) > 0
+            assert time.perf_counter() - started < 20
+            assert memory_mb(process) < before + 100
+            fault.times = 0
+            # The failure is remembered for a second.
+            time.sleep(1.1)
+            assert call(f"{url}/predict", body).status == 200
+
+
+def memory_mb(process: Process) -> float:
+    return tree_memory_mb(process.process.pid)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from model_functions.artifact.manifest import FileEntry, WeightsLayout
 from model_functions.artifact.region import Region
 from model_functions.errors import DigestMismatch, StoreUnavailable
-from model_functions.store import Store
+from model_functions.store import OpenObject, Store
 
 #: Chunks that are fetched at once: enough to fill a cloud's link, few enough to leave the import its core.
 THREADS = 4
@@ -17,7 +17,7 @@ AS_IT_IS = WeightsLayout(0, 0)
 
 
 class Download:
-    """Starts at once; ``region`` can be looked at meanwhile, and waits where its bytes are not there yet.
+    """Starts at once, and is waited for when what else a load needs is done.
 
     Args:
         name: the object's.
@@ -25,34 +25,30 @@ class Download:
     """
 
     def __init__(self, store: Store, name: str, entry: FileEntry, layout: WeightsLayout = AS_IT_IS) -> None:
-        self.region = Region(entry.size, layout, self._wait)
+        self._region = Region(entry.size, layout)
         self.hashing_s = 0.0
         """Seconds that the threads have spent on digests."""
-        self._store, self._name, self._entry = store, name, entry
+        self._name, self._entry = name, entry
+        self._opened: OpenObject = store.open(name)
         self._lock = threading.Condition()
         self._todo: Iterator[int] = iter(range(len(entry.chunks)))
-        self._missing = set(range(len(entry.chunks)))
+        self._missing = len(entry.chunks)
         self._failure: BaseException | None = None
         self._fetching = min(THREADS, len(entry.chunks))
         for _ in range(self._fetching):
             threading.Thread(target=self._fetch_all, name="download", daemon=True).start()
 
-    def wait(self) -> memoryview:
+    def wait(self) -> Region:
         """The whole file in memory. Raises DigestMismatch, and what the store raises."""
-        self._wait(0, self._entry.size)
-        return self.region.memory
+        with self._lock:
+            self._lock.wait_for(lambda: self._failure is not None or not self._missing)
+            if self._failure is not None:
+                raise self._failure
+        return self._region
 
     def cancel(self) -> None:
         """Lets the threads end after the chunk that each is at."""
         self._fail(StoreUnavailable("The download was given up.", retry_after=1))
-
-    def _wait(self, start: int, end: int) -> None:
-        size = self._entry.chunk_size
-        needed = set(range(start // size, -(-end // size)))
-        with self._lock:
-            self._lock.wait_for(lambda: self._failure is not None or not needed & self._missing)
-            if self._failure is not None:
-                raise self._failure
 
     def _fetch_all(self) -> None:
         staging = bytearray()
@@ -60,15 +56,15 @@ class Download:
             while (index := self._next()) is not None:
                 start = index * self._entry.chunk_size
                 end = min(start + self._entry.chunk_size, self._entry.size)
-                target = self.region.target(start, end)
+                target = self._region.target(start, end)
                 if target is None:
                     staging = staging or bytearray(self._entry.chunk_size)
                     self._fetch(memoryview(staging)[: end - start], index)
-                    self.region.place(memoryview(staging)[: end - start], start)
+                    self._region.place(memoryview(staging)[: end - start], start)
                 else:
                     self._fetch(target, index)
                 with self._lock:
-                    self._missing.discard(index)
+                    self._missing -= 1
                     self._lock.notify_all()
         except BaseException as exc:  # noqa: BLE001 - those who wait must hear it
             self._fail(exc)
@@ -90,7 +86,7 @@ class Download:
         )
 
     def _proven(self, chunk: memoryview, index: int) -> bool:
-        self._store.read_into(self._name, chunk, index * self._entry.chunk_size)
+        self._opened.read_into(chunk, index * self._entry.chunk_size)
         started = time.thread_time()
         proven = hashlib.sha256(chunk).hexdigest() == self._entry.chunks[index]
         with self._lock:
@@ -107,4 +103,4 @@ class Download:
             self._fetching -= 1
             last = self._fetching == 0
         if last:
-            pass
+            self._opened.__exit__(None, None, None)

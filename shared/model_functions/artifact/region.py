@@ -1,14 +1,9 @@
-"""The memory that a model's tensors and arrays live in, filled while it is already being looked at."""
+"""The memory that a model's tensors and arrays live in."""
 
 import mmap
-from collections.abc import Callable
 from typing import Self
 
 from model_functions.artifact.manifest import WeightsLayout
-
-
-def _nothing_to_wait_for(start: int, end: int) -> None:
-    pass
 
 
 class Region:
@@ -16,14 +11,10 @@ class Region:
 
     Args:
         file_size: bytes.
-        wait: returns when the file's bytes [start, end) have arrived and are proven; raises what kept them.
     """
 
-    def __init__(
-        self, file_size: int, layout: WeightsLayout, wait: Callable[[int, int], None] = _nothing_to_wait_for
-    ) -> None:
+    def __init__(self, file_size: int, layout: WeightsLayout) -> None:
         self.layout = layout
-        self.wait = wait
         size = layout.memory_size(file_size)
         # Private: shared memory, Python's default, counts against the instance a second time as a file.
         flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
@@ -31,15 +22,14 @@ class Region:
 
     @classmethod
     def of(cls, file: bytes, layout: WeightsLayout) -> Self:
-        """A region that is complete from the start."""
+        """A whole file's."""
         region = cls(len(file), layout)
         region.place(memoryview(file), 0)
         return region
 
     def view(self, half: bool, offset: int, size: int) -> memoryview:
-        """A buffer of the file (see weights.Place), as soon as it has arrived."""
+        """A buffer of the file (see weights.Place)."""
         start = self.layout.start + offset + (0 if half else self.layout.half)
-        self.wait(start, start + size)
         lies = self.layout.memory_offset(start)
         return self.memory[lies : lies + (2 * size if half else size)]
 
@@ -66,8 +56,8 @@ class Region:
     def _widen(self, data: memoryview, start: int) -> None:
         if not data:
             return
-        import numpy as np
+        # The engine that halves weights is the one that is imported meanwhile.
+        from model_functions.engines.onnxruntime import widen
 
         lies = self.layout.memory_offset(start)
-        wide = np.frombuffer(self.memory[lies : lies + 2 * len(data)], np.float32)
-        np.copyto(wide, np.frombuffer(data, np.float16))
+        widen(data, self.memory[lies : lies + 2 * len(data)])

@@ -4,6 +4,7 @@ Tensors, arrays and long byte strings leave the stream for weights.safetensors, 
 tied, shared or a view of something else is so again after loading.
 """
 
+import importlib
 import importlib.metadata
 import io
 import pickle
@@ -17,7 +18,6 @@ from model_functions.artifact.manifest import WeightsLayout, installed_version
 from model_functions.artifact.region import Region
 from model_functions.artifact.weights import Buffer, Place, WeightsWriter
 from model_functions.errors import GlobalRefused
-from model_functions.phases import Phases
 
 PROTOCOL = 5
 
@@ -52,20 +52,25 @@ def dump(wrapper: Any) -> Serialized:
     return Serialized(buffer.getvalue(), *writer.file())
 
 
-def load(data: bytes | memoryview, region: Region, allowed: Iterable[str], phases: Phases) -> Any:
+def load(data: bytes | memoryview, region: Region, allowed: Iterable[str]) -> Any:
     """The wrapper of a verified stream, its arrays in the region. Raises GlobalRefused for an import not allowed.
 
     Args:
         allowed: every ``module:name`` that the stream may import.
-        phases: told of ``import`` and of ``download``, which is waiting for the region.
     """
-    return _Unpickler(io.BytesIO(data), region, frozenset(allowed), phases).load()
+    return _Unpickler(io.BytesIO(data), region, frozenset(allowed)).load()
+
+
+def import_modules(allowed: Iterable[str]) -> None:
+    """Imports what loading the stream will need, while its weights are still on their way."""
+    for module in dict.fromkeys(name.partition(":")[0] for name in allowed):
+        importlib.import_module(module)
 
 
 def load_and_list(serialized: Serialized) -> tuple[Any, tuple[str, ...]]:
     """The wrapper and every ``module:name`` that loading it imports; for the stream's own publisher."""
     region = Region.of(serialized.weights, serialized.layout)
-    unpickler = _Unpickler(io.BytesIO(serialized.stream), region, None, Phases())
+    unpickler = _Unpickler(io.BytesIO(serialized.stream), region, None)
     wrapper = unpickler.load()
     return wrapper, tuple(sorted(unpickler.imported))
 
@@ -144,9 +149,8 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
 class _Unpickler(dill.Unpickler):  # type: ignore[misc]
     __module__ = "dill.model_functions"
 
-    def __init__(self, file: io.BytesIO, region: Region, allowed: frozenset[str] | None, phases: Phases) -> None:
+    def __init__(self, file: io.BytesIO, region: Region, allowed: frozenset[str] | None) -> None:
         super().__init__(file)
-        self._phases = phases
         self.allowed = allowed
         self.imported: set[str] = set()
         self._region = region
@@ -166,18 +170,14 @@ class _Unpickler(dill.Unpickler):  # type: ignore[misc]
         if kind == "storage":
             from model_functions.engines import torch
 
-            return torch.storage_over(self._view(key))
+            return torch.storage_over(self._region.view(*key))
         place, *geometry = rest
-        view = self._view(place)
+        view = self._region.view(*place)
         if kind == "bytes":
             return bytes(view)
         from model_functions.artifact import arrays
 
         return arrays.array_over(view, *geometry)
-
-    def _view(self, place: Place) -> memoryview:
-        with self._phases("download"):
-            return self._region.view(*place)
 
     def _typed(self, storage: Any, dtype: Any) -> Any:
         from model_functions.engines import torch
@@ -199,5 +199,4 @@ class _Unpickler(dill.Unpickler):  # type: ignore[misc]
                 f"The artifact imports {full_name}, which its manifest does not list. Publish the model again."
             )
         self.imported.add(full_name)
-        with self._phases("import"):
-            return super().find_class(module, name)
+        return super().find_class(module, name)

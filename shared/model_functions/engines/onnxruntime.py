@@ -1,6 +1,7 @@
 """Runs ONNX graphs over weights that lie where they arrived; the only module that imports onnxruntime."""
 
 import os
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,29 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from model_functions.engines import Half
+
+#: The ONNX graph of one node, ``single = Cast(half)``: numpy's own conversion takes ten times as long.
+_CAST = bytes.fromhex(
+    "080812003a540a1f0a0468616c66120673696e676c652204436173742a090a02746f1801a001021205776964656e5a130a0468616c66120b0a09080a12050a0312016e62150a0673696e676c65120b0a09080112050a0312016e42040a00100d"
+)
+
+
+def widen(half: memoryview, single: memoryview) -> None:
+    """Float16 values as float32 ones, into memory of twice the size."""
+    session, count = _caster(), len(half) // 2
+    values = np.frombuffer(half, np.float16)
+    binding = session.io_binding()
+    binding.bind_ortvalue_input("half", onnxruntime.OrtValue.ortvalue_from_numpy(values))
+    address = np.frombuffer(single, np.float32).ctypes.data
+    binding.bind_output("single", "cpu", 0, np.float32, (count,), address)
+    session.run_with_iobinding(binding)
+
+
+@cache
+def _caster() -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(_CAST, options, providers=["CPUExecutionProvider"])
 
 
 class OnnxGraph:

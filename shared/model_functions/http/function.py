@@ -1,8 +1,12 @@
 """One family's function: loads the model that is asked for, and predicts."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from model_functions import memory
+from model_functions.budget import MemoryBudget
 from model_functions.cache import LoadedModel, ModelCache
 from model_functions.errors import InvalidInput, ModelError, ServingError
 from model_functions.http import description, pages
@@ -12,7 +16,6 @@ from model_functions.http.service import Service
 from model_functions.loading import ModelLoader
 from model_functions.names import function_name
 from model_functions.once import Once
-from model_functions.phases import Phases
 from model_functions.settings import Settings
 from model_functions.wrapper import ModelWrapper
 
@@ -25,35 +28,44 @@ class FamilyFunction(Service):
     def __init__(self, wrapper_class: type[ModelWrapper], settings: Settings) -> None:
         super().__init__(function_name(wrapper_class.family), wrapper_class.family, settings)
         self.family = wrapper_class.family
-        self.cache = Once(lambda: ModelCache(ModelLoader(self.repository(), wrapper_class, settings.model_alias)))
+        self.wrapper_class = wrapper_class
+        self.cache = Once(self.open_cache)
 
     def predict(self, request: Request) -> Response:
         asked = read_prediction_request(request, self.settings.max_body_bytes)
         name = asked.model_name or self.default_name()
-        model = self.load(name, request)
-        prediction = run(model, asked, request)
-        return answer(name, model, {"body": prediction})
+        with self.model(name, request) as model:
+            prediction = run(model, asked, request)
+            return answer(name, model, {"body": prediction})
 
     def warm_up(self, request: Request) -> Response:
         name = self.warm_up_name(request) or self.default_name()
-        model = self.load(name, request)
-        sample = PredictionRequest(name, model.manifest.examples[0], {})
-        run(model, sample, request)
-        return answer(name, model, {"phases": request.phases.ledger()})
+        with self.model(name, request) as model:
+            sample = PredictionRequest(name, model.manifest.examples[0], {})
+            run(model, sample, request)
+            return answer(name, model, {"phases": request.phases.ledger()})
 
     def preload(self) -> None:
-        """Loads the default model before anybody asks; a failure is the first request's to tell."""
-        phases = Phases()
-        try:
-            self.cache().get(self.default_name(), phases)
-        except ServingError as error:
-            log.warning("the default model is not preloaded: %s", error.message)
+        """Warms the default model up before anybody asks; a failure is logged, and told to the first request."""
+        self.handle(Request("POST", "/warmup", [], {}, read=lambda size: b""))
 
-    def load(self, name: str, request: Request) -> LoadedModel:
-        model = self.cache().get(name, request.phases)
-        if "load" in request.phases.milliseconds:
-            self.metrics.load(name)
-        return model
+    @contextmanager
+    def model(self, name: str, request: Request) -> Iterator[LoadedModel]:
+        with self.cache().use(name, request.phases) as model:
+            if "load" in request.phases.milliseconds:
+                self.metrics.load(name)
+            yield model
+
+    def open_cache(self) -> ModelCache:
+        loader = ModelLoader(self.repository(), self.wrapper_class, self.settings.model_alias)
+        limit = self.settings.memory_limit or memory.instance_limit()
+        cache = ModelCache(loader, MemoryBudget(limit, memory.reserve(limit)))
+        watch = self.metrics.watch
+        watch("gauge", "models_loaded", "Models in memory.", lambda: len(cache.loaded()))
+        watch("gauge", "memory_budget_bytes", "What models may take.", lambda: cache.memory_budget)
+        watch("gauge", "memory_used_bytes", "What models take, by their manifests.", lambda: cache.memory_used)
+        watch("counter", "evictions_total", "Models that left for another.", lambda: cache.evictions)
+        return cache
 
     def default_name(self) -> str:
         """The model of a request that names none. Raises InvalidInput when there are several."""

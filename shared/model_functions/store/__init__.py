@@ -1,6 +1,7 @@
 """Where an artifact's bytes live: a folder or a bucket behind one small interface."""
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
 from model_functions.errors import ConfigurationInvalid
@@ -16,6 +17,17 @@ class Stored(NamedTuple):
     generation: int
 
 
+class OpenObject(AbstractContextManager["OpenObject"], Protocol):
+    """One generation of an object, whatever is written over it meanwhile."""
+
+    def read_into(self, buffer: memoryview, offset: int = 0) -> None:
+        """Fills all of ``buffer`` with the object's bytes from ``offset`` on; several threads may.
+
+        The bytes are as the store gives them: the caller checks their digest.
+        Raises ObjectNotFound, StoreUnavailable, DigestMismatch when the object ends too early.
+        """
+
+
 class Store(Protocol):
     """Named bytes with generations, as Cloud Storage has them.
 
@@ -26,12 +38,8 @@ class Store(Protocol):
     def read(self, name: str) -> Stored:
         """A whole small object. Raises ObjectNotFound, StoreUnavailable."""
 
-    def read_into(self, name: str, buffer: memoryview, offset: int = 0) -> None:
-        """Fills all of ``buffer`` with the object's bytes from ``offset`` on.
-
-        The bytes are as the store gives them: the caller checks their digest.
-        Raises ObjectNotFound, StoreUnavailable, DigestMismatch when the object ends too early.
-        """
+    def open(self, name: str) -> OpenObject:
+        """The object, to be read in parts. Raises ObjectNotFound for what is no name."""
 
     def write(
         self, name: str, data: bytes, *, generation: int, on_progress: Callable[[int], None] | None = None
@@ -52,7 +60,7 @@ def open_store(location: str) -> Store:
         # Imported here: a function that reads a folder must not pay for the bucket's client.
         from model_functions.store.bucket import BucketStore
 
-        return BucketStore.open(location)
+        return BucketStore.at(location)
     if "://" in location:
         raise ConfigurationInvalid(f'"{location}" is no store. Set MODEL_STORE to gs://BUCKET[/PREFIX] or to a folder.')
     from model_functions.store.folder import FolderStore

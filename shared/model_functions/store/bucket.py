@@ -1,5 +1,8 @@
-"""A Cloud Storage bucket as a store; the only module that imports google.cloud."""
+"""A Cloud Storage bucket as a store: read by plain HTTP, because a cold start pays for every import."""
 
+import hashlib
+import http.client
+import json
 import os
 import re
 import threading
@@ -7,46 +10,29 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
-from io import BytesIO
+from types import TracebackType
 from typing import Any, Self, TypeVar
-from uuid import uuid4
+from urllib.parse import quote, urlencode
 
-import google_crc32c
-import requests
-import urllib3
-from google.api_core import exceptions as api
-from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, RefreshError
-from google.cloud import storage
-from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
-from google.cloud.storage.retry import DEFAULT_RETRY
-from requests.adapters import HTTPAdapter
+from model_functions.errors import ConfigurationInvalid, DigestMismatch, ObjectNotFound, StoreUnavailable
+from model_functions.store import Stored
+from model_functions.store.connection import Connections, Response
+from model_functions.store.credentials import AccessTokens, access_tokens
 
-from model_functions.errors import ConfigurationInvalid, Conflict, DigestMismatch, ObjectNotFound, StoreUnavailable
-from model_functions.store import NEW, Stored
-
-CONNECTIONS = 32
-"""Kept open at most; more threads than that work too, and close theirs after use."""
-UPLOAD_CHUNK_BYTES = 8 * 1024 * 1024
+ENDPOINT = "https://storage.googleapis.com"
 RETRY_AFTER_S = 5
 SLOWEST_BYTES_PER_S = 100_000
 """``read_into`` gives up on a store that is slower."""
-WRITER = "writer"
-"""The metadata entry by which an upload that was repeated knows its own first attempt."""
+LARGEST_READ_BYTES = 64 * 1024 * 1024
+"""``read`` is for documents."""
+PASSING = (408, 429, 500, 502, 503, 504)
+"""Statuses that may be gone a moment later."""
 
 T = TypeVar("T")
 LOCATION = re.compile(r"gs://([a-z0-9][a-z0-9._-]{1,220}[a-z0-9])(?:/(.*))?")
-#: What the network, the bucket or the client raise when the store does not do its part.
-FAILURES = (
-    api.GoogleAPIError,
-    requests.RequestException,
-    urllib3.exceptions.HTTPError,
-    InvalidResponse,
-    DataCorruption,
-    GoogleAuthError,
-    OSError,
-)
+_BROKEN = (OSError, http.client.HTTPException)
 
 
 @dataclass(frozen=True)
@@ -65,129 +51,132 @@ class Patience:
     """For each request of an upload, its repetitions included."""
 
 
-class BucketStore:
-    """Safe for several threads: each call has its own blob, and the client's connection pool is shared."""
+class _Passing(Exception):
+    """A failure that may be gone a moment later; the argument is what to raise if it is not."""
 
-    def __init__(self, client: storage.Client, bucket: str, prefix: str = "", patience: Patience | None = None) -> None:
-        self._client = client
-        self._bucket = client.bucket(bucket)
+    def __init__(self, error: StoreUnavailable) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+class BucketStore:
+    """Safe for several threads, which share its connections.
+
+    Args:
+        endpoint: where the JSON API answers.
+        prefix: of all names, without the slash at its end.
+    """
+
+    def __init__(
+        self, endpoint: str, bucket: str, prefix: str, tokens: AccessTokens, patience: Patience | None = None
+    ) -> None:
+        self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
-        self._patience = patience or Patience()
-        retry = DEFAULT_RETRY.with_delay(initial=self._patience.pause, maximum=1.0)
-        self._retry = retry.with_timeout(self._patience.read)
-        self._upload_retry = retry.with_timeout(self._patience.upload)
-        self._timeout = (self._patience.connect, self._patience.answer)
+        self._tokens = tokens
+        self.patience = patience or Patience()
+        self._connections = Connections(endpoint, self.patience.connect, self.patience.answer)
 
     @classmethod
-    def open(cls, location: str, patience: Patience | None = None) -> Self:
+    def at(cls, location: str, patience: Patience | None = None) -> Self:
         """The store at ``gs://bucket[/prefix]``. Raises ConfigurationInvalid."""
         match = LOCATION.fullmatch(location)
         prefix = (match[2] or "").rstrip("/") if match else ""
         if match is None or (prefix and not _is_name(prefix)):
             raise ConfigurationInvalid(f'"{location}" names no bucket. Set MODEL_STORE to gs://BUCKET[/PREFIX].')
-        return cls(_open_client(), match[1], prefix, patience)
+        endpoint = os.environ.get("STORAGE_EMULATOR_HOST") or ENDPOINT
+        return cls(endpoint, match[1], prefix, access_tokens(), patience)
 
     def read(self, name: str) -> Stored:
-        blob = self._blob(name)
-        with _failures_translated(name):
-            stored: Stored = self._within_patience(lambda: self._retry(self._read)(blob))
-            return stored
+        target = self.target(name)
+        return self._within_patience(name, lambda: self._repeated(lambda: self._read(name, target)))
 
-    def read_into(self, name: str, buffer: memoryview, offset: int = 0) -> None:
-        blob = self._blob(name)
-        target = _Target(buffer, self._patience.read + len(buffer) / SLOWEST_BYTES_PER_S)
-        with _failures_translated(name):
-            while target.position < len(buffer):
-                before = target.position
-                self._retry(self._read_on)(blob, target, offset)
-                if target.position == before:
-                    raise DigestMismatch(f"{name} ends after {offset + before} bytes. Publish the model again.")
+    def open(self, name: str) -> "BucketObject":
+        return BucketObject(self, name, self.target(name))
 
     def write(
         self, name: str, data: bytes, *, generation: int, on_progress: Callable[[int], None] | None = None
     ) -> int:
-        blob, source = self._blob(name), _Source(data, on_progress)
-        blob.chunk_size = UPLOAD_CHUNK_BYTES
-        blob.metadata = {WRITER: uuid4().hex}
-        is_json = name.endswith(".json")
-        if is_json:
-            blob.cache_control = "no-store"
-        with _failures_translated(name, "objectCreator" if generation == NEW else "objectUser"):
-            try:
-                blob.upload_from_file(
-                    source,
-                    size=len(data),
-                    content_type="application/json" if is_json else "application/octet-stream",
-                    if_generation_match=generation,
-                    checksum="crc32c",
-                    # Without it a mismatch makes the client delete the object, whoever has written it meanwhile.
-                    crc32c_checksum_value=_crc32c(data),
-                    timeout=(self._patience.connect, self._patience.upload_answer),
-                    retry=self._upload_retry,
-                )
-            except api.PreconditionFailed:
-                if not self._has_arrived(blob):
-                    raise
-        source.finish()
-        return int(blob.generation)
+        # Imported here: Google's own client is for who publishes, with time to spare.
+        from model_functions.store.upload import Uploader
+
+        self.target(name)
+        uploader = Uploader(self._bucket, self._prefix, self.patience)
+        return uploader.write(name, data, generation=generation, on_progress=on_progress)
 
     def list(self, prefix: str = "") -> Iterator[str]:
-        with _failures_translated("the list of names"):
-            pages = self._client.list_blobs(
-                self._bucket, prefix=self._prefix + prefix, fields="items(name),nextPageToken", **self._limits
-            ).pages
-            while (page := self._within_patience(lambda: next(pages, None))) is not None:
-                # The consoles of Cloud Storage show a folder by an object whose name ends with a slash.
-                yield from (blob.name.removeprefix(self._prefix) for blob in page if not blob.name.endswith("/"))
+        query = {"prefix": self._prefix + prefix, "fields": "items(name),nextPageToken"}
+        more: str | None = ""
+        while more is not None:
+            target = f"/storage/v1/b/{self._bucket}/o?" + urlencode(query | ({"pageToken": more} if more else {}))
+            page = self._page(target)
+            # The consoles of Cloud Storage show a folder by an object whose name ends with a slash.
+            names = (item["name"] for item in page.get("items", []))
+            yield from (name.removeprefix(self._prefix) for name in names if not name.endswith("/"))
+            more = page.get("nextPageToken")
 
-    @property
-    def _limits(self) -> dict[str, Any]:
-        return {"timeout": self._timeout, "retry": self._retry}
-
-    def _blob(self, name: str) -> storage.Blob:
+    def target(self, name: str) -> str:
+        """The path of an object's bytes. Raises ObjectNotFound for what is no name."""
         if not _is_name(name):
             raise ObjectNotFound(f"{name} is no object's name.")
-        return self._bucket.blob(self._prefix + name)
+        return f"/download/storage/v1/b/{self._bucket}/o/{quote(self._prefix + name, safe='')}?alt=media"
 
-    def _read(self, blob: storage.Blob) -> Stored:
-        # The client's own retry would take up a broken answer in its middle, and then check no checksum.
+    def ask(self, name: str, target: str, use: Callable[[Response], T], **headers: str) -> T:
+        """What ``use`` makes of the answer to one request, of status 200 or 206.
+
+        Raises _Passing for what may be gone a moment later, and as ``read`` does.
+        """
         try:
-            data = blob.download_as_bytes(raw_download=True, checksum="crc32c", timeout=self._timeout, retry=None)
-        except DataCorruption as exc:
-            raise ConnectionError("The bytes have changed on their way.") from exc
-        return Stored(data, int(blob.generation))
+            authorization = self._tokens.headers()
+            # Without it, the bucket would unpack what is stored as gzip.
+            sent = {"Accept-Encoding": "gzip"} | authorization | headers
+            with self._connections.get(target, sent) as response:
+                if response.status in (200, 206):
+                    return use(response)
+                body, status = response.read(4096), response.status
+        except _BROKEN as exc:
+            raise _Passing(_unavailable(f"The store gives no whole answer for {name}. Try again.")) from exc
+        if status == 401 and self._tokens.refused(authorization):
+            raise _Passing(_denied(name))
+        raise _refusal(name, status, body)
 
-    def _read_on(self, blob: storage.Blob, target: "_Target", offset: int) -> None:
-        """Reads as far as one request gets."""
-        before = target.position
-        try:
-            blob.download_to_file(
-                target,
-                start=offset + before,
-                end=offset + len(target.buffer) - 1,
-                raw_download=True,
-                checksum=None,
-                timeout=self._timeout,
-                retry=None,
-            )
-        except api.RequestRangeNotSatisfiable:
-            return
-        except TimeoutError:
-            raise
-        except FAILURES:
-            if target.position == before:
-                raise
+    def _read(self, name: str, target: str) -> Stored:
+        def whole(response: Response) -> Stored:
+            if (response.length or 0) > LARGEST_READ_BYTES:
+                raise _unavailable(f"{name} has {response.length} bytes, too many for a document.")
+            data = response.read()
+            declared = response.headers.get("x-goog-hash", "")
+            md5 = b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
+            if "md5=" in declared and f"md5={md5}" not in declared:
+                raise OSError("The bytes have changed on their way.")
+            return Stored(data, int(response.headers["x-goog-generation"]))
 
-    def _has_arrived(self, blob: storage.Blob) -> bool:
-        """Whether the object is what an earlier attempt of this upload wrote, whose answer got lost."""
-        writer: str = blob.metadata[WRITER]
-        try:
-            self._within_patience(lambda: blob.reload(**self._limits))
-        except (api.Forbidden, api.NotFound):
-            return False
-        return bool((blob.metadata or {}).get(WRITER) == writer)
+        return self.ask(name, target, whole)
 
-    def _within_patience(self, call: Callable[[], T]) -> T:
+    def _page(self, target: str) -> dict[str, Any]:
+        def parsed(response: Response) -> dict[str, Any]:
+            try:
+                page: dict[str, Any] = json.loads(response.read())
+            except ValueError as exc:
+                raise OSError("no JSON") from exc
+            return page
+
+        name = "the list of names"
+        return self._within_patience(name, lambda: self._repeated(lambda: self.ask(name, target, parsed)))
+
+    def _repeated(self, call: Callable[[], T]) -> T:
+        """Repeats what fails in passing, until the patience for a read ends."""
+        deadline = time.monotonic() + self.patience.read
+        pause = self.patience.pause
+        while True:
+            try:
+                return call()
+            except _Passing as failure:
+                if time.monotonic() + pause > deadline:
+                    raise failure.error from failure.__cause__
+            time.sleep(pause)
+            pause = min(2 * pause, 1.0)
+
+    def _within_patience(self, name: str, call: Callable[[], T]) -> T:
         """``call`` in a thread of its own: neither name resolution nor a token's refresh heeds a timeout."""
         future: Future[T] = Future()
 
@@ -198,95 +187,125 @@ class BucketStore:
                 future.set_exception(exc)
 
         threading.Thread(target=run, name="bucket", daemon=True).start()
-        return future.result(self._patience.read)
+        try:
+            return future.result(self.patience.read)
+        except TimeoutError as exc:
+            raise _unavailable(f"The store gives no whole answer for {name}. Try again.") from exc
 
 
-class _Target:
-    """Fills a buffer, never beyond its end nor after so many seconds."""
+class BucketObject:
+    """One generation of an object: the first answer tells which, and all further requests name it."""
 
-    def __init__(self, buffer: memoryview, seconds: float) -> None:
+    def __init__(self, store: BucketStore, name: str, target: str) -> None:
+        self._store, self._name, self._target = store, name, target
+        self._generation: str | None = None
+        self._pinning = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        pass
+
+    def read_into(self, buffer: memoryview, offset: int = 0) -> None:
+        patience, position = self._store.patience, 0
+        started = progressed = time.monotonic()
+        deadline = started + patience.read + len(buffer) / SLOWEST_BYTES_PER_S
+        pause = patience.pause
+        while position < len(buffer):
+            before = position
+            failure: _Passing | None = None
+            reading = _Reading(buffer[position:], deadline)
+            try:
+                self._read_on(reading, offset + position)
+            except _Passing as exc:
+                failure = exc
+            position += reading.position
+            if position > before:
+                progressed, pause = time.monotonic(), patience.pause
+            elif failure is None:
+                raise DigestMismatch(f"{self._name} ends after {offset + position} bytes. Publish the model again.")
+            now = time.monotonic()
+            if failure is not None and (now > deadline or now + pause > progressed + patience.read):
+                raise failure.error from failure.__cause__
+            if position == before:
+                time.sleep(pause)
+                pause = min(2 * pause, 1.0)
+
+    def _read_on(self, reading: "_Reading", offset: int) -> None:
+        """Reads as far as one request gets."""
+        with ExitStack() as pinning:
+            if self._generation is None:
+                pinning.enter_context(self._pinning)
+            pinned = self._generation
+
+            def use(response: Response) -> None:
+                self._generation = self._generation or response.headers["x-goog-generation"]
+                # The others have waited for these headers, and not for the bytes; they ask for the same generation.
+                pinning.close()
+                reading.fill(response)
+
+            byte_range = f"bytes={offset}-{offset + len(reading.buffer) - 1}"
+            target = self._target if pinned is None else f"{self._target}&generation={pinned}"
+            try:
+                self._store.ask(self._name, target, use, Range=byte_range)
+            except _RangeEnded:
+                return
+            except ObjectNotFound:
+                if pinned is None:
+                    raise
+                raise _unavailable(f"{self._name} was replaced while it was read. Try again.") from None
+
+
+class _Reading:
+    """What one request brings.
+
+    Args:
+        deadline: as time.monotonic tells it.
+    """
+
+    def __init__(self, buffer: memoryview, deadline: float) -> None:
         self.buffer = buffer
         self.position = 0
-        self._deadline = time.monotonic() + seconds
+        self._deadline = deadline
 
-    def write(self, data: bytes) -> None:
-        end = self.position + len(data)
-        if end > len(self.buffer):
+    def fill(self, response: Response) -> None:
+        if (response.length or 0) > len(self.buffer):
             raise DigestMismatch("The store gives more bytes than it was asked for.")
-        if time.monotonic() > self._deadline:
-            raise TimeoutError
-        self.buffer[self.position : end] = data
-        self.position = end
+        while self.position < len(self.buffer):
+            count = response.readinto1(self.buffer[self.position :])
+            if count == 0:
+                return
+            self.position += count
+            if time.monotonic() > self._deadline:
+                raise TimeoutError
 
 
-class _Source(BytesIO):
-    """Tells of a chunk when the next one is asked for: only then it has arrived."""
-
-    def __init__(self, data: bytes, on_progress: Callable[[int], None] | None) -> None:
-        super().__init__(data)
-        self._on_progress = on_progress
-        self._told = 0
-
-    def read(self, size: int | None = -1) -> bytes:
-        self.finish()
-        return super().read(size)
-
-    def finish(self) -> None:
-        if self._on_progress is not None and self.tell() > self._told:
-            self._on_progress(self.tell() - self._told)
-        self._told = self.tell()
+class _RangeEnded(Exception):
+    """The object ends before the bytes that were asked for."""
 
 
-def _open_client() -> storage.Client:
-    # Else every client asks for the bucket's own metadata in a thread, for traces that nobody takes.
-    os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
-    try:
-        client = storage.Client(project=None)
-    except DefaultCredentialsError as exc:
-        raise ConfigurationInvalid(
-            "There are no credentials for the store. Run `gcloud auth application-default login`."
-        ) from exc
-    session = client._http
-    if not session.is_mtls:
-        for scheme in ("https://", "http://"):
-            session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS))
-    return client
+def _refusal(name: str, status: int, body: bytes) -> Exception:
+    if status == 416:
+        return _RangeEnded()
+    if status == 404:
+        if b"bucket does not exist" in body:
+            return _unavailable("The store's bucket does not exist. Create it, or correct MODEL_STORE.")
+        return ObjectNotFound(f"The store has no {name}.")
+    if status in (401, 403):
+        return _denied(name)
+    error = _unavailable(f"The store answers {status} for {name}. Try again.")
+    return _Passing(error) if status in PASSING else error
+
+
+def _denied(name: str) -> StoreUnavailable:
+    return _unavailable(f"The store denies access to {name}. Grant roles/storage.objectViewer on its bucket.")
+
+
+def _unavailable(message: str) -> StoreUnavailable:
+    return StoreUnavailable(message, retry_after=RETRY_AFTER_S)
 
 
 def _is_name(name: str) -> bool:
     # A dot segment would be resolved on its way, into the URL of something else.
     return not {"", ".", ".."} & set(name.split("/"))
-
-
-def _crc32c(data: bytes) -> str:
-    return b64encode(google_crc32c.value(data).to_bytes(4, "big")).decode()
-
-
-@contextmanager
-def _failures_translated(name: str, role: str = "objectViewer") -> Iterator[None]:
-    try:
-        yield
-    except FAILURES as exc:
-        cause = exc.cause if isinstance(exc, api.RetryError) and exc.cause else exc
-        raise _translate(cause, name, role) from exc
-
-
-def _translate(exc: Exception, name: str, role: str) -> Exception:
-    match exc:
-        case api.NotFound() if "bucket does not exist" not in str(exc):
-            return ObjectNotFound(f"The store has no {name}.")
-        case api.NotFound():
-            message = "The store's bucket does not exist. Create it, or correct MODEL_STORE."
-        case api.PreconditionFailed():
-            return Conflict(
-                f"{name} has been written by somebody else meanwhile. Look at it and run the command again."
-            )
-        case api.Forbidden() | api.Unauthorized():
-            message = f"The store denies access to {name}. Grant roles/storage.{role} on its bucket."
-        case RefreshError() | DefaultCredentialsError():
-            message = "The store's credentials are not accepted. On a laptop: `gcloud auth application-default login`."
-        case api.GoogleAPICallError(code=int(status)) | InvalidResponse(response=requests.Response(status_code=status)):
-            message = f"The store answers {int(status)} for {name}. Try again."
-        case _:
-            message = f"The store gives no whole answer for {name}. Try again."
-    return StoreUnavailable(message, retry_after=RETRY_AFTER_S)

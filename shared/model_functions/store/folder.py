@@ -3,11 +3,14 @@
 import fcntl
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from io import BufferedReader
+from io import FileIO
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from model_functions.errors import Conflict, DigestMismatch, ObjectNotFound, StoreUnavailable
 from model_functions.store import NEW, Stored
@@ -24,15 +27,11 @@ class FolderStore:
         self.root = Path(root).expanduser().resolve()
 
     def read(self, name: str) -> Stored:
-        with self._opened(name) as file:
+        with _failures_translated(name), open(self._path(name), "rb") as file:
             return Stored(file.read(), os.fstat(file.fileno()).st_mtime_ns)
 
-    def read_into(self, name: str, buffer: memoryview, offset: int = 0) -> None:
-        with self._opened(name) as file:
-            file.seek(offset)
-            count = file.readinto(buffer)
-        if count != len(buffer):
-            raise DigestMismatch(f"{name} ends after {offset + count} bytes. Publish the model again.")
+    def open(self, name: str) -> "OpenFile":
+        return OpenFile(name, self._path(name))
 
     def write(
         self, name: str, data: bytes, *, generation: int, on_progress: Callable[[int], None] | None = None
@@ -85,18 +84,50 @@ class FolderStore:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    @contextmanager
-    def _opened(self, name: str) -> Iterator[BufferedReader]:
-        try:
-            with open(self._path(name), "rb") as file:
-                yield file
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as exc:
-            raise ObjectNotFound(f"The store has no {name}.") from exc
-        except OSError as exc:
-            raise StoreUnavailable(f"{name} cannot be read: {exc.strerror}.", retry_after=5) from exc
-
     def _path(self, name: str) -> Path:
         path = (self.root / name).resolve()
         if path == self.root or not path.is_relative_to(self.root):
             raise ObjectNotFound(f"{name} is no object's name.")
         return path
+
+
+class OpenFile:
+    """A file that stays the one that was opened, also when its name is given to another."""
+
+    def __init__(self, name: str, path: Path) -> None:
+        self._name, self._path = name, path
+        self._file: FileIO | None = None
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def read_into(self, buffer: memoryview, offset: int = 0) -> None:
+        position = 0
+        with _failures_translated(self._name):
+            file = self._opened()
+            while position < len(buffer):
+                count = os.preadv(file.fileno(), [buffer[position:]], offset + position)
+                if count == 0:
+                    raise DigestMismatch(f"{self._name} ends after {offset + position} bytes. Publish the model again.")
+                position += count
+
+    def _opened(self) -> FileIO:
+        with self._lock:
+            if self._file is None:
+                self._file = FileIO(self._path)
+            return self._file
+
+
+@contextmanager
+def _failures_translated(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as exc:
+        raise ObjectNotFound(f"The store has no {name}.") from exc
+    except OSError as exc:
+        raise StoreUnavailable(f"{name} cannot be read: {exc.strerror}.", retry_after=5) from exc

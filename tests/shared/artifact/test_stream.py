@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from model_functions.artifact import stream
+from model_functions.artifact.manifest import WeightsLayout
 from model_functions.artifact.region import Region
 from model_functions.errors import GlobalRefused
-from model_functions.phases import Phases
 from model_functions.wrapper import ModelWrapper
 from tests.tiny_models import TEXT
 
@@ -21,7 +21,7 @@ def round_trip(value: Any) -> Any:
     serialized = stream.dump(value)
     _, names = stream.load_and_list(serialized)
     region = Region.of(serialized.weights, serialized.layout)
-    return stream.load(serialized.stream, region, names, Phases())
+    return stream.load(serialized.stream, region, names)
 
 
 @pytest.mark.parametrize("name", ["tagger", "summarizer", "translator", "classifier"])
@@ -91,7 +91,7 @@ def test_an_import_that_is_not_listed_is_refused(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     data, weights, layout = stream.dump(Evil())
     with pytest.raises(GlobalRefused, match="The artifact imports posix:system, which its manifest does not list"):
-        stream.load(data, Region.of(weights, layout), ["collections:OrderedDict"], Phases())
+        stream.load(data, Region.of(weights, layout), ["collections:OrderedDict"])
     assert not (tmp_path / "gotcha").exists()
 
 
@@ -106,3 +106,16 @@ def test_packages_are_those_of_the_imports(classifier: ModelWrapper) -> None:
     assert {"dill", "numpy", "scikit-learn"} <= set(packages)
     assert "torch" not in packages
     assert all(packages.values())
+
+
+def test_a_stream_of_version_1_is_read() -> None:
+    """Its tensors' bytes are in the stream."""
+    import torch
+
+    data = (Path(__file__).parent / "data" / "stream_v1.dill").read_bytes()
+    names = ["torch._utils:_rebuild_tensor_v2", "torch:float32", "torch:bfloat16", "collections:OrderedDict"]
+    base, view, small = stream.load(data, Region.of(b"", WeightsLayout(0, 0)), names)
+    assert torch.equal(base, torch.arange(6, dtype=torch.float32).reshape(2, 3))
+    base[0, 1] = 9
+    assert view[0, 0] == 9
+    assert small.dtype == torch.bfloat16

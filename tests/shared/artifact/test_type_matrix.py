@@ -14,7 +14,6 @@ from model_functions.artifact import stream
 from model_functions.artifact.region import Region
 from model_functions.artifact.stream import Serialized
 from model_functions.engines import Half
-from model_functions.phases import Phases
 
 N = 5000
 
@@ -25,7 +24,7 @@ def round_trip(value: Any) -> Any:
 
 def loaded(serialized: Serialized) -> Any:
     _, names = stream.load_and_list(serialized)
-    return stream.load(serialized.stream, Region.of(serialized.weights, serialized.layout), names, Phases())
+    return stream.load(serialized.stream, Region.of(serialized.weights, serialized.layout), names)
 
 
 def tensors() -> dict[str, Callable[[], Any]]:

@@ -6,11 +6,20 @@ from typing import Any
 import jsonschema
 import pytest
 
+from deploy.publish import publish
+from model_functions.artifact.signing import SigningKey, Trust
+from model_functions.budget import MemoryBudget
+from model_functions.cache import ModelCache
 from model_functions.families.summarization import SummarizationWrapper
 from model_functions.families.tabular import TabularWrapper
 from model_functions.families.token_classification import TokenClassificationWrapper
 from model_functions.http.function import FamilyFunction
+from model_functions.loading import ModelLoader
+from model_functions.once import Once
+from model_functions.phases import Phases
+from model_functions.repository import Repository
 from model_functions.settings import Settings
+from model_functions.store.folder import FolderStore
 from tests.shared.http.requests import body, get, message, post, request
 from tests.tiny_models import TEXT
 
@@ -19,7 +28,11 @@ ROW = [0.5, 1.0, 2.0]
 
 @pytest.fixture
 def settings(store_folder: Path, trust_file: Path) -> Settings:
-    return Settings.from_environment({"MODEL_STORE": str(store_folder), "MODEL_TRUST": str(trust_file)})
+    return settings_with(store_folder, trust_file)
+
+
+def settings_with(store: Path, trust_file: Path, **more: str) -> Settings:
+    return Settings.from_environment({"MODEL_STORE": str(store), "MODEL_TRUST": str(trust_file)} | more)
 
 
 @pytest.fixture
@@ -47,14 +60,10 @@ def test_inputs_is_another_word_for_data(tabular: FamilyFunction) -> None:
 
 def test_the_first_answer_is_cold_and_the_second_warm(tabular: FamilyFunction) -> None:
     timings = [tabular.handle(post({"data": ROW})).headers["Server-Timing"] for _ in range(2)]
-    assert [phase.split(";")[0] for phase in timings[0].split(", ")] == [
-        "manifest",
-        "download",
-        "load",
-        "queue",
-        "infer",
-    ]
-    assert [phase.split(";")[0] for phase in timings[1].split(", ")] == ["queue", "infer"]
+    cold, warm = ([phase.split(";")[0] for phase in timing.split(", ")] for timing in timings)
+    loading = ["manifest", "verify", "download", "import", "load"]
+    assert [phase for phase in cold if phase not in ("boot", "idle")] == [*loading, "queue", "infer", "other", "total"]
+    assert warm == ["queue", "infer", "other", "total"]
 
 
 def test_the_only_model_needs_no_name(tabular: FamilyFunction) -> None:
@@ -119,10 +128,8 @@ def test_an_empty_and_a_long_text_are_refused(settings: Settings) -> None:
         assert said in message(response)
 
 
-def test_a_body_over_the_limit_is_413(settings: Settings, store_folder: Path, trust_file: Path) -> None:
-    small = Settings.from_environment(
-        {"MODEL_STORE": str(store_folder), "MODEL_TRUST": str(trust_file), "MAX_BODY_BYTES": "50"}
-    )
+def test_a_body_over_the_limit_is_413(store_folder: Path, trust_file: Path) -> None:
+    small = settings_with(store_folder, trust_file, MAX_BODY_BYTES="50")
     response = FamilyFunction(TabularWrapper, small).handle(post({"data": [ROW] * 50}))
     assert (response.status, response.headers["X-Error-Code"]) == (413, "payload_too_large")
 
@@ -180,6 +187,72 @@ def test_a_warm_up_loads_and_predicts_the_sample(tabular: FamilyFunction) -> Non
         assert response.status == 200
         assert "infer" in body(response)["phases"]
     assert body(tabular.handle(get("/ready")))["loaded"] == ["tiny_classifier"]
+
+
+def test_a_model_larger_than_the_instance_is_refused_before_a_byte_of_it_is_read(
+    store_folder: Path, trust_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_: Any) -> None:
+        pytest.fail("a byte of the model was read")
+
+    monkeypatch.setattr(FolderStore, "open", read)
+    function = FamilyFunction(TabularWrapper, settings_with(store_folder, trust_file, MEMORY_LIMIT="128Mi"))
+    for _ in range(2):
+        response = function.handle(post({"data": ROW}))
+        assert (response.status, response.headers["X-Error-Code"]) == (500, "model_too_large")
+        assert "Retry-After" not in response.headers
+        assert "and this function has 128 MiB. Deploy it with --memory=256Mi." in message(response)
+
+
+def test_a_model_that_does_not_fit_beside_one_in_use_is_503_with_the_time_to_wait(
+    tmp_path: Path, trust: Trust, key: SigningKey, classifier: TabularWrapper, trust_file: Path
+) -> None:
+    repository = Repository(FolderStore(tmp_path), trust)
+    for name in ("first", "second"):
+        publish(classifier, name=name, examples=[ROW], repository=repository, key=key)
+    function = FamilyFunction(TabularWrapper, settings_with(tmp_path, trust_file))
+    pointer = repository.resolve("tabular", "first", "prod")
+    need = repository.manifest("tabular", "first", pointer.revision).memory
+    budget = MemoryBudget(need.runtime + need.load + need.model - 1, 0)
+    cache = ModelCache(ModelLoader(repository, TabularWrapper, "prod"), budget)
+    function.cache = Once(lambda: cache)
+    ask_second = post({"data": ROW, "model_name": "second"})
+
+    with cache.use("first", Phases()):
+        response = function.handle(ask_second)
+    assert (response.status, response.headers["X-Error-Code"]) == (503, "insufficient_memory")
+    assert response.headers["Retry-After"] == "1"
+    assert re.search(r"second needs .* while first is in use\. Ask again in 1 s, or deploy", message(response))
+
+    assert function.handle(post({"data": ROW, "model_name": "second"})).status == 200
+    assert body(function.handle(get("/ready")))["loaded"] == ["second"]
+
+
+def test_a_broken_model_is_not_read_for_every_request(
+    tmp_path: Path, trust: Trust, key: SigningKey, classifier: TabularWrapper, trust_file: Path
+) -> None:
+    publish(classifier, name="wine", examples=[ROW], repository=Repository(FolderStore(tmp_path), trust), key=key)
+    [path] = tmp_path.rglob("wrapper.dill")
+    path.write_bytes(bytes(path.stat().st_size))
+    function = FamilyFunction(TabularWrapper, settings_with(tmp_path, trust_file))
+    ask = {"data": ROW, "model_name": "wine"}
+    answers = [function.handle(post(ask)) for _ in range(2)]
+    path.unlink()
+    answers.append(function.handle(post(ask)))
+    assert [(answer.status, answer.headers["X-Error-Code"]) for answer in answers] == [(503, "digest_mismatch")] * 3
+    assert {answer.headers["Retry-After"] for answer in answers} == {"1"}
+    assert len({message(answer) for answer in answers}) == 1
+
+
+def test_metrics_show_the_memory(tabular: FamilyFunction) -> None:
+    assert "memory" not in tabular.handle(get("/metrics")).body.decode()
+    tabular.handle(post({"data": ROW}))
+    text = tabular.handle(get("/metrics")).body.decode()
+    figures = dict(re.findall(r"^model_functions_(\w+) (\d+)$", text, re.MULTILINE))
+    assert figures["models_loaded"] == "1"
+    assert figures["evictions_total"] == "0"
+    assert 0 < int(figures["memory_used_bytes"]) <= int(figures["memory_budget_bytes"])
+    assert "# TYPE model_functions_evictions_total counter" in text
 
 
 @pytest.mark.parametrize("asked", [{"model": "x"}, [], {"model_name": 5}])

@@ -2,6 +2,7 @@ import base64
 import gzip
 import logging
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -12,12 +13,13 @@ from typing import Any
 import pytest
 from google.auth.credentials import Credentials
 from google.auth.exceptions import RefreshError
-from google.cloud import storage
 
 from model_functions.errors import ConfigurationInvalid, Conflict, DigestMismatch, ObjectNotFound, StoreUnavailable
 from model_functions.store import NEW, Stored, open_store
 from model_functions.store.bucket import BucketStore, Patience
+from model_functions.store.credentials import AccessTokens, google_auth_token
 from tests.fakes.bucket import Call, FakeBucket
+from tests.shared.store.reading import read_into
 
 #: To see it overcome a fault, and to see it give up.
 PATIENT = Patience(pause=0.02, connect=1, answer=0.3, read=5, upload_answer=0.5, upload=5)
@@ -43,12 +45,12 @@ each_fault = pytest.mark.parametrize("effect", FAULTS.values(), ids=FAULTS)
 
 @pytest.fixture
 def store(fake_bucket: FakeBucket) -> BucketStore:
-    return BucketStore.open("gs://models/p", PATIENT)
+    return BucketStore.at("gs://models/p", PATIENT)
 
 
 @pytest.fixture
 def hasty(fake_bucket: FakeBucket) -> BucketStore:
-    return BucketStore.open("gs://models/p", HASTY)
+    return BucketStore.at("gs://models/p", HASTY)
 
 
 # Reads.
@@ -60,7 +62,7 @@ def test_a_read_is_one_request(fake_bucket: FakeBucket, monkeypatch: pytest.Monk
     fake_bucket.put("p/b", b"0123")
     store = open_store("gs://models/p")
     assert store.read("a.json") == Stored(b"{}", generation)
-    store.read_into("b", memoryview(bytearray(2)), 1)
+    read_into(store, "b", memoryview(bytearray(2)), 1)
     assert [(call.path, call.sent) for call in fake_bucket.calls] == [
         ("/download/storage/v1/b/models/o/p%2Fa.json", 2),
         ("/download/storage/v1/b/models/o/p%2Fb", 2),
@@ -90,12 +92,12 @@ def test_read_gives_up_in_time(fake_bucket: FakeBucket, hasty: BucketStore, effe
 def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     with FakeBucket("models") as gone:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", gone.url)
-    store = BucketStore.open("gs://models", HASTY)
+    store = BucketStore.at("gs://models", HASTY)
     start = time.monotonic()
     with pytest.raises(StoreUnavailable, match=r"^The store gives no whole answer for x\. Try again\.$"):
         store.read("x")
     with pytest.raises(StoreUnavailable):
-        store.read_into("x", memoryview(bytearray(1)))
+        read_into(store, "x", memoryview(bytearray(1)))
     with pytest.raises(StoreUnavailable):
         store.write("x", b"1", generation=NEW)
     with pytest.raises(StoreUnavailable):
@@ -133,7 +135,7 @@ def test_nothing_is_decompressed(fake_bucket: FakeBucket, store: BucketStore) ->
     fake_bucket.put("p/x", packed, contentEncoding="gzip")
     assert store.read("x").data == packed
     buffer = bytearray(len(packed))
-    store.read_into("x", memoryview(buffer))
+    read_into(store, "x", memoryview(buffer))
     assert buffer == packed
 
 
@@ -143,7 +145,7 @@ def test_read_into_overcomes_one_fault(fake_bucket: FakeBucket, store: BucketSto
     fake_bucket.put("p/x", data)
     fault = fake_bucket.fault("read", **effect)
     buffer = bytearray(50)
-    store.read_into("x", memoryview(buffer), 5)
+    read_into(store, "x", memoryview(buffer), 5)
     # Nobody but the caller can see a wrong bit: there is no checksum of a part.
     wrong = {10 - 5} if fault.corrupt else set()
     assert {index for index in range(50) if buffer[index] != data[index + 5]} == wrong
@@ -158,10 +160,10 @@ def test_read_into_ends_in_time(fake_bucket: FakeBucket, hasty: BucketStore, eff
     start = time.monotonic()
     buffer = bytearray(40)
     if fault.truncate is not None or fault.corrupt is not None:
-        hasty.read_into("x", memoryview(buffer))
+        read_into(hasty, "x", memoryview(buffer))
     else:
         with pytest.raises(StoreUnavailable, match=r"for x\. Try again\.$"):
-            hasty.read_into("x", memoryview(buffer))
+            read_into(hasty, "x", memoryview(buffer))
     assert time.monotonic() - start < HASTY.read + HASTY.answer + SLACK_S
 
 
@@ -173,7 +175,7 @@ def test_read_into_goes_on_where_it_was_cut(
     fake_bucket.put("p/x", data)
     fake_bucket.fault("read", **effect)
     buffer = bytearray(MIB)
-    store.read_into("x", memoryview(buffer))
+    read_into(store, "x", memoryview(buffer))
     assert buffer == data
     first, second = fake_bucket.calls
     assert first.headers["range"] == f"bytes=0-{MIB - 1}"
@@ -185,7 +187,7 @@ def test_read_into_goes_on_as_long_as_bytes_come(fake_bucket: FakeBucket, store:
     fake_bucket.put("p/x", data)
     fake_bucket.fault("read", times=None, truncate=200_000)
     buffer = bytearray(MIB)
-    store.read_into("x", memoryview(buffer))
+    read_into(store, "x", memoryview(buffer))
     assert buffer == data
 
 
@@ -197,7 +199,7 @@ def test_read_into_gives_up_on_a_store_that_is_too_slow(
     fake_bucket.fault("read", times=None, bandwidth=200_000)
     start = time.monotonic()
     with pytest.raises(StoreUnavailable):
-        hasty.read_into("x", memoryview(bytearray(MIB)))
+        read_into(hasty, "x", memoryview(bytearray(MIB)))
     assert time.monotonic() - start < HASTY.read + 0.1 + SLACK_S
 
 
@@ -211,7 +213,7 @@ def test_read_into_never_writes_beyond_the_buffer(fake_bucket: FakeBucket, store
     fake_bucket.on_call = forget_the_range
     whole = bytearray(b"-" * 6)
     with pytest.raises(DigestMismatch, match="more bytes than it was asked for"):
-        store.read_into("x", memoryview(whole)[1:5])
+        read_into(store, "x", memoryview(whole)[1:5])
     assert whole == b"-" * 6
 
 
@@ -224,7 +226,7 @@ def test_many_threads_share_the_connections(
 
     def part(number: int) -> None:
         place = slice(number * 10_000, (number + 1) * 10_000)
-        store.read_into("x", memoryview(buffer)[place], place.start)
+        read_into(store, "x", memoryview(buffer)[place], place.start)
 
     with caplog.at_level(logging.WARNING), ThreadPoolExecutor(32) as pool:
         for _ in range(3):
@@ -382,7 +384,7 @@ def test_denied_access_says_what_to_grant(fake_bucket: FakeBucket, store: Bucket
 
 
 def test_a_missing_bucket_is_said(fake_bucket: FakeBucket) -> None:
-    store = BucketStore.open("gs://nowhere", HASTY)
+    store = BucketStore.at("gs://nowhere", HASTY)
     for call in (lambda: store.read("x"), lambda: store.write("x", b"", generation=NEW), lambda: list(store.list())):
         with pytest.raises(StoreUnavailable, match=r"^The store's bucket does not exist\. Create it, or correct"):
             call()
@@ -411,8 +413,7 @@ class Refreshing(Credentials):  # type: ignore[misc]
 
 
 def open_with(credentials: Credentials, bucket: FakeBucket) -> BucketStore:
-    client = storage.Client("any", credentials, client_options={"api_endpoint": bucket.url})
-    return BucketStore(client, "models", "p", HASTY)
+    return BucketStore(bucket.url, "models", "p", AccessTokens(google_auth_token(credentials)), HASTY)
 
 
 def test_a_token_that_does_not_come_is_not_waited_for(fake_bucket: FakeBucket) -> None:
@@ -435,8 +436,80 @@ def test_refused_credentials_say_the_way_out(fake_bucket: FakeBucket) -> None:
 
 
 def test_dots_do_not_reach_other_urls(fake_bucket: FakeBucket) -> None:
-    store = BucketStore.open("gs://models", HASTY)
+    store = BucketStore.at("gs://models", HASTY)
     for name in ("..", ".", "a//b", "./a"):
         with pytest.raises(ObjectNotFound, match="is no object's name"):
             store.read(name)
     assert fake_bucket.calls == []
+
+
+# What one object is read from.
+
+
+def read_side_by_side(store: BucketStore, buffer: bytearray, count: int) -> None:
+    """Fills the buffer with the object x, in as many parts and threads."""
+    size = len(buffer) // count
+
+    def read(part: int) -> None:
+        found.read_into(memoryview(buffer)[part * size : (part + 1) * size], part * size)
+
+    with store.open("x") as found, ThreadPoolExecutor(count) as pool:
+        list(pool.map(read, range(count)))
+
+
+def test_all_parts_are_of_one_generation(fake_bucket: FakeBucket, store: BucketStore) -> None:
+    """The object is replaced after its first part, in a bucket that keeps old generations."""
+    fake_bucket.buckets["models"].versioning = True
+    old, new = os.urandom(8 * 1000), os.urandom(8 * 1000)
+    fake_bucket.put("p/x", old)
+
+    def replace(_: Call) -> None:
+        if len(fake_bucket.calls) == 2:
+            fake_bucket.put("p/x", new)
+
+    fake_bucket.on_call = replace
+    buffer = bytearray(8000)
+    read_side_by_side(store, buffer, 8)
+    assert buffer == old
+    assert [("generation" in call.query) for call in fake_bucket.calls] == [False] + [True] * 7
+
+
+def test_an_object_that_is_gone_while_it_is_read_is_said(fake_bucket: FakeBucket, store: BucketStore) -> None:
+    fake_bucket.put("p/x", bytes(100))
+    with store.open("x") as found:
+        found.read_into(memoryview(bytearray(50)))
+        fake_bucket.put("p/x", bytes(100))
+        with pytest.raises(StoreUnavailable, match=r"^x was replaced while it was read\. Try again\.$"):
+            found.read_into(memoryview(bytearray(50)), 50)
+
+
+def test_a_stalled_part_does_not_hold_up_the_others(fake_bucket: FakeBucket, store: BucketStore) -> None:
+    data = os.urandom(2 * MIB)
+    fake_bucket.put("p/x", data)
+    fake_bucket.fault("read", stall=(1000, 20))
+    buffer = bytearray(2 * MIB)
+    start = time.monotonic()
+    read_side_by_side(store, buffer, 2)
+    assert buffer == data
+    assert time.monotonic() - start < PATIENT.answer + PATIENT.pause + SLACK_S
+
+
+def test_a_connection_that_the_bucket_has_closed_is_replaced_at_once(
+    fake_bucket: FakeBucket, store: BucketStore
+) -> None:
+    fake_bucket.put("p/x", b"1")
+    store.read("x")
+    for connection in store._connections._idle:
+        connection.sock.shutdown(socket.SHUT_RDWR)
+    start = time.monotonic()
+    assert store.read("x").data == b"1"
+    assert time.monotonic() - start < PATIENT.pause
+
+
+def test_an_object_that_is_no_document_is_not_read_whole(
+    fake_bucket: FakeBucket, store: BucketStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model_functions.store.bucket.LARGEST_READ_BYTES", 10)
+    fake_bucket.put("p/x", b"12345678901")
+    with pytest.raises(StoreUnavailable, match="x has 11 bytes, too many for a document"):
+        store.read("x")

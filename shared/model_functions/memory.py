@@ -1,0 +1,106 @@
+"""How much memory this instance has, and how memory that was freed goes back to the system."""
+
+import ctypes
+import gc
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_MIB, _GIB = 2**20, 2**30
+
+#: What ``--memory`` of a function may be, in MiB.
+DEPLOYABLE_MIB = (128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
+
+
+def instance_limit(
+    cgroups: Path = Path("/sys/fs/cgroup"), own_cgroups: Path = Path("/proc/self/cgroup"), physical: int | None = None
+) -> int:
+    """Bytes that this process may use before the system ends it: the smallest of its control groups' limits.
+
+    Args:
+        cgroups: where control groups are mounted, of version 2 or 1.
+        own_cgroups: the list of this process's groups.
+        physical: bytes of the machine; None asks the system.
+    """
+    # Where there is no limit, version 1 writes a huge number: the machine's own memory is then the smallest.
+    found = [_physical() if physical is None else physical]
+    for path in _limit_files(cgroups, own_cgroups):
+        try:
+            text = path.read_text().strip()
+        except OSError:
+            continue
+        if text.isdecimal():
+            found.append(int(text))
+    return min(found)
+
+
+def reserve(limit: int) -> int:
+    """Bytes of the limit that no model gets: 64 MiB or 8 %, the larger.
+
+    A manifest counts the process and its models. Beside them stand the server's master process, the bodies and
+    answers of as many requests as run at once, what a model computes in between, which grows with the
+    instance, and the error of the estimates.
+    """
+    return max(64 * _MIB, limit * 8 // 100)
+
+
+def deployable(needed: int) -> str | None:
+    """The smallest ``--memory`` that has so many bytes beside its reserve, as ``4Gi``; None when none has."""
+    for mib in DEPLOYABLE_MIB:
+        if mib * _MIB - reserve(mib * _MIB) >= needed:
+            return f"{mib}Mi" if mib < 1024 else f"{mib // 1024}Gi"
+    return None
+
+
+def spelled(size: int) -> str:
+    """As ``1.94 GiB``, or ``512 MiB``."""
+    return f"{size / _GIB:.2f} GiB" if size >= _GIB else f"{math.ceil(size / _MIB)} MiB"
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """For imports and unpickling: what they make stays, and to look through it again and again for garbage takes a
+    quarter of their time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        # Else the first collection afterwards, within a request, would look through all of it.
+        gc.freeze()
+        gc.enable()
+
+
+def reclaim() -> None:
+    """Frees what is garbage, and hands it back to the system.
+
+    Engines' objects refer to each other in cycles, which only a collection frees; and glibc keeps what was freed
+    for its own next use, where it still counts against the instance.
+    """
+    gc.unfreeze()
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+def _physical() -> int:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _limit_files(cgroups: Path, own_cgroups: Path) -> Iterator[Path]:
+    """The limit of every group that this process is in, its own and those around it."""
+    try:
+        lines = own_cgroups.read_text().splitlines()
+    except OSError:
+        lines = []
+    # A container sees its own group's files at the root, whatever path the list has.
+    groups = {"": Path("/"), "memory": Path("/")}
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        groups.update((name, Path(path)) for name in controllers.split(",") if name in groups)
+    for group in (groups[""], *groups[""].parents):
+        yield cgroups / group.relative_to("/") / "memory.max"
+    for group in (groups["memory"], *groups["memory"].parents):
+        yield cgroups / "memory" / group.relative_to("/") / "memory.limit_in_bytes"

@@ -1,0 +1,138 @@
+"""The table of who is measured: what is executed, and what it is asked."""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deploy.project import ROOT
+from deploy.stage import stage
+from tests.benchmarks.cold import words
+from tests.benchmarks.cold.environments import environment
+from tests.benchmarks.cold.launch import Launch
+from tests.benchmarks.cold.places import FUNCTIONS, MODELS, PEERS, TRUST, TUTORIAL_FILE
+
+BARE, TORCH, FAST, TUTORIAL = "bare", "torch lane", "fast lane", "tutorial"
+QUARTER_TORCH, QUARTER_FAST = "torch lane, 1/4", "fast lane, 1/4"
+PEER_NAMES = ("LitServe", "BentoML", "MLServer")
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One row of the table.
+
+    Args:
+        what: the model that it serves, for people.
+        published: its model's name in the bucket; None for those that read the local disk.
+        family: whose function serves it, when it is ours.
+    """
+
+    name: str
+    what: str
+    published: str | None = None
+    family: str | None = None
+
+
+TABLE = (
+    Contender(BARE, "nothing"),
+    Contender(FAST, "classifier", "bert_fast", "token_classification"),
+    Contender(TORCH, "classifier", "bert_torch", "token_classification"),
+    Contender(TUTORIAL, "classifier"),
+    *(Contender(peer, "classifier") for peer in PEER_NAMES),
+    Contender(QUARTER_FAST, "small classifier", "quarter_fast", "token_classification"),
+    Contender(QUARTER_TORCH, "small classifier", "quarter_torch", "token_classification"),
+    Contender("generator", "generator", "generator", "summarization"),
+    Contender("tabular", "tabular", "wine", "tabular"),
+)
+
+
+def launch(contender: Contender, bucket: dict[str, str], examples: dict[str, Any]) -> Launch:
+    """How the contender is started. Raises RuntimeError with the reason why it cannot be.
+
+    Args:
+        bucket: the environment that leads to the bucket.
+        examples: by the published names.
+    """
+    if contender.published is not None and contender.family is not None:
+        example = examples[contender.published]
+        return _ours(stage_once(contender.family), contender.published, example, bucket)
+    return _OTHERS[contender.name]()
+
+
+def framework(main: Path) -> list[str]:
+    """The real functions-framework over a function."""
+    program = str(Path(sys.executable).with_name("functions-framework"))
+    return [program, "--target", "predict", "--source", str(main), "--host", "127.0.0.1", "--port", "{port}"]
+
+
+def stage_once(family: str) -> Path:
+    """The staged function; no key of this laptop is made or trusted."""
+    if family not in _staged:
+        _staged[family] = stage(family, release=True, build=FUNCTIONS)
+    return _staged[family]
+
+
+_staged: dict[str, Path] = {}
+
+
+def _ours(folder: Path, name: str, example: Any, bucket: dict[str, str]) -> Launch:
+    environment = bucket | {"MODEL_TRUST": str(TRUST), "MODEL_NAME": name}
+    return Launch(framework(folder / "main.py"), FUNCTIONS, "/predict", _json(data=example), environment)
+
+
+def _bare() -> Launch:
+    return Launch(framework(PEERS / "bare" / "main.py"), FUNCTIONS, "/", b"{}")
+
+
+def _tutorial() -> Launch:
+    # The wrapper's class is found by its place in the project.
+    environment = _OFFLINE | {"MODEL_FILE": str(TUTORIAL_FILE), "PYTHONPATH": str(ROOT)}
+    return Launch(framework(PEERS / "tutorial" / "main.py"), FUNCTIONS, "/", _text(), environment)
+
+
+def _litserve() -> Launch:
+    server = str(PEERS / "litserve" / "server.py")
+    command = [str(environment("litserve") / "python"), server, "{port}"]
+    return Launch(command, FUNCTIONS, "/predict", _text(), _FROM_FOLDER)
+
+
+def _bentoml() -> Launch:
+    command = [
+        *(str(environment("bentoml") / "bentoml"), "serve", "service:Classifier"),
+        *("--working-dir", str(PEERS / "bentoml"), "--host", "127.0.0.1", "--port", "{port}"),
+    ]
+    quiet = {"BENTOML_DO_NOT_TRACK": "True", "BENTOML_HOME": str(MODELS / "bentoml")}
+    return Launch(command, FUNCTIONS, "/predict", _text(), _FROM_FOLDER | quiet)
+
+
+def _mlserver() -> Launch:
+    command = [str(environment("mlserver") / "mlserver"), "start", str(PEERS / "mlserver")]
+    ports = {
+        "MLSERVER_HTTP_PORT": "{port}",
+        "MLSERVER_GRPC_PORT": "{port+1}",
+        "MLSERVER_METRICS_PORT": "{port+2}",
+    }
+    text = {"name": "text", "shape": [1], "datatype": "BYTES", "data": [words.text()]}
+    return Launch(command, FUNCTIONS, "/v2/models/classifier/infer", _json(inputs=[text]), _FROM_FOLDER | ports)
+
+
+_OTHERS: dict[str, Callable[[], Launch]] = {
+    BARE: _bare,
+    TUTORIAL: _tutorial,
+    "LitServe": _litserve,
+    "BentoML": _bentoml,
+    "MLServer": _mlserver,
+}
+# None of them may look for its model elsewhere.
+_OFFLINE = {"HF_HUB_OFFLINE": "1"}
+_FROM_FOLDER = _OFFLINE | {"MODEL_FOLDER": str(MODELS / "bert")}
+
+
+def _text() -> bytes:
+    return _json(text=words.text())
+
+
+def _json(**body: Any) -> bytes:
+    return json.dumps(body).encode()

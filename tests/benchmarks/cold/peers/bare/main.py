@@ -1,0 +1,7 @@
+"""A function that does nothing: how long functions-framework itself takes."""
+
+from typing import Any
+
+
+def predict(_: Any) -> str:
+    return "ready"

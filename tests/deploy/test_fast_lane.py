@@ -1,0 +1,155 @@
+"""The fast lane answers as the model does, starts without its framework, or is not taken."""
+
+import copy
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from deploy import fast_lane, graphs, lanes
+from deploy.fast_lane import build
+from deploy.publish import publish
+from model_functions.artifact import stream
+from model_functions.artifact.manifest import EngineRecord
+from model_functions.artifact.signing import SigningKey
+from model_functions.engines.transformers import TransformersTagger
+from model_functions.families.summarization import SummarizationWrapper
+from model_functions.families.tabular import TabularWrapper
+from model_functions.families.token_classification import TokenClassificationWrapper
+from model_functions.repository import Repository
+from tests.tiny_models import TEXT, tagger_folder
+
+ROOT = Path(__file__).parents[2]
+TEXTS = [TEXT, "anna", "the report says sales rose in Berlin", "hello world, hello"]
+
+
+@pytest.fixture(scope="module")
+def tagger(tmp_path_factory: pytest.TempPathFactory) -> TokenClassificationWrapper:
+    """Wide enough that its weights leave the stream, and calm enough for half precision."""
+    folder = tagger_folder(tmp_path_factory.mktemp("tagger"), width=64, spread=0.1)
+    return TokenClassificationWrapper.from_source(str(folder))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def exported_once() -> Iterator[None]:
+    """Each model is exported once for all tests; those of the exporter itself undo it."""
+    made: dict[int, Any] = {}
+    export = graphs.export
+
+    def once(model: Any, *rest: Any) -> Any:
+        if id(model) not in made:
+            made[id(model)] = export(model, *rest)
+        return made[id(model)]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(graphs, "export", once)
+        yield
+
+
+@pytest.fixture(scope="module", params=["onnxruntime", "openvino"])
+def engine(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_a_graph_predicts_what_torch_does(tagger: TokenClassificationWrapper, engine: str, precision: str) -> None:
+    lane = build(tagger, engine, precision, [TEXT])
+    assert lane.record == EngineRecord(engine, precision, lanes.TOLERANCE[precision])
+    assert lane.note.startswith(f"{engine} in {precision}: differs from torch by ")
+    for parameters in ({}, {"aggregation_strategy": "none"}, {"aggregation_strategy": "average"}):
+        for data in (*TEXTS, TEXTS):
+            expected, found = tagger.predict(data, parameters), lane.wrapper.predict(data, parameters)
+            assert lanes._close(expected, found, lane.record.tolerance)
+
+
+def test_float16_halves_what_is_stored(tagger: TokenClassificationWrapper) -> None:
+    sizes = {p: len(stream.dump(build(tagger, "auto", p, [TEXT]).wrapper).weights) for p in fast_lane.PRECISIONS[1:]}
+    assert sizes["float16"] < 0.7 * sizes["float32"]
+
+
+def test_the_stream_of_a_graph_is_small_and_always_the_same(tagger: TokenClassificationWrapper, engine: str) -> None:
+    own: Any = tagger.engine
+    again = TokenClassificationWrapper(TransformersTagger(copy.deepcopy(own.model), own.tokenizer))
+    one, other = (stream.dump(build(wrapper, engine, "float32", [TEXT]).wrapper) for wrapper in (tagger, again))
+    assert one == other
+    assert len(one.stream) < 40 * 1024
+
+
+def test_auto_falls_back_to_single_precision_where_half_is_too_far(
+    tagger: TokenClassificationWrapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(lanes.TOLERANCE, "float16", 1e-9)
+    assert build(tagger, "auto", "auto", [TEXT]).record == EngineRecord("onnxruntime", "float32", 1e-4)
+
+
+def test_auto_stays_with_torch_when_the_graph_answers_otherwise(
+    tagger: TokenClassificationWrapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def garbled(model: Any, *, half: bool) -> Any:
+        graph = graphs.onnxruntime_graph(model, half=half)
+        return type(graph)(graph.model, {name: array * np.float32(1.01) for name, array in graph.weights.items()})
+
+    monkeypatch.setitem(graphs.BUILDERS, "onnxruntime", garbled)
+    lane = build(tagger, "auto", "auto", [TEXT])
+    assert lane.wrapper is tagger
+    assert lane.record.name == "torch"
+    assert lane.note.startswith("no fast lane: float16: its outputs differ by ")
+    with pytest.raises(ValueError, match=r"onnxruntime cannot serve this model: .* Publish with --engine torch\."):
+        build(tagger, "onnxruntime", "auto", [TEXT])
+
+
+def test_auto_stays_with_torch_when_there_is_no_exporter(
+    tagger: TokenClassificationWrapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*arguments: Any) -> Any:
+        raise RuntimeError("Unsupported operator\nand a hundred lines more")
+
+    monkeypatch.setattr(graphs, "export", fails)
+    lane = build(tagger, "auto", "auto", [TEXT])
+    assert (lane.wrapper, lane.note) == (tagger, "no fast lane: RuntimeError: Unsupported operator")
+
+
+def test_what_has_no_graph_keeps_its_engine(classifier: TabularWrapper) -> None:
+    assert build(classifier, "auto", "auto", [[0.5, 0.5, 0.5]]).record == EngineRecord("sklearn")
+    with pytest.raises(ValueError, match=r"no graph of tabular models for openvino\. Leave --engine out\."):
+        build(classifier, "openvino", "auto", [[0.5, 0.5, 0.5]])
+
+
+def test_a_cold_start_imports_neither_torch_nor_transformers(
+    tagger: TokenClassificationWrapper, repository: Repository, key: SigningKey, trust_file: Path, engine: str
+) -> None:
+    publish(tagger, name="tiny", examples=[TEXT], repository=repository, key=key, engine=engine)
+    code = (
+        "import sys, json\n"
+        "from model_functions.families.token_classification import TokenClassificationWrapper\n"
+        "from model_functions.http.function import FamilyFunction\n"
+        "from model_functions.http.message import Request\n"
+        "from model_functions.settings import Settings\n"
+        "function = FamilyFunction(TokenClassificationWrapper, Settings.from_environment())\n"
+        "response = function.handle(Request('POST', '/warmup', [], {}, lambda size: b''))\n"
+        "names = sorted(name for name in sys.modules if '.' not in name)\n"
+        "print(response.body.decode(), json.dumps([response.status, names]), sep='\\n')\n"
+    )
+    environment = {"MODEL_STORE": str(repository.store.root), "MODEL_TRUST": str(trust_file)}  # type: ignore[attr-defined]
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | environment | {"PYTHONPATH": str(ROOT / "shared")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    status, modules = json.loads(done.stdout.splitlines()[-1])
+    assert status == 200, done.stdout
+    assert {engine, "tokenizers"} <= set(modules)
+    assert not {"torch", "transformers", "onnx", "pandas", "sklearn", "scipy"} & set(modules)
+
+
+def test_a_generating_model_stays_with_torch(summarizer: SummarizationWrapper) -> None:
+    assert build(summarizer, "auto", "auto", [TEXT]).record.name == "torch"

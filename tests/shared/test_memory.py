@@ -1,0 +1,90 @@
+from pathlib import Path
+
+import pytest
+
+from model_functions import memory
+
+MIB = 2**20
+GIB = 2**30
+UNLIMITED_V1 = "9223372036854771712\n"
+
+
+def limit(tmp_path: Path, own: str, files: dict[str, str], physical: int = 64 * GIB) -> int:
+    """The instance's limit where those are the control groups' files."""
+    own_cgroups = tmp_path / "own"
+    own_cgroups.write_text(own)
+    for name, text in files.items():
+        path = tmp_path / "cgroup" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return memory.instance_limit(tmp_path / "cgroup", own_cgroups, physical)
+
+
+def test_the_limit_of_a_container_is_at_the_root(tmp_path: Path) -> None:
+    assert limit(tmp_path, "0::/\n", {"memory.max": f"{GIB}\n"}) == GIB
+
+
+@pytest.mark.parametrize("smallest", ["a/b/memory.max", "a/memory.max", "memory.max"])
+def test_the_smallest_limit_around_the_process_counts(tmp_path: Path, smallest: str) -> None:
+    files = dict.fromkeys(("a/b/memory.max", "a/memory.max", "memory.max"), f"{2 * GIB}\n")
+    assert limit(tmp_path, "0::/a/b\n", files | {smallest: f"{GIB}\n", "c/memory.max": "1\n"}) == GIB
+
+
+def test_no_limit_of_version_2_is_the_machines_memory(tmp_path: Path) -> None:
+    assert limit(tmp_path, "0::/\n", {"memory.max": "max\n"}, physical=8 * GIB) == 8 * GIB
+
+
+@pytest.mark.parametrize("place", ["memory/docker/x", "memory"])
+def test_version_1_is_read_too(tmp_path: Path, place: str) -> None:
+    own = "9:cpu,cpuacct:/docker/x\n4:memory:/docker/x\n0::/\n"
+    assert limit(tmp_path, own, {f"{place}/memory.limit_in_bytes": f"{512 * MIB}\n"}) == 512 * MIB
+
+
+def test_no_limit_of_version_1_is_the_machines_memory(tmp_path: Path) -> None:
+    files = {"memory/memory.limit_in_bytes": UNLIMITED_V1}
+    assert limit(tmp_path, "4:memory:/\n", files, physical=8 * GIB) == 8 * GIB
+
+
+def test_a_system_without_control_groups_has_its_memory(tmp_path: Path) -> None:
+    assert memory.instance_limit(tmp_path, tmp_path / "none", 4 * GIB) == 4 * GIB
+
+
+def test_this_system_has_a_limit() -> None:
+    assert memory.instance_limit() > 64 * MIB
+
+
+def test_a_part_is_kept_for_requests() -> None:
+    assert memory.reserve(512 * MIB) == 64 * MIB
+    assert memory.reserve(4 * GIB) == 4 * GIB * 8 // 100
+
+
+@pytest.mark.parametrize(
+    ("needed", "size"),
+    [(1, "128Mi"), (400 * MIB, "512Mi"), (500 * MIB, "1Gi"), (GIB, "2Gi"), (3 * GIB, "4Gi"), (31 * GIB, None)],
+)
+def test_the_size_to_deploy_has_room_beside_the_reserve(needed: int, size: str | None) -> None:
+    assert memory.deployable(needed) == size
+
+
+def test_bytes_are_spelled_for_people() -> None:
+    assert [memory.spelled(size) for size in (1, 256 * MIB, GIB, 1946 * MIB)] == [
+        "1 MiB",
+        "256 MiB",
+        "1.00 GiB",
+        "1.90 GiB",
+    ]
+
+
+def test_reclaiming_frees_cycles() -> None:
+    class Node:
+        freed = False
+
+        def __init__(self) -> None:
+            self.itself = self
+
+        def __del__(self) -> None:
+            Node.freed = True
+
+    Node()
+    memory.reclaim()
+    assert Node.freed
