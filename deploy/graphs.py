@@ -93,7 +93,7 @@ def onnxruntime_graph(model: Any, *, half: bool, shared: dict[Any, Any] | None =
 
 
 def _content(array: Any) -> tuple[Any, ...]:
-    return array.dtype.str, array.shape, hashlib.sha256(np.ascontiguousarray(array)).digest()
+    return array.dtype.str, array.shape, hashlib.sha256(array.tobytes()).digest()
 
 
 def openvino_graph(model: Any, *, half: bool) -> Any:

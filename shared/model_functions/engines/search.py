@@ -48,7 +48,7 @@ class Decoder(Protocol):
 
 
 def search(decoder: Decoder, texts: int, rules: Rules, parameters: dict[str, Any]) -> Integers:
-    """The answers, shape (texts × num_return_sequences, tokens): each text's together, best first, start token included.
+    """The answers, shape (texts × num_return_sequences, tokens): each text's together, best first; start tokens too.
 
     Args:
         parameters: those of GENERATION_PARAMETERS that concern the search.
@@ -69,10 +69,7 @@ def _one_by_one(
     for _ in range(parameters["max_new_tokens"]):
         logits = _next(decoder, sequences, count)
         scores = ruled(logits, sequences, rules, parameters)
-        if drawn:
-            tokens = _draw(narrowed(scores, parameters, keep=1), 1, rng)[:, 0]
-        else:
-            tokens = scores.argmax(axis=1)
+        tokens = _draw(narrowed(scores, parameters, keep=1), 1, rng)[:, 0] if drawn else scores.argmax(axis=1)
         tokens = np.where(unfinished, tokens, rules.pad)
         sequences = np.column_stack((sequences, tokens))
         unfinished &= ~np.isin(tokens, rules.ends)
@@ -257,4 +254,5 @@ def _gather(values: NDArray[Any], places: Integers) -> NDArray[Any]:
 
 def _log_softmax(logits: Floats) -> Floats:
     shifted = logits - logits.max(axis=1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    logs: Floats = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return logs
