@@ -27,7 +27,7 @@ def export(model: Any, tokens: Tokens, output: str) -> Any:
 
     names = list(tokens.arrays)
     inputs = tuple(torch.from_numpy(array) for array in tokens.arrays.values())
-    return exported(_module(model, names, output), inputs, ({0, 1},) * len(names), names, [output])
+    return exported(_module(model, names, output), inputs, (({0, 1},) * len(names),), names, [output])
 
 
 def exported(module: Any, inputs: tuple[Any, ...], free: Any, names: list[str], outputs: list[str]) -> Any:

@@ -11,6 +11,9 @@ from model_functions.wrapper import ModelWrapper
 #: What is accepted, in parts of the largest output: the rounding of another kernel, or of halved weights.
 TOLERANCE = {"float32": 1e-4, "float16": 2e-3}
 
+#: Characters beyond which no model takes a text for a short one.
+LONG = 4000
+
 
 class NotEqual(ValueError):
     """The graph does not answer as the model does."""
@@ -52,6 +55,18 @@ def batches(encode: Any, examples: list[Any]) -> Iterator[list[str]]:
         except InvalidInput:
             continue
         yield batch
+
+
+def longest(encode: Any, examples: list[Any]) -> list[str]:
+    """The first example said over and over, as far as the model reads: some models attend otherwise to long texts."""
+    text = next(texts_of(examples), "a")
+    while len(text) < LONG:
+        try:
+            encode([f"{text} {text}"])
+        except InvalidInput:
+            break
+        text = f"{text} {text}"
+    return [text]
 
 
 def check_predictions(wrapper: ModelWrapper, stored: ModelWrapper, examples: list[Any], tolerance: float) -> None:

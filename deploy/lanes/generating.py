@@ -7,7 +7,7 @@ import numpy as np
 
 from deploy import generation_graphs, graphs
 from deploy.generation_graphs import Exported
-from deploy.lanes import TOLERANCE, Lane, NotEqual, as_stored, batches, check_predictions
+from deploy.lanes import TOLERANCE, Lane, NotEqual, as_stored, batches, check_predictions, longest
 from model_functions.artifact.manifest import EngineRecord
 from model_functions.engines import Tokens
 from model_functions.engines.generator import Facts, GraphGenerator, Language
@@ -35,13 +35,11 @@ _INPUTS = ["input_ids", "attention_mask"]
 def export(wrapper: Any, examples: list[Any]) -> Exported:
     """Raises ValueError for a model whose ``generate`` does what our search does not."""
     own = wrapper.engine
-    _rules(own.model)
+    rules_of(own.model)
     _tokenizer(own)
     kinds = {str(weights.dtype) for weights in own.model.parameters()}
     if kinds != {"torch.float32"}:
         raise ValueError(f"its weights are {', '.join(sorted(kinds))}, and only float32 is equal in both")
-    if hasattr(own.model, "_reorder_cache"):
-        raise ValueError(f"{type(own.model).__name__} orders what it remembers in its own way")
     return generation_graphs.export(own.model)
 
 
@@ -53,11 +51,16 @@ def build(wrapper: ModelWrapper, engine: str, precision: str, model: Exported, e
     stored: Any = as_stored(fast)
     tolerance = TOLERANCE[precision]
     defaults = {name: parameter.default for name, parameter in wrapper.parameters.items()}
-    found = list(batches(lambda texts: wrapper.preprocess(texts, defaults), examples))
-    difference = max(_difference(wrapper, stored, defaults, batch) for batch in found)
+
+    def encode(texts: list[str]) -> Tokens:
+        tokens: Tokens = wrapper.preprocess(texts, defaults)
+        return tokens
+
+    tried = list(batches(encode, examples))
+    difference = max(_difference(wrapper, stored, defaults, batch) for batch in [*tried, longest(encode, examples)])
     if not difference <= tolerance:  # a NaN is no number within it either
         raise NotEqual(f"its first scores differ by {difference:.1e} of the largest, and {tolerance:.0e} is accepted")
-    for batch in found:
+    for batch in tried:
         for chosen in SEARCHES:
             _check_search(wrapper, stored, defaults | chosen, batch)
     if not defaults["do_sample"]:
@@ -76,7 +79,7 @@ def _generator(own: Any, model: Exported, *, half: bool) -> GraphGenerator:
         language: Language(number, _around(own, language)) for language, number in sorted(own.languages().items())
     }
     facts = Facts(own.longest_answer, own.generation_defaults(), own.source_language, languages, model.cache)
-    return GraphGenerator(_tokenizer(own), reader, stepper, _rules(own.model), facts)
+    return GraphGenerator(_tokenizer(own), reader, stepper, rules_of(own.model), facts)
 
 
 def _tokenizer(own: Any) -> Any:
@@ -99,7 +102,7 @@ def _around(own: Any, language: str) -> tuple[list[int], list[int]]:
     raise ValueError(f"its tokenizer does more to a text in {language} than put tokens around it")
 
 
-def _rules(model: Any) -> Rules:
+def rules_of(model: Any) -> Rules:
     """What the model's generation_config says of tokens. Raises ValueError for what our search does not do."""
     config = model.generation_config
     neutral = config._get_default_generation_params()

@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from model_functions.artifact import stream
 from model_functions.artifact.manifest import EngineRecord
 from model_functions.artifact.signing import SigningKey
 from model_functions.engines.transformers import TransformersTagger
-from model_functions.families.summarization import SummarizationWrapper
 from model_functions.families.tabular import TabularWrapper
 from model_functions.families.token_classification import TokenClassificationWrapper
 from model_functions.repository import Repository
@@ -34,22 +32,6 @@ def tagger(tmp_path_factory: pytest.TempPathFactory) -> TokenClassificationWrapp
     """Wide enough that its weights leave the stream, and calm enough for half precision."""
     folder = tagger_folder(tmp_path_factory.mktemp("tagger"), width=64, spread=0.1)
     return TokenClassificationWrapper.from_source(str(folder))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def exported_once() -> Iterator[None]:
-    """Each model is exported once for all tests; those of the exporter itself undo it."""
-    made: dict[int, Any] = {}
-    export = graphs.export
-
-    def once(model: Any, *rest: Any) -> Any:
-        if id(model) not in made:
-            made[id(model)] = export(model, *rest)
-        return made[id(model)]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(graphs, "export", once)
-        yield
 
 
 @pytest.fixture(scope="module", params=["onnxruntime", "openvino"])
@@ -149,7 +131,3 @@ def test_a_cold_start_imports_neither_torch_nor_transformers(
     assert status == 200, done.stdout
     assert {engine, "tokenizers"} <= set(modules)
     assert not {"torch", "transformers", "onnx", "pandas", "sklearn", "scipy"} & set(modules)
-
-
-def test_a_generating_model_stays_with_torch(summarizer: SummarizationWrapper) -> None:
-    assert build(summarizer, "auto", "auto", [TEXT]).record.name == "torch"
