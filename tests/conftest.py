@@ -1,5 +1,6 @@
 """What many tests stand on: tiny models, a publisher's key, a repository in a folder."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from model_functions.repository import Repository
 from model_functions.store.folder import FolderStore
 from tests import tiny_models
 from tests.fakes.fixtures import fake_bucket  # noqa: F401 - a fixture for all
+
+# So small models are not worth a second thread, which would wait for a processor that an engine's own thread spins on.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

@@ -53,7 +53,12 @@ class TransformersEngine:
     def encode(self, texts: list[str]) -> Tokens:
         fast = self.tokenizer.is_fast
         batch = self.tokenizer(
-            texts, padding=True, return_attention_mask=True, return_offsets_mapping=fast, return_tensors="np"
+            texts,
+            padding=True,
+            return_attention_mask=True,
+            return_offsets_mapping=fast,
+            return_tensors="np",
+            verbose=False,
         )
         for index, count in enumerate(batch["attention_mask"].sum(axis=1)):
             check_length(index, int(count), self.max_tokens)

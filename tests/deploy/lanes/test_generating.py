@@ -96,7 +96,10 @@ def test_a_seed_draws_the_same_answer(lane: lanes.Lane) -> None:
 @pytest.mark.parametrize(
     ("setting", "reason"),
     [
-        ({"penalty_alpha": 0.6}, "its generation_config sets penalty_alpha, which the search of the fast lane does not"),
+        (
+            {"penalty_alpha": 0.6},
+            "its generation_config sets penalty_alpha, which the search of the fast lane does not",
+        ),
         ({"suppress_tokens": [5]}, "its generation_config sets suppress_tokens, which the search"),
         ({"bad_words_ids": [[4, 5]]}, "its generation_config bans words of several tokens"),
         ({"eos_token_id": None}, "its generation_config names no token to start with, or none to end with"),
