@@ -85,10 +85,9 @@ class GraphGenerator:
         return self.tokenizer.encode(texts, spoken.around)
 
     def generate(self, tokens: Tokens, parameters: dict[str, Any]) -> Integers:
-        target = parameters.get("target_language")
-        rules = (
-            self.rules if target is None else replace(self.rules, first=self._language(target, "target_language").token)
-        )
+        rules, target = self.rules, parameters.get("target_language")
+        if target is not None:
+            rules = replace(rules, first=self._language(target, "target_language").token)
         return search(self.begin(tokens), len(tokens.arrays["input_ids"]), rules, parameters)
 
     def begin(self, tokens: Tokens) -> "Writing":
@@ -124,9 +123,9 @@ class Writing:
         return logits
 
     def select(self, rows: Integers) -> None:
-        texts = self._texts[rows]
         if np.array_equal(rows, np.arange(len(self._texts))):
             return
+        texts = self._texts[rows]
         self._past = [array[rows] for array in self._past]
         # Beams of one text share what was read of it.
         if not np.array_equal(texts, self._texts):

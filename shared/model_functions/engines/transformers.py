@@ -52,14 +52,9 @@ class TransformersEngine:
 
     def encode(self, texts: list[str]) -> Tokens:
         fast = self.tokenizer.is_fast
-        batch = self.tokenizer(
-            texts,
-            padding=True,
-            return_attention_mask=True,
-            return_offsets_mapping=fast,
-            return_tensors="np",
-            verbose=False,
-        )
+        # What is too long is refused below: a warning too would say it twice.
+        wanted = {"return_attention_mask": True, "return_offsets_mapping": fast, "return_tensors": "np"}
+        batch = self.tokenizer(texts, padding=True, verbose=False, **wanted)
         for index, count in enumerate(batch["attention_mask"].sum(axis=1)):
             check_length(index, int(count), self.max_tokens)
         spans = batch.pop("offset_mapping", np.zeros((len(texts), 0, 2), dtype=np.int64))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.lanes.generating import rules_of
@@ -104,7 +104,7 @@ def assert_same_tokens(engine: TransformersGenerator, texts: list[str], paramete
     assert found.tolist() == engine.generate(tokens, parameters).tolist()
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(texts=TEXTS, parameters=searches())
 def test_greedy_and_beams_find_the_tokens_of_generate(
     engine: TransformersGenerator, texts: list[str], parameters: dict[str, Any]
@@ -114,7 +114,7 @@ def test_greedy_and_beams_find_the_tokens_of_generate(
 
 @pytest.mark.parametrize("beams", [1, 3])
 @pytest.mark.parametrize(
-    "settings",
+    "setting",
     [
         {"eos_token_id": [2, 11, 12]},
         {"pad_token_id": None},
@@ -123,12 +123,12 @@ def test_greedy_and_beams_find_the_tokens_of_generate(
         {"forced_eos_token_id": [2, 5]},
         {"bad_words_ids": [[number] for number in range(4, 40)]},
     ],
-    ids=lambda settings: next(iter(settings)),
+    ids=lambda setting: next(iter(setting)),
 )
-def test_a_generation_config_is_followed(engine: TransformersGenerator, settings: dict[str, Any], beams: int) -> None:
+def test_a_generation_config_is_followed(engine: TransformersGenerator, setting: dict[str, Any], beams: int) -> None:
     changed = copy.copy(engine)
     changed.model = copy.deepcopy(engine.model)
-    changed.model.generation_config.update(**settings)
+    changed.model.generation_config.update(**setting)
     parameters = GREEDY | {"num_beams": beams, "num_return_sequences": beams}
     assert_same_tokens(changed, ["hello", "anna lives in", "a b c d e f g"], parameters)
 
@@ -147,7 +147,7 @@ def test_draws_are_from_the_tokens_that_transformers_leaves(
     import torch
     from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
-    scores = np.array([logits], dtype=np.float32) / 10
+    scores = np.array([[logit / 10 for logit in logits]], dtype=np.float32)
     warpers: list[Any] = [TemperatureLogitsWarper(temperature)]
     warpers += [TopKLogitsWarper(top_k, min_tokens_to_keep=keep)] if top_k else []
     warpers += [TopPLogitsWarper(top_p, min_tokens_to_keep=keep)] if top_p < 1 else []
