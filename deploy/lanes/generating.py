@@ -83,6 +83,10 @@ def _generator(own: Any, model: Exported, *, half: bool) -> GraphGenerator:
 
 
 def _tokenizer(own: Any) -> Any:
+    if type(own.tokenizer).__name__ == "MarianTokenizer":
+        from model_functions.engines.sentencepiece import MarianPieces
+
+        return MarianPieces.of(own.tokenizer, own.max_tokens)
     from model_functions.engines.tokenizers import FastTokenizer
 
     return FastTokenizer.of(own.tokenizer, _INPUTS, own.max_tokens)

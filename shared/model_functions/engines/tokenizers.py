@@ -6,7 +6,7 @@ import numpy as np
 import tokenizers
 from numpy.typing import NDArray
 
-from model_functions.engines import Tokens, check_length
+from model_functions.engines import Tokens, check_length, padded, tidied
 
 _FIELDS = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
 
@@ -69,7 +69,7 @@ class FastTokenizer:
     def decode(self, sequences: NDArray[np.int64]) -> list[str]:
         """The texts without special tokens."""
         texts: list[str] = self._tokenizer.decode_batch(sequences.tolist(), skip_special_tokens=True)
-        return [_tidied(text) for text in texts] if self.tidies else texts
+        return [tidied(text) for text in texts] if self.tidies else texts
 
     def _encode_around(self, texts: list[str], before: list[int], behind: list[int]) -> Tokens:
         batch = self._tokenizer.encode_batch(texts, add_special_tokens=False)
@@ -77,14 +77,7 @@ class FastTokenizer:
             [*before, *(number for number, real in zip(found.ids, found.attention_mask, strict=True) if real), *behind]
             for found in batch
         ]
-        for index, row in enumerate(rows):
-            check_length(index, len(row), self.max_tokens)
-        shape = (len(rows), max(map(len, rows)))
-        numbers, mask = np.full(shape, self.padding["pad_id"], dtype=np.int64), np.zeros(shape, dtype=np.int64)
-        for index, row in enumerate(rows):
-            place = slice(len(row)) if self.padding["direction"] == "right" else slice(shape[1] - len(row), None)
-            numbers[index, place], mask[index, place] = row, 1
-        return Tokens({"input_ids": numbers, "attention_mask": mask}, words=[], spans=[])
+        return padded(rows, self.padding["pad_id"], self.padding["direction"], self.max_tokens)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_tokenizer"}
@@ -98,16 +91,6 @@ class FastTokenizer:
         self._tokenizer = tokenizers.Tokenizer.from_str(self.json.decode())
         self._tokenizer.no_truncation()
         self._tokenizer.enable_padding(**self.padding)
-
-
-#: In this order: what transformers closes up.
-_LOOSE = (" .", " ?", " !", " ,", " ' ", " n't", " 'm", " 's", " 've", " 're")
-
-
-def _tidied(text: str) -> str:
-    for loose in _LOOSE:
-        text = text.replace(loose, loose.strip())
-    return text
 
 
 def _tidies(tokenizer: Any) -> bool:

@@ -1,7 +1,6 @@
 """The graphs write what the model's own ``generate`` does, or are not taken."""
 
 import copy
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,6 +37,11 @@ def multilingual(tmp_path_factory: pytest.TempPathFactory) -> TranslationWrapper
     return TranslationWrapper.from_source(str(folder), defaults={"target_language": "fra_Latn"})
 
 
+@pytest.fixture(scope="module")
+def marian(tmp_path_factory: pytest.TempPathFactory) -> TranslationWrapper:
+    return TranslationWrapper.from_source(str(tiny_models.old_marian_folder(tmp_path_factory.mktemp("m") / "marian")))
+
+
 def assert_same_answers(wrapper: GenerationWrapper, lane: lanes.Lane, texts: list[str]) -> None:
     for parameters in PARAMETERS:
         for data in (texts[0], texts):
@@ -63,6 +67,11 @@ def test_graphs_know_the_languages(multilingual: TranslationWrapper) -> None:
     for name in ("source_language", "target_language"):
         with pytest.raises(InvalidInput, match=f'"{name}": "xx_Xxxx" is no language of this model. It knows 3'):
             fast.predict("hello", {name: "xx_Xxxx"})
+
+
+def test_graphs_stand_behind_sentencepiece(marian: TranslationWrapper) -> None:
+    lane = build(marian, "onnxruntime", "float32", ["a x lives in rome"])
+    assert_same_answers(marian, lane, ["a x", "b lives in berlin", "z, and Ünknown"])
 
 
 def test_both_graphs_share_one_copy_of_the_weights(translator: TranslationWrapper, lane: lanes.Lane) -> None:
@@ -117,11 +126,12 @@ def test_a_search_of_another_kind_is_refused(
     assert build(translator, "auto", "auto", [TEXT]).record == EngineRecord("torch")
 
 
-def test_a_tokenizer_that_is_not_fast_is_refused(tmp_path: Path) -> None:
-    wrapper = TranslationWrapper.from_source(str(tiny_models.old_marian_folder(tmp_path / "marian")))
-    with pytest.raises(ValueError, match=r"MarianTokenizer has no fast version \(tokenizer.json\)"):
-        build(wrapper, "onnxruntime", "auto", ["a x lives in rome"])
-    assert build(wrapper, "auto", "auto", ["a x lives in rome"]).record == EngineRecord("torch")
+def test_a_tokenizer_that_is_not_fast_is_refused(marian: TranslationWrapper, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer = marian.engine.tokenizer  # type: ignore[attr-defined]
+    monkeypatch.setattr(tokenizer, "__class__", type("OwnTokenizer", (type(tokenizer),), {}))
+    with pytest.raises(ValueError, match=r"OwnTokenizer has no fast version \(tokenizer.json\)"):
+        build(marian, "onnxruntime", "auto", ["a x lives in rome"])
+    assert build(marian, "auto", "auto", ["a x lives in rome"]).record == EngineRecord("torch")
 
 
 def test_weights_of_another_precision_are_refused(translator: TranslationWrapper) -> None:
