@@ -42,9 +42,11 @@ class FastTokenizer:
             "pad_type_id": tokenizer.pad_token_type_id,
             "pad_token": tokenizer.pad_token,
         }
-        return cls(
-            tokenizer.backend_tokenizer.to_str().encode(), inputs, padding, max_tokens, tidies=_tidies(tokenizer)
-        )
+        backend = tokenizers.Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+        # The last call's, and no matter of the model.
+        backend.no_padding()
+        backend.no_truncation()
+        return cls(backend.to_str().encode(), inputs, padding, max_tokens, tidies=_tidies(tokenizer))
 
     def encode(self, texts: list[str], around: tuple[list[int], list[int]] | None = None) -> Tokens:
         """Raises InvalidInput for a text with more tokens than the model reads, or none.
