@@ -1,10 +1,6 @@
 """The fast lane answers as the model does, starts without its framework, or is not taken."""
 
 import copy
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +17,9 @@ from model_functions.engines.transformers import TransformersTagger
 from model_functions.families.tabular import TabularWrapper
 from model_functions.families.token_classification import TokenClassificationWrapper
 from model_functions.repository import Repository
+from tests.cold_start import modules_of_warmup
 from tests.tiny_models import TEXT, tagger_folder
 
-ROOT = Path(__file__).parents[2]
 TEXTS = [TEXT, "anna", "the report says sales rose in Berlin", "hello world, hello"]
 
 
@@ -108,26 +104,7 @@ def test_a_cold_start_imports_neither_torch_nor_transformers(
     tagger: TokenClassificationWrapper, repository: Repository, key: SigningKey, trust_file: Path, engine: str
 ) -> None:
     publish(tagger, name="tiny", examples=[TEXT], repository=repository, key=key, engine=engine)
-    code = (
-        "import sys, json\n"
-        "from model_functions.families.token_classification import TokenClassificationWrapper\n"
-        "from model_functions.http.function import FamilyFunction\n"
-        "from model_functions.http.message import Request\n"
-        "from model_functions.settings import Settings\n"
-        "function = FamilyFunction(TokenClassificationWrapper, Settings.from_environment())\n"
-        "response = function.handle(Request('POST', '/warmup', [], {}, lambda size: b''))\n"
-        "names = sorted(name for name in sys.modules if '.' not in name)\n"
-        "print(response.body.decode(), json.dumps([response.status, names]), sep='\\n')\n"
-    )
-    environment = {"MODEL_STORE": str(repository.store.root), "MODEL_TRUST": str(trust_file)}  # type: ignore[attr-defined]
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | environment | {"PYTHONPATH": str(ROOT / "shared")},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    status, modules = json.loads(done.stdout.splitlines()[-1])
-    assert status == 200, done.stdout
-    assert {engine, "tokenizers"} <= set(modules)
-    assert not {"torch", "transformers", "onnx", "pandas", "sklearn", "scipy"} & set(modules)
+    wrapper = "model_functions.families.token_classification:TokenClassificationWrapper"
+    modules = modules_of_warmup(wrapper, repository, trust_file)
+    assert {engine, "tokenizers"} <= modules
+    assert not {"torch", "transformers", "onnx", "pandas", "sklearn", "scipy"} & modules

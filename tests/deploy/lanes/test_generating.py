@@ -1,6 +1,8 @@
 """The graphs write what the model's own ``generate`` does, or are not taken."""
 
 import copy
+import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,13 +10,17 @@ import pytest
 
 from deploy import graphs, lanes
 from deploy.fast_lane import build
+from deploy.publish import publish
 from model_functions.artifact import stream
 from model_functions.artifact.manifest import EngineRecord
+from model_functions.artifact.signing import SigningKey
 from model_functions.errors import InvalidInput
 from model_functions.families.summarization import SummarizationWrapper
 from model_functions.families.translation import TranslationWrapper
 from model_functions.generation import GenerationWrapper
+from model_functions.repository import Repository
 from tests import tiny_models
+from tests.cold_start import modules_of_warmup
 from tests.tiny_models import TEXT
 
 TEXTS = ["hello", TEXT, "one two three, the report", "anna lives"]
@@ -39,7 +45,11 @@ def multilingual(tmp_path_factory: pytest.TempPathFactory) -> TranslationWrapper
 
 @pytest.fixture(scope="module")
 def marian(tmp_path_factory: pytest.TempPathFactory) -> TranslationWrapper:
-    return TranslationWrapper.from_source(str(tiny_models.old_marian_folder(tmp_path_factory.mktemp("m") / "marian")))
+    """With its files gone: transformers' own tokenizer would look for them wherever it is loaded."""
+    folder = tiny_models.old_marian_folder(tmp_path_factory.mktemp("marian") / "files")
+    wrapper = TranslationWrapper.from_source(str(folder))
+    shutil.rmtree(folder)
+    return wrapper
 
 
 def assert_same_answers(wrapper: GenerationWrapper, lane: lanes.Lane, texts: list[str]) -> None:
@@ -72,6 +82,16 @@ def test_graphs_know_the_languages(multilingual: TranslationWrapper) -> None:
 def test_graphs_stand_behind_sentencepiece(marian: TranslationWrapper) -> None:
     lane = build(marian, "onnxruntime", "float32", ["a x lives in rome"])
     assert_same_answers(marian, lane, ["a x", "b lives in berlin", "z, and Ünknown"])
+
+
+def test_a_cold_start_of_pieces_needs_neither_files_nor_transformers(
+    marian: TranslationWrapper, repository: Repository, key: SigningKey, trust_file: Path
+) -> None:
+    published = publish(marian, name="tiny", examples=["a x lives in rome"], repository=repository, key=key)
+    assert {"onnxruntime", "sentencepiece"} <= published.manifest.packages.keys()
+    modules = modules_of_warmup("model_functions.families.translation:TranslationWrapper", repository, trust_file)
+    assert {"onnxruntime", "sentencepiece"} <= modules
+    assert not {"torch", "transformers", "onnx"} & modules
 
 
 def test_both_graphs_share_one_copy_of_the_weights(translator: TranslationWrapper, lane: lanes.Lane) -> None:
