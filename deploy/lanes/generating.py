@@ -57,8 +57,10 @@ def build(wrapper: ModelWrapper, engine: str, precision: str, model: Exported, e
         return tokens
 
     tried = list(batches(encode, examples))
-    difference = max(_difference(wrapper, stored, defaults, batch) for batch in [*tried, longest(encode, examples)])
-    if not difference <= tolerance:  # a NaN is no number within it either
+    # By numpy, whose largest is NaN where there is one.
+    compared = [*tried, longest(encode, examples)]
+    difference = float(np.max([_difference(wrapper, stored, defaults, batch) for batch in compared]))
+    if not difference <= tolerance:
         raise NotEqual(f"its first scores differ by {difference:.1e} of the largest, and {tolerance:.0e} is accepted")
     for batch in tried:
         for chosen in SEARCHES:
