@@ -1,6 +1,7 @@
 """From a transformers model to a graph for the fast lane: exported once as ONNX, then made each engine's own."""
 
 import logging
+import math
 import re
 import tempfile
 import warnings
@@ -54,6 +55,8 @@ def onnxruntime_graph(model: Any, *, half: bool) -> Any:
 
     slim, weights = onnx.ModelProto(), {}
     slim.CopyFrom(model)
+    if half:
+        _halve_tables(slim.graph)
     for tensor in slim.graph.initializer:
         array = numpy_helper.to_array(tensor)
         if array.nbytes >= EXTERNAL_BYTES:
@@ -63,6 +66,27 @@ def onnxruntime_graph(model: Any, *, half: bool) -> Any:
             # A place that exists: onnxruntime looks whether it does, and then takes the array it is given.
             tensor.external_data.add(key="location", value=".")
     return OnnxGraph(slim.SerializeToString(deterministic=True), weights, half=half)
+
+
+def _halve_tables(graph: Any) -> None:
+    """Keeps in half precision what is only looked up: the rows that are found are widened, not the whole table."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    uses: dict[str, list[Any]] = {}
+    for node in graph.node:
+        for name in node.input:
+            uses.setdefault(name, []).append(node)
+    for tensor in graph.initializer:
+        lookups = uses.get(tensor.name, [])
+        table = tensor.data_type == TensorProto.FLOAT and math.prod(tensor.dims) * 4 >= EXTERNAL_BYTES
+        if not table or not all(node.op_type == "Gather" and node.input[1] != tensor.name for node in lookups):
+            continue
+        tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), tensor.name))
+        for node in lookups:
+            wide = node.output[0]
+            node.output[0] = f"{wide}_half"
+            cast = helper.make_node("Cast", [node.output[0]], [wide], to=TensorProto.FLOAT)
+            graph.node.insert(list(graph.node).index(node) + 1, cast)
 
 
 def openvino_graph(model: Any, *, half: bool) -> Any:

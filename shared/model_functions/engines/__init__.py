@@ -3,13 +3,16 @@
 Arrays are numpy's on both sides, so that a family never sees whose tensors they were.
 """
 
-from dataclasses import dataclass
-from typing import Any, Protocol
+from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 from model_functions.errors import InvalidInput
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
