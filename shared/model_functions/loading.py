@@ -49,7 +49,7 @@ class ModelLoader:
         # All files are on their way while the engine's packages are imported.
         downloads = {file: self.repository.download(manifest, file) for file in manifest.files}
         try:
-            with memory.uncollected():
+            with memory.rarely_collected():
                 wrapper = self._unpickled(manifest, downloads, phases)
         finally:
             for download in downloads.values():
