@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import math
 import re
 import tempfile
 import warnings
@@ -80,6 +81,9 @@ def onnxruntime_graph(model: Any, *, half: bool, shared: dict[Any, Any] | None =
 
     slim, weights = onnx.ModelProto(), {}
     slim.CopyFrom(model)
+    # A table that another graph multiplies with too is shared whole.
+    if half and shared is None:
+        _halve_tables(slim.graph)
     shared = {} if shared is None else shared
     for tensor in slim.graph.initializer:
         array = numpy_helper.to_array(tensor)
@@ -94,6 +98,27 @@ def onnxruntime_graph(model: Any, *, half: bool, shared: dict[Any, Any] | None =
 
 def _content(array: Any) -> tuple[Any, ...]:
     return array.dtype.str, array.shape, hashlib.sha256(array.tobytes()).digest()
+
+
+def _halve_tables(graph: Any) -> None:
+    """Keeps in half precision what is only looked up: the rows that are found are widened, not the whole table."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    uses: dict[str, list[Any]] = {}
+    for node in graph.node:
+        for name in node.input:
+            uses.setdefault(name, []).append(node)
+    for tensor in graph.initializer:
+        lookups = uses.get(tensor.name, [])
+        table = tensor.data_type == TensorProto.FLOAT and math.prod(tensor.dims) * 4 >= EXTERNAL_BYTES
+        if not table or not all(node.op_type == "Gather" and node.input[1] != tensor.name for node in lookups):
+            continue
+        tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), tensor.name))
+        for node in lookups:
+            wide = node.output[0]
+            node.output[0] = f"{wide}_half"
+            cast = helper.make_node("Cast", [node.output[0]], [wide], to=TensorProto.FLOAT)
+            graph.node.insert(list(graph.node).index(node) + 1, cast)
 
 
 def openvino_graph(model: Any, *, half: bool) -> Any:

@@ -13,7 +13,7 @@ from deploy.memory import memory_need
 from deploy.project import model_families, wrapper_class
 from model_functions.artifact import stream
 from model_functions.artifact.manifest import FileEntry, Manifest, python_minor
-from model_functions.artifact.signing import SigningKey
+from model_functions.artifact.signing_key import SigningKey
 from model_functions.artifact.stream import Serialized
 from model_functions.errors import Conflict, InvalidInput
 from model_functions.names import MODEL_NAME_RULE, is_model_name

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 from deploy.project import BUILD, ROOT, store_location
-from model_functions.artifact.signing import SigningKey, Trust
+from model_functions.artifact.signing import Trust
+from model_functions.artifact.signing_key import SigningKey
 from model_functions.errors import ConfigurationInvalid
 from model_functions.repository import Repository
 from model_functions.store import open_store

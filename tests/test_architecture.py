@@ -35,7 +35,7 @@ OWNERS = {
     "dill": "artifact/stream.py",
     "google.cloud": "store/upload.py",
     "google.auth": {"http/upstream.py", "store/credentials.py", "store/upload.py"},
-    "cryptography": "artifact/signing.py",
+    "cryptography": {"artifact/signing.py", "artifact/signing_key.py"},
     "torch": "engines/torch.py",
     "transformers": "engines/transformers.py",
     "pandas": "engines/sklearn.py",

@@ -4,7 +4,6 @@ import logging
 from typing import Any
 
 from model_functions import memory
-from model_functions.artifact import stream
 from model_functions.artifact.download import Download
 from model_functions.artifact.manifest import Manifest
 from model_functions.artifact.region import Region
@@ -47,22 +46,20 @@ class ModelLoader:
     def load(self, manifest: Manifest, phases: Phases) -> ModelWrapper:
         """The revision's wrapper. Raises ArtifactRefused, StoreUnavailable."""
         BOOT.charge(phases)
-        # The weights are on their way while the stream is read and the engine's packages are imported.
-        weights = self._weights(manifest)
+        # All files are on their way while the engine's packages are imported.
+        downloads = {file: self.repository.download(manifest, file) for file in manifest.files}
         try:
-            with phases("download"):
-                data = self.repository.read_file(manifest, WRAPPER_FILE)
-            with memory.uncollected():
-                wrapper = self._unpickled(data, weights, manifest, phases)
+            with memory.rarely_collected():
+                wrapper = self._unpickled(manifest, downloads, phases)
         finally:
-            if weights is not None:
-                weights.cancel()
+            for download in downloads.values():
+                download.cancel()
         fields = {
             "model": manifest.name,
             "revision": manifest.revision,
             "engine": manifest.engine.name,
             "bytes": sum(entry.size for entry in manifest.files.values()),
-            "digests_cpu_ms": 0.0 if weights is None else round(weights.hashing_s * 1000, 1),
+            "digests_cpu_ms": round(sum(download.hashing_s for download in downloads.values()) * 1000, 1),
             "phases": phases.ledger(),
         }
         log.info("loaded %s", manifest.name, extra={"fields": fields})
@@ -78,22 +75,19 @@ class ModelLoader:
             )
         self._serials[pointer.name] = pointer.serial
 
-    def _weights(self, manifest: Manifest) -> Download | None:
-        if WEIGHTS_FILE not in manifest.files:
-            return None
-        return self.repository.download(manifest, WEIGHTS_FILE, manifest.weights)
-
-    def _unpickled(
-        self, data: memoryview, weights: Download | None, manifest: Manifest, phases: Phases
-    ) -> ModelWrapper:
+    def _unpickled(self, manifest: Manifest, downloads: dict[str, Download], phases: Phases) -> ModelWrapper:
         try:
             with phases("import"):
+                # Imported here: an instance that waits for its first request needs neither dill nor numpy.
+                from model_functions.artifact import stream
+
                 stream.import_modules(manifest.globals)
             # Not one opcode of the stream runs before every byte of the revision is proven.
             with phases("download"):
-                region = Region(0, manifest.weights) if weights is None else weights.wait()
+                regions = {file: download.wait() for file, download in downloads.items()}
             with phases("load"):
-                wrapper: Any = stream.load(data, region, manifest.globals)
+                weights = regions.get(WEIGHTS_FILE) or Region(0, manifest.weights)
+                wrapper: Any = stream.load(regions[WRAPPER_FILE].memory, weights, manifest.globals)
         except ServingError:
             raise
         except Exception as exc:

@@ -13,6 +13,10 @@ _MIB, _GIB = 2**20, 2**30
 #: What ``--memory`` of a function may be, in MiB.
 DEPLOYABLE_MIB = (128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
 
+#: Objects, and collections of the generations below, after which a generation is collected.
+_USUALLY = gc.get_threshold()
+_RARELY = (20_000, 50, 1_000)
+
 
 def instance_limit(
     cgroups: Path = Path("/sys/fs/cgroup"), own_cgroups: Path = Path("/proc/self/cgroup"), physical: int | None = None
@@ -60,16 +64,17 @@ def spelled(size: int) -> str:
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
-    """For imports and unpickling: what they make stays, and to look through it again and again for garbage takes a
-    quarter of their time."""
-    gc.disable()
+def rarely_collected() -> Iterator[None]:
+    """For imports and unpickling: nearly all that they make stays, and to look through it for garbage at Python's own
+    pace takes a fifth of their time. Not to look at all would leave garbage of a tenth of a small model.
+    """
+    gc.set_threshold(*_RARELY)
     try:
         yield
     finally:
         # Else the first collection afterwards, within a request, would look through all of it.
         gc.freeze()
-        gc.enable()
+        gc.set_threshold(*_USUALLY)
 
 
 def reclaim() -> None:

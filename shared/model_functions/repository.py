@@ -1,16 +1,21 @@
 """What the store's names mean: families, models, revisions, aliases."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from model_functions.artifact.download import AS_IT_IS, Download
-from model_functions.artifact.manifest import Manifest, WeightsLayout
-from model_functions.artifact.signing import SigningKey, Trust
+from model_functions.artifact.manifest import Manifest
+from model_functions.artifact.signing import Trust
 from model_functions.errors import Conflict, ManifestInvalid, ModelNotFound, ObjectNotFound, ServingError
 from model_functions.names import MODEL_NAME_RULE, is_family, is_model_name
 from model_functions.phases import Phases
 from model_functions.store import NEW, Store
+
+if TYPE_CHECKING:
+    from model_functions.artifact.signing_key import SigningKey
 
 WRAPPER_FILE = "wrapper.dill"
 WEIGHTS_FILE = "weights.safetensors"
@@ -102,13 +107,10 @@ class Repository:
             )
         return manifest
 
-    def download(self, manifest: Manifest, file: str, layout: WeightsLayout = AS_IT_IS) -> Download:
+    def download(self, manifest: Manifest, file: str) -> Download:
         """One file of a revision, which starts to arrive now."""
+        layout = manifest.weights if file == WEIGHTS_FILE else AS_IT_IS
         return Download(self.store, _file_name(manifest, file), manifest.files[file], layout)
-
-    def read_file(self, manifest: Manifest, file: str) -> memoryview:
-        """One verified file of a revision. Raises DigestMismatch, StoreUnavailable."""
-        return self.download(manifest, file).wait().memory
 
     def names(self, family: str | None = None) -> list[tuple[str, str]]:
         """(family, name) of every model that has an alias, sorted."""

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from deploy.publish import publish
-from model_functions.artifact.signing import SigningKey
+from model_functions.artifact.signing_key import SigningKey
 from model_functions.families.summarization import SummarizationWrapper
 from model_functions.families.tabular import TabularWrapper
 from model_functions.families.token_classification import TokenClassificationWrapper

@@ -12,7 +12,7 @@ from deploy.fast_lane import build
 from deploy.publish import publish
 from model_functions.artifact import stream
 from model_functions.artifact.manifest import EngineRecord
-from model_functions.artifact.signing import SigningKey
+from model_functions.artifact.signing_key import SigningKey
 from model_functions.engines.transformers import TransformersTagger
 from model_functions.families.tabular import TabularWrapper
 from model_functions.families.token_classification import TokenClassificationWrapper
@@ -50,6 +50,12 @@ def test_a_graph_predicts_what_torch_does(tagger: TokenClassificationWrapper, en
 def test_float16_halves_what_is_stored(tagger: TokenClassificationWrapper) -> None:
     sizes = {p: len(stream.dump(build(tagger, "auto", p, [TEXT]).wrapper).weights) for p in fast_lane.PRECISIONS[1:]}
     assert sizes["float16"] < 0.7 * sizes["float32"]
+
+
+def test_in_float16_what_is_only_looked_up_stays_halved_in_memory(tagger: TokenClassificationWrapper) -> None:
+    weights = build(tagger, "onnxruntime", "float16", [TEXT]).wrapper.engine.graph.weights  # type: ignore[attr-defined]
+    halved = {name for name, array in weights.items() if array.dtype == np.float16}
+    assert halved == {name for name in weights if "embeddings" in name}
 
 
 def test_the_stream_of_a_graph_is_small_and_always_the_same(tagger: TokenClassificationWrapper, engine: str) -> None:

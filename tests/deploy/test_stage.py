@@ -6,7 +6,7 @@ import pytest
 
 from deploy import publisher, stage
 from deploy.project import function_families, model_families, wrapper_class
-from model_functions.artifact.signing import SigningKey
+from model_functions.artifact.signing_key import SigningKey
 
 
 def test_a_staged_folder_is_the_function_and_a_copy_of_the_shared_code(workshop: Path) -> None:

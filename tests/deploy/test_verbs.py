@@ -11,7 +11,7 @@ import joblib
 import pytest
 
 from deploy.__main__ import VERBS, main
-from model_functions.artifact.signing import SigningKey
+from model_functions.artifact.signing_key import SigningKey
 from tests.fakes.bucket import FakeBucket
 from tests.tiny_models import COLUMNS
 from tests.tiny_models import classifier as make_classifier

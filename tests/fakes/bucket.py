@@ -152,7 +152,7 @@ class Call:
 @dataclass
 class Answer:
     status: int
-    body: bytes = b""
+    body: bytes | memoryview = b""
     headers: dict[str, str] = field(default_factory=dict)
     first: int = 0
     """The object's byte that the body begins with."""
@@ -396,7 +396,7 @@ class FakeBucket:
             return Answer(200, found.data, found.headers())
         first, end = part
         headers = found.headers() | {"Content-Range": f"bytes {first}-{end - 1}/{len(found.data)}"}
-        return Answer(206, found.data[first:end], headers, first)
+        return Answer(206, memoryview(found.data)[first:end], headers, first)
 
     def patch_object(self, call: Call, body: bytes, bucket: str, name: str) -> Answer:
         found = self._existing(call, bucket, name)
@@ -696,7 +696,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._wait((until - position) / fault.bandwidth)
             # Counted before, since the client may look as soon as it has them.
             call.sent = until
-            self.wfile.write(body[position:until])
+            self.connection.sendall(body[position:until])
             position = until
         if fault.cut is not None:
             # Lingering for no time makes the close a reset.

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from deploy.publish import publish
-from model_functions.artifact.signing import SigningKey, Trust
+from model_functions.artifact.signing import Trust
+from model_functions.artifact.signing_key import SigningKey
 from model_functions.families.token_classification import TokenClassificationWrapper
 from model_functions.repository import Repository
 from model_functions.store import open_store
@@ -19,6 +20,9 @@ FAMILIES = sorted(path.parent.name for path in (ROOT / "functions").glob("*/main
 
 #: Belongs to a model, a bucket, or the gateway's calls; a function that waits for its first request needs none of it.
 HEAVY = (
+    "numpy",
+    "dill",
+    "cryptography.hazmat.primitives.serialization",
     "torch",
     "transformers",
     "tokenizers",
@@ -33,7 +37,7 @@ HEAVY = (
 )
 
 #: What Flask, signatures, dill and numpy bring: every family's.
-BASE = {"blinker", "click", "cryptography", "dill", "flask", "google", "itsdangerous"}
+BASE = {"blake3", "blinker", "click", "cryptography", "dill", "flask", "google", "itsdangerous"}
 BASE |= {"jinja2", "markupsafe", "model_functions", "numpy", "werkzeug"}
 #: What torch and transformers bring of themselves, the last two rows only where it happens to be installed.
 TRANSFORMERS = {"torch", "transformers", "tokenizers", "safetensors", "huggingface_hub", "yaml", "regex", "filelock"}

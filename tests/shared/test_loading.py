@@ -11,7 +11,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from deploy.publish import publish
 from model_functions.artifact import stream
 from model_functions.artifact.manifest import FileEntry
-from model_functions.artifact.signing import SigningKey, Trust
+from model_functions.artifact.signing import Trust
+from model_functions.artifact.signing_key import SigningKey
 from model_functions.errors import (
     ArtifactRefused,
     DigestMismatch,
@@ -107,7 +108,7 @@ def republish(repository: Repository, key: SigningKey, **changes: Any) -> None:
     """Publishes the wine model with another manifest."""
     pointer = repository.resolve("tabular", "wine", "prod")
     manifest = repository.manifest("tabular", "wine", pointer.revision)
-    data = bytes(repository.read_file(manifest, WRAPPER_FILE))
+    data = bytes(repository.download(manifest, WRAPPER_FILE).wait().memory)
     changed = replace(manifest, **changes)
     repository.add(changed, {WRAPPER_FILE: data}, key)
     repository.point(changed, "prod", key)

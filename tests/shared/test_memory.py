@@ -1,3 +1,4 @@
+import gc
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,17 @@ def test_reclaiming_frees_cycles() -> None:
     Node()
     memory.reclaim()
     assert Node.freed
+
+
+def test_a_load_is_rarely_collected_and_what_it_made_never_again() -> None:
+    usual, frozen = gc.get_threshold(), gc.get_freeze_count()
+    with memory.rarely_collected():
+        assert gc.get_threshold() > usual
+        # Another load, side by side.
+        with memory.rarely_collected():
+            pass
+        made: list[object] = [[]]
+    assert gc.get_threshold() == usual
+    assert gc.get_freeze_count() > frozen
+    gc.unfreeze()
+    assert made

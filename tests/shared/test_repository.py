@@ -4,7 +4,8 @@ from dataclasses import replace
 import pytest
 
 from model_functions.artifact.manifest import EngineRecord, FileEntry, Manifest, MemoryNeed, WeightsLayout, python_minor
-from model_functions.artifact.signing import SigningKey, Trust
+from model_functions.artifact.signing import Trust
+from model_functions.artifact.signing_key import SigningKey
 from model_functions.errors import (
     Conflict,
     ManifestInvalid,
@@ -47,7 +48,7 @@ def test_an_alias_leads_to_verified_bytes(repository: Repository, three: list[Ma
     pointer = repository.resolve("tabular", "wine", "prod")
     found = repository.manifest("tabular", "wine", pointer.revision, pointer.manifest)
     assert found == three[2]
-    assert bytes(repository.read_file(found, WRAPPER_FILE)) == b"three"
+    assert bytes(repository.download(found, WRAPPER_FILE).wait().memory) == b"three"
 
 
 def test_the_layout_is_the_promised_one(repository: Repository, three: list[Manifest]) -> None:

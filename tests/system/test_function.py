@@ -96,7 +96,7 @@ def test_the_phases_of_a_cold_start_are_the_time_since_the_process_began(
     assert sum(phases.values()) == pytest.approx(total, abs=1)
     assert wall - 150 - timing(warm)["total"] < total < wall + 10
     assert list(phases) == [
-        *("boot", "idle", "manifest", "verify", "download", "import", "load", "queue", "infer", "other")
+        *("boot", "idle", "manifest", "verify", "import", "download", "load", "queue", "infer", "other")
     ]
     assert set(timing(warm)) == {"queue", "infer", "other", "total"}
     logged = line["phases"]

@@ -5,20 +5,26 @@ import importlib.metadata
 import os
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
+
+from blake3 import blake3
 
 from model_functions.artifact.signing import canonical
 from model_functions.errors import ManifestInvalid, PackageMismatch, PythonMismatch
 
 #: Layout of manifest.json. When it changes: add one, keep a reader for the old number here, and
 #: add an old file to tests/shared/artifact/data/.
-MANIFEST_VERSION = 2
+MANIFEST_VERSION = 3
 
 #: Bytes that are fetched, and verified, at a time.
 CHUNK_SIZE = 4 * 1024 * 1024
+
+#: What digests chunks: BLAKE3 in a quarter of SHA-256's time, which is what it was before version 3.
+DIGESTS: dict[str, Callable[[memoryview], Any]] = {"blake3": blake3, "sha256": hashlib.sha256}
 
 
 @dataclass(frozen=True)
@@ -27,19 +33,26 @@ class FileEntry:
 
     Args:
         size: bytes.
-        chunks: SHA-256 of each ``chunk_size`` bytes, in order; the last chunk may be shorter.
+        chunks: the digest of each ``chunk_size`` bytes, in order; the last chunk may be shorter.
+        digest: one of DIGESTS.
     """
 
     size: int
     chunk_size: int
     chunks: tuple[str, ...]
+    digest: str = "blake3"
 
     @classmethod
     def of(cls, data: bytes, chunk_size: int = CHUNK_SIZE) -> Self:
         view = memoryview(data)
         starts = range(0, len(data), chunk_size)
-        digests = (hashlib.sha256(view[start : start + chunk_size]).hexdigest() for start in starts)
+        digests = (blake3(view[start : start + chunk_size]).hexdigest() for start in starts)
         return cls(len(data), chunk_size, tuple(digests))
+
+    def proves(self, chunk: memoryview, index: int) -> bool:
+        """Whether these are the bytes that were published."""
+        found: str = DIGESTS[self.digest](chunk).hexdigest()
+        return found == self.chunks[index]
 
 
 @dataclass(frozen=True)
@@ -137,6 +150,9 @@ class Manifest:
     def document(self) -> dict[str, Any]:
         """As it is signed: a manifest that was read in an older version stays in that version."""
         document = asdict(self)
+        if self.version < 3:
+            for entry in document["files"].values():
+                del entry["digest"]
         if self.version == 1:
             for name in _missing_in_version_1(document):
                 del document[name]
@@ -146,7 +162,7 @@ class Manifest:
     def from_document(cls, document: dict[str, Any]) -> Self:
         """Raises ManifestInvalid for another layout."""
         version = document.get("version")
-        if version not in (1, MANIFEST_VERSION):
+        if version not in (1, 2, MANIFEST_VERSION):
             raise ManifestInvalid(
                 f"The manifest has version {version}; this function reads {MANIFEST_VERSION}. "
                 "Publish the model again, or stage the function again from a newer tree."
@@ -157,7 +173,7 @@ class Manifest:
         if set(values) != {field.name for field in fields(cls)}:
             raise ManifestInvalid("The manifest's fields are not those of its version. Publish the model again.")
         values["files"] = {
-            name: FileEntry(entry["size"], entry["chunk_size"], tuple(entry["chunks"]))
+            name: FileEntry(entry["size"], entry["chunk_size"], tuple(entry["chunks"]), entry.get("digest", "sha256"))
             for name, entry in values["files"].items()
         }
         values["engine"] = EngineRecord(**values["engine"])

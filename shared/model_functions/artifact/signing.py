@@ -1,20 +1,16 @@
-"""Signed JSON documents: who may publish, and proof that nobody else did."""
+"""Signed JSON documents: whose signature counts, and proof that nobody else wrote them."""
 
 import base64
 import hashlib
 import json
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from model_functions.errors import ConfigurationInvalid, ManifestInvalid, SignatureRefused
-
-_RAW = (serialization.Encoding.Raw, serialization.PublicFormat.Raw)
 
 
 def canonical(value: Any) -> bytes:
@@ -43,58 +39,6 @@ class TrustedKey:
         """The key as it stands in trust.json."""
         entry: dict[str, Any] = {"public_key": base64.b64encode(self.public_key).decode(), "note": self.note}
         return entry | ({"local": True} if self.local else {})
-
-
-class SigningKey:
-    """The publisher's private key."""
-
-    def __init__(self, private_key: Ed25519PrivateKey) -> None:
-        self._private_key = private_key
-        self.public_key = private_key.public_key().public_bytes(*_RAW)
-
-    @classmethod
-    def generate(cls) -> Self:
-        return cls(Ed25519PrivateKey.generate())
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """From a PEM file. Raises ConfigurationInvalid."""
-        try:
-            key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-        except (OSError, ValueError, TypeError) as exc:
-            raise ConfigurationInvalid(f"{path} holds no unencrypted private key in PEM: {exc}") from exc
-        if not isinstance(key, Ed25519PrivateKey):
-            raise ConfigurationInvalid(f"{path} holds no Ed25519 key. Make one: openssl genpkey -algorithm ed25519")
-        return cls(key)
-
-    def write(self, path: Path) -> None:
-        """A new PEM file that only its owner reads. Raises FileExistsError."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pem = self._private_key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        # Whole or not at all, and never over another key: linking fails where one stands.
-        with tempfile.NamedTemporaryFile(dir=path.parent) as file:
-            file.write(pem)
-            file.flush()
-            path.hardlink_to(file.name)
-
-    def trusted(self, note: str = "", *, local: bool = False) -> TrustedKey:
-        return TrustedKey(self.public_key, note, local)
-
-    def sign(self, kind: str, document: dict[str, Any]) -> bytes:
-        """The document with its signature, as it is stored.
-
-        Args:
-            kind: what the document is, so that one can't pass for another.
-        """
-        signature = self._private_key.sign(_signed_bytes(kind, document))
-        envelope = {
-            "document": document,
-            "key": self.trusted().id,
-            "signature": base64.b64encode(signature).decode(),
-        }
-        return canonical(envelope) + b"\n"
 
 
 class Trust:
@@ -137,7 +81,7 @@ class Trust:
         try:
             signature = _decoded(envelope["signature"])
             public_key = Ed25519PublicKey.from_public_bytes(key.public_key)
-            public_key.verify(signature, _signed_bytes(kind, envelope["document"]))
+            public_key.verify(signature, signed_bytes(kind, envelope["document"]))
         except (InvalidSignature, ValueError) as exc:
             raise SignatureRefused(
                 f"The {kind}'s signature is wrong: it was changed after it was signed. Publish the model again."
@@ -167,5 +111,6 @@ def _decoded(text: str) -> bytes:
     return data
 
 
-def _signed_bytes(kind: str, document: dict[str, Any]) -> bytes:
+def signed_bytes(kind: str, document: dict[str, Any]) -> bytes:
+    """What a signature is over."""
     return b"model_functions " + kind.encode() + b" v1\0" + canonical(document)

@@ -3,14 +3,17 @@
 Arrays are numpy's on both sides, so that a family never sees whose tensors they were.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Protocol
 
 from model_functions.errors import InvalidInput
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -41,29 +44,6 @@ def check_length(index: int, count: int, limit: int | None) -> None:
         raise InvalidInput(f"data[{index}]", "The model's tokenizer finds nothing in this text. Send words.")
     if limit is not None and count > limit:
         raise InvalidInput(f"data[{index}]", f"The text has {count} tokens; the model reads {limit}. Send it in parts.")
-
-
-def padded(rows: list[list[int]], pad: int, direction: str, limit: int | None) -> Tokens:
-    """The texts' tokens with their mask. Raises InvalidInput for a text with more than the limit."""
-    for index, row in enumerate(rows):
-        check_length(index, len(row), limit)
-    shape = (len(rows), max(map(len, rows)))
-    numbers, mask = np.full(shape, pad, dtype=np.int64), np.zeros(shape, dtype=np.int64)
-    for index, row in enumerate(rows):
-        place = slice(len(row)) if direction == "right" else slice(shape[1] - len(row), None)
-        numbers[index, place], mask[index, place] = row, 1
-    return Tokens({"input_ids": numbers, "attention_mask": mask}, words=[], spans=[])
-
-
-#: In this order: what transformers closes up.
-_LOOSE = (" .", " ?", " !", " ,", " ' ", " n't", " 'm", " 's", " 've", " 're")
-
-
-def tidied(text: str) -> str:
-    """The text as transformers' ``clean_up_tokenization`` leaves it."""
-    for loose in _LOOSE:
-        text = text.replace(loose, loose.strip())
-    return text
 
 
 def unknown_language(language: str, parameter: str, known: Iterable[str]) -> InvalidInput:

@@ -8,7 +8,8 @@ import numpy as np
 import sentencepiece
 from numpy.typing import NDArray
 
-from model_functions.engines import Tokens, padded, tidied
+from model_functions.engines import Tokens
+from model_functions.engines.texts import padded, tidied
 
 #: A language that a text names for its answer, as in ``>>deu<< Good morning``.
 _LANGUAGE = re.compile(r">>.*?<<", re.DOTALL)

@@ -6,7 +6,8 @@ import numpy as np
 import tokenizers
 from numpy.typing import NDArray
 
-from model_functions.engines import Tokens, check_length, padded, tidied
+from model_functions.engines import Tokens, check_length
+from model_functions.engines.texts import padded, tidied
 
 _FIELDS = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
 

@@ -1,16 +1,21 @@
 """Token classification: names and other entities in a text."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
-
-import numpy as np
-from numpy.typing import NDArray
+from itertools import groupby
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from model_functions.engines import TaggingEngine, Tokens
 from model_functions.inputs import MAX_ITEMS, TextInput
 from model_functions.parameters import Parameter
 from model_functions.wrapper import ModelWrapper
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 OUTSIDE = "O"
 
@@ -80,8 +85,11 @@ class TokenClassificationWrapper(ModelWrapper):
         return items, self.engine.encode(items)
 
     def forward(self, features: tuple[list[str], Tokens], parameters: dict[str, Any]) -> Tagged:
+        # Imported here: numpy comes with the engine, while the weights are on their way.
+        from model_functions.engines.scores import softmax
+
         texts, tokens = features
-        return Tagged(texts, tokens, _softmax(self.engine.logits(tokens)))
+        return Tagged(texts, tokens, softmax(self.engine.logits(tokens)))
 
     def postprocess(self, outputs: Tagged, parameters: dict[str, Any]) -> list[Any]:
         strategy, threshold = parameters["aggregation_strategy"], parameters["threshold"]
@@ -95,39 +103,33 @@ class TokenClassificationWrapper(ModelWrapper):
         ]
 
     def _pieces(self, tagged: Tagged, index: int, strategy: str) -> Iterator[Piece]:
-        labels = self.engine.labels
-        tokens = _real_tokens(tagged, index)
+        labels, scores = self.engine.labels, tagged.scores[index]
+        tokens = _real_tokens(tagged.tokens, index)
         if strategy in _WORD_SCORES:
-            pieces = [_word_piece(word, _WORD_SCORES[strategy], labels) for word in _words(tokens)]
+            pieces = [_word_piece(word, scores, _WORD_SCORES[strategy], labels) for word in _words(tokens)]
         else:
-            pieces = [_piece(scores, labels, *span) for _, span, scores in tokens]
+            pieces = [_piece(scores[token.row], labels, *token.span) for token in tokens]
         if strategy != "none":
             pieces = _grouped(pieces)
         return (piece for piece in pieces if piece.label != OUTSIDE)
 
 
-Token = tuple[int, tuple[int, int], NDArray[np.float32]]
-"""A token's word, its span, and the probability of each label."""
+class Token(NamedTuple):
+    """A token of a text: its row among the scores, its word, its characters."""
+
+    row: int
+    word: int
+    span: tuple[int, int]
 
 
-def _real_tokens(tagged: Tagged, index: int) -> list[Token]:
+def _real_tokens(tokens: Tokens, index: int) -> list[Token]:
     """The text's tokens without the special ones and the padding."""
-    words, spans = tagged.tokens.words[index], tagged.tokens.spans[index]
-    return [
-        (word, span, scores)
-        for word, span, scores in zip(words, spans, tagged.scores[index], strict=True)
-        if word is not None
-    ]
+    rows = enumerate(zip(tokens.words[index], tokens.spans[index], strict=True))
+    return [Token(row, word, span) for row, (word, span) in rows if word is not None]
 
 
 def _words(tokens: list[Token]) -> list[list[Token]]:
-    words: list[list[Token]] = []
-    for token in tokens:
-        if words and words[-1][0][0] == token[0]:
-            words[-1].append(token)
-        else:
-            words.append([token])
-    return words
+    return [list(group) for _, group in groupby(tokens, key=attrgetter("word"))]
 
 
 def _surest(scores: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -144,10 +146,12 @@ _WORD_SCORES: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = 
 
 
 def _word_piece(
-    word: list[Token], score: Callable[[NDArray[np.float32]], NDArray[np.float32]], labels: list[str]
+    word: list[Token],
+    scores: NDArray[np.float32],
+    agreed: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    labels: list[str],
 ) -> Piece:
-    scores = score(np.stack([scores for _, _, scores in word]))
-    return _piece(scores, labels, word[0][1][0], word[-1][1][1])
+    return _piece(agreed(scores[[token.row for token in word]]), labels, word[0].span[0], word[-1].span[1])
 
 
 def _piece(scores: NDArray[np.float32], labels: list[str], start: int, end: int) -> Piece:
@@ -183,9 +187,3 @@ def _entity(text: str, piece: Piece, *, grouped: bool) -> dict[str, Any]:
         "start": piece.start,
         "end": piece.end,
     }
-
-
-def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    scores: NDArray[np.float32] = shifted / shifted.sum(axis=-1, keepdims=True)
-    return scores

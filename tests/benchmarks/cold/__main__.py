@@ -18,6 +18,7 @@ from tests.benchmarks.cold import bars, contenders, report
 from tests.benchmarks.cold.bucket_process import BucketProcess, bucket_process
 from tests.benchmarks.cold.constants import constants
 from tests.benchmarks.cold.contenders import BARE, FAST, TABLE, TORCH, Contender
+from tests.benchmarks.cold.environments import environment
 from tests.benchmarks.cold.launch import Launch
 from tests.benchmarks.cold.limits import Constants
 from tests.benchmarks.cold.places import BENCH, FUNCTIONS, MODELS, PLOT, REPORT, shown
@@ -123,7 +124,8 @@ def progress(what: str) -> None:
 def limit(rows: dict[str, Row], lane: str, rounds: Rounds, bucket: BucketProcess, *, quick: bool) -> Constants:
     row, boot = rows[lane], rows[BARE].seconds or 0.0
     objects = {read.name: read.size for read in rounds.measured[lane].reads}
-    return constants(row.engine or "torch", bucket.url, objects, boot, row.phases, 1 if quick else 3)
+    python = environment(contenders.stage_once("token_classification")) / "python"
+    return constants(python, row.engine or "torch", bucket.url, objects, boot, row.phases, 1 if quick else 3)
 
 
 def weigh(launch: Launch) -> float:

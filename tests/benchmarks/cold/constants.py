@@ -3,8 +3,8 @@
 import json
 import statistics
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,19 +23,26 @@ WIRE_S = 0.004
 
 
 def constants(
-    engine: str, bucket_url: str, objects: Mapping[str, int], boot: float, phases: Mapping[str, float], runs: int
+    python: Path,
+    engine: str,
+    bucket_url: str,
+    objects: Mapping[str, int],
+    boot: float,
+    phases: Mapping[str, float],
+    runs: int,
 ) -> Constants:
     """Medians of so many runs.
 
     Args:
+        python: of the lane's own environment.
         objects: bytes of each object that a cold start reads.
         boot: seconds of the function that does nothing.
         phases: milliseconds of the contender's own first request.
     """
     url = urlsplit(bucket_url)
     asked = json.dumps({"host": url.hostname, "port": url.port, "bucket": BUCKET, "objects": objects})
-    downloads = [_script("download.py", given=asked) for _ in range(runs)]
-    imports = [_script("imports.py", *IMPORTS[engine]) for _ in range(runs)]
+    downloads = [_script(python, "download.py", given=asked) for _ in range(runs)]
+    imports = [_script(python, "imports.py", *IMPORTS[engine]) for _ in range(runs)]
     stored = sum(objects.values())
     return Constants(
         boot=boot,
@@ -50,8 +57,8 @@ def constants(
     )
 
 
-def _script(name: str, *arguments: str, given: str = "") -> dict[str, float]:
-    command = [sys.executable, str(PROBES / name), *arguments]
+def _script(python: Path, name: str, *arguments: str, given: str = "") -> dict[str, float]:
+    command = [str(python), str(PROBES / name), *arguments]
     result = subprocess.run(command, cwd=BENCH, input=given, stdout=subprocess.PIPE, text=True, check=True)
     measured: dict[str, Any] = json.loads(result.stdout)
     return measured

@@ -1,23 +1,26 @@
-"""The peers' own environments: made when missing, one for each, with the versions that their files pin."""
+"""The contenders' own environments, with what each of them needs and nothing else: made when missing."""
 
 import hashlib
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.benchmarks.cold.places import ENVIRONMENTS, PEERS
+from tests.benchmarks.cold.places import ENVIRONMENTS
 
 PATIENCE_S = 1800
 
 
-def environment(peer: str) -> Path:
-    """Where the peer's programs are. Raises RuntimeError with the reason where it cannot be installed."""
-    requirements = PEERS / peer / "requirements.txt"
-    folder = ENVIRONMENTS / peer
+def environment(source: Path) -> Path:
+    """Where the programs of a function's or a peer's requirements.txt are.
+
+    Raises RuntimeError with the reason where they cannot be installed.
+    """
+    requirements = source / "requirements.txt"
+    folder = ENVIRONMENTS / source.name
     # Changed pins make it anew.
     mark = folder / f"installed-{hashlib.sha256(requirements.read_bytes()).hexdigest()[:12]}"
     if not mark.exists():
-        print(f"installing {peer} …", flush=True)
+        print(f"installing {source.name} …", flush=True)
         _run(sys.executable, "-m", "venv", "--clear", str(folder))
         _run(str(folder / "bin" / "pip"), "install", "--quiet", "-r", str(requirements))
         mark.touch()

@@ -11,7 +11,7 @@ class Constants:
         boot: exec → 200 of functions-framework with a function that does nothing.
         round_trip: one small answer of the bucket.
         stored: bytes to fetch.
-        rate: bytes a second of a bare ranged parallel download with SHA-256.
+        rate: bytes a second of a bare ranged parallel download with BLAKE3.
         receiving_cpu: CPU seconds a byte of that download.
         import_cpu: of a bare import of the lane's packages.
         import_wall: of the same.

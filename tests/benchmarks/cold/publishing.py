@@ -15,7 +15,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from deploy.publish import publish
-from model_functions.artifact.signing import SigningKey, Trust
+from model_functions.artifact.signing import Trust
+from model_functions.artifact.signing_key import SigningKey
 from model_functions.families.summarization import SummarizationWrapper
 from model_functions.families.tabular import TabularWrapper
 from model_functions.families.token_classification import TokenClassificationWrapper

@@ -50,7 +50,8 @@ def runtime_megabytes(launch: Launch, function: Path) -> float:
     shutil.copytree(function, folder)
     (folder / "main.py").rename(folder / "served.py")
     modules = {"MODULES_FILE": str(folder / "modules.txt")}
-    run = replace(launch, command=framework(folder / "main.py"), environment=launch.environment | modules)
+    programs = Path(launch.command[0]).parent
+    run = replace(launch, command=framework(folder / "main.py", programs), environment=launch.environment | modules)
     (folder / "main.py").write_text(LISTING)
     _peak(run)
     (folder / "main.py").write_text(IMPORTING)

@@ -13,7 +13,7 @@ from deploy.fast_lane import build
 from deploy.publish import publish
 from model_functions.artifact import stream
 from model_functions.artifact.manifest import EngineRecord
-from model_functions.artifact.signing import SigningKey
+from model_functions.artifact.signing_key import SigningKey
 from model_functions.errors import InvalidInput
 from model_functions.families.summarization import SummarizationWrapper
 from model_functions.families.translation import TranslationWrapper

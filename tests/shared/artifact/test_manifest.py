@@ -15,6 +15,7 @@ from model_functions.artifact.manifest import (
 )
 from model_functions.errors import ManifestInvalid, PackageMismatch, PythonMismatch
 
+DATA = Path(__file__).parent / "data"
 MANIFEST = Manifest(
     family="tabular",
     name="wine",
@@ -49,17 +50,31 @@ def test_the_revision_is_the_start_of_the_digest_and_of_nothing_else() -> None:
 
 
 def test_another_version_is_refused() -> None:
-    with pytest.raises(ManifestInvalid, match="has version 3; this function reads 2"):
-        Manifest.from_document(MANIFEST.document() | {"version": 3})
+    with pytest.raises(ManifestInvalid, match="has version 4; this function reads 3"):
+        Manifest.from_document(MANIFEST.document() | {"version": 4})
 
 
 def test_a_manifest_of_version_1_is_read_and_keeps_its_revision() -> None:
-    document = json.loads((Path(__file__).parent / "data" / "manifest_v1.json").read_text())
+    document = json.loads((DATA / "manifest_v1.json").read_text())
     manifest = Manifest.from_document(document)
     assert json.loads(json.dumps(manifest.document())) == document
     assert manifest.revision == "551058d79de6"
     assert manifest.engine == EngineRecord("sklearn")
     assert manifest.memory.load == 3 * 10
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_digests_of_older_versions_are_sha_256(version: int) -> None:
+    document = json.loads((DATA / f"manifest_v{version}.json").read_text())
+    manifest = Manifest.from_document(document)
+    assert json.loads(json.dumps(manifest.document())) == document
+    entry = manifest.files["wrapper.dill"]
+    assert entry.proves(memoryview(b"xxxx"), 0)
+    assert not entry.proves(memoryview(b"xxxy"), 0)
+
+
+def test_a_manifest_of_version_2_keeps_its_revision() -> None:
+    assert Manifest.from_document(json.loads((DATA / "manifest_v2.json").read_text())).revision == "71f60ceeab72"
 
 
 def test_missing_and_unknown_fields_are_refused() -> None:

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from model_functions.artifact.signing import SigningKey, Trust, canonical
+from model_functions.artifact.signing import Trust, canonical
+from model_functions.artifact.signing_key import SigningKey
 from model_functions.errors import ConfigurationInvalid, ManifestInvalid, ServingError, SignatureRefused
 
 DOCUMENT = {"name": "wine", "text": "é ü 中", "number": 1.5, "list": [1, 2]}

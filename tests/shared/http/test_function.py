@@ -7,7 +7,8 @@ import jsonschema
 import pytest
 
 from deploy.publish import publish
-from model_functions.artifact.signing import SigningKey, Trust
+from model_functions.artifact.signing import Trust
+from model_functions.artifact.signing_key import SigningKey
 from model_functions.budget import MemoryBudget
 from model_functions.cache import ModelCache
 from model_functions.families.summarization import SummarizationWrapper
@@ -61,7 +62,7 @@ def test_inputs_is_another_word_for_data(tabular: FamilyFunction) -> None:
 def test_the_first_answer_is_cold_and_the_second_warm(tabular: FamilyFunction) -> None:
     timings = [tabular.handle(post({"data": ROW})).headers["Server-Timing"] for _ in range(2)]
     cold, warm = ([phase.split(";")[0] for phase in timing.split(", ")] for timing in timings)
-    loading = ["manifest", "verify", "download", "import", "load"]
+    loading = ["manifest", "verify", "import", "download", "load"]
     assert [phase for phase in cold if phase not in ("boot", "idle")] == [*loading, "queue", "infer", "other", "total"]
     assert warm == ["queue", "infer", "other", "total"]
 

@@ -10,7 +10,7 @@ from werkzeug.serving import make_server
 
 from deploy.publish import publish
 from model_functions import directory
-from model_functions.artifact.signing import SigningKey
+from model_functions.artifact.signing_key import SigningKey
 from model_functions.directory import Directory
 from model_functions.families.tabular import TabularWrapper
 from model_functions.families.token_classification import TokenClassificationWrapper

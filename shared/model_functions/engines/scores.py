@@ -1,0 +1,11 @@
+"""From logits to probabilities."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Over the last axis."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    scores: NDArray[np.float32] = shifted / shifted.sum(axis=-1, keepdims=True)
+    return scores
