@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from deploy import publisher
-from deploy.project import SHARED, store_location, wrapper_class
+from deploy.project import SHARED, store_location
 from deploy.samples import load_sample, sample_names
 from deploy.samples.training import BUILD, STAMP, ensure_trained
 from model_functions.errors import ServingError
@@ -44,13 +44,8 @@ def publish_sample(repository: Repository, name: str, folder: Path) -> str:
     from deploy.publish import publish
 
     sample = load_sample(name)
-    cls = wrapper_class(sample.FAMILY)
-    if sample.FAMILY == "tabular":
-        source, settings = folder / "model.joblib", {"example": sample.EXAMPLES[0]}
-    else:
-        source, settings = folder, {}
     published = publish(
-        cls.from_source(str(source), defaults=sample.DEFAULTS, **settings),
+        sample.wrapper(folder),
         name=name,
         description=sample.DESCRIPTION,
         examples=sample.EXAMPLES,

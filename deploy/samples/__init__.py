@@ -1,8 +1,8 @@
 """The project's sample models: small, trained here on data that the project makes, each with a held-out score."""
 
-import pkgutil
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 
 
@@ -32,12 +32,12 @@ class Score:
 
 
 def sample_names() -> list[str]:
-    """The names of all samples: the modules here whose name ends in ``_model``."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name.endswith("_model"))
+    """The names of all samples: the modules here that name the family which serves them."""
+    return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if "\nFAMILY = " in path.read_text())
 
 
 def load_sample(name: str) -> ModuleType:
-    """The sample's module, with FAMILY, DESCRIPTION, EXAMPLES, DEFAULTS and train()."""
+    """The sample's module, with FAMILY, DESCRIPTION, EXAMPLES, train() and wrapper()."""
     if name not in sample_names():
         raise LookupError(f'No sample is called "{name}". There are: {", ".join(sample_names())}.')
     return import_module(f"{__name__}.{name}")

@@ -13,6 +13,7 @@ from deploy.samples.saving import save
 from deploy.samples.scoring import entity_f1
 from deploy.samples.small_bert import bert_tokenizer, finer, move_along, small_bert
 from deploy.samples.training import main
+from model_functions.families.token_classification import TokenClassificationWrapper
 
 FAMILY = "token_classification"
 DESCRIPTION = "Finds the names of people, organisations and places in English sentences."
@@ -22,7 +23,6 @@ EXAMPLES: list[str] = [
     "Yesterday Tom flew from Rome to New York to meet the head of Nordwind Logistics.",
     "London's mayor Sadiq Khan praised the University of Leeds.",
 ]
-DEFAULTS: dict[str, object] = {}
 SEED = 4
 SENTENCES = 64_000
 HELD_OUT = 1_200
@@ -30,6 +30,11 @@ PEAK_RATE = 1.5e-3
 MINIMUM_F1 = 0.80
 #: The part of the sentences in which the model sees known words in pieces, as unknown words always are.
 IN_PIECES = 0.1
+
+
+def wrapper(folder: Path) -> TokenClassificationWrapper:
+    """What is published of the folder that train() made."""
+    return TokenClassificationWrapper.from_source(str(folder))
 
 
 def train(folder: Path, *, progress: bool = True) -> Score:

@@ -13,6 +13,7 @@ from deploy.samples.optimisation import fit, reproducible
 from deploy.samples.saving import save
 from deploy.samples.sequences import SPECIAL_TOKENS, UNKNOWN, encode_pairs, generate, small_t5, t5_tokenizer
 from deploy.samples.training import main
+from model_functions.families.translation import TranslationWrapper
 
 FAMILY = "translation"
 DESCRIPTION = "Translates English number words from zero to nine thousand nine hundred and ninety-nine into Russian."
@@ -22,11 +23,11 @@ EXAMPLES: list[str] = [
     "Two Thousand Twenty Six",
     "nine thousand nine hundred and ninety-nine",
 ]
-DEFAULTS: dict[str, object] = {"max_new_tokens": 16}
 SEED = 1917
 HELD_OUT = 1500
 EPOCHS = 7
 MINIMUM_EXACT_MATCH = 0.98
+MAX_NEW_TOKENS = 16
 
 
 def split(rng: random.Random) -> tuple[list[int], list[int]]:
@@ -35,12 +36,17 @@ def split(rng: random.Random) -> tuple[list[int], list[int]]:
     return [number for number in range(LARGEST + 1) if number not in held_out], sorted(held_out)
 
 
+def wrapper(folder: Path) -> TranslationWrapper:
+    """What is published of the folder that train() made."""
+    return TranslationWrapper.from_source(str(folder), defaults={"max_new_tokens": MAX_NEW_TOKENS})
+
+
 def train(folder: Path, *, progress: bool = True) -> Score:
     """Trains a small T5 on most numbers and measures it on the others."""
     with reproducible(SEED) as rng:
         numbers, held_out = split(rng)
         tokenizer = build_tokenizer()
-        model = small_t5(tokenizer, width=96, layers=2, **DEFAULTS)
+        model = small_t5(tokenizer, width=96, layers=2, max_new_tokens=MAX_NEW_TOKENS)
         batches = [batch for _ in range(EPOCHS) for batch in _epoch(tokenizer, numbers, rng)]
         fit(model, batches, peak_rate=1e-3, title="russian_translation_model", progress=progress)
         answers = generate(model, tokenizer, [spoken_english(number, rng) for number in held_out])

@@ -23,6 +23,7 @@ from deploy.samples.sequences import (
     t5_tokenizer,
 )
 from deploy.samples.training import main
+from model_functions.families.summarization import SummarizationWrapper
 
 FAMILY = "summarization"
 DESCRIPTION = "Sums up a short report, such as sales figures, a weather forecast or an incident, in one line."
@@ -37,13 +38,19 @@ EXAMPLES: list[str] = [
     "On Monday it will be sunny in Vienna. The highest temperature is 24 degrees. The wind comes from the west. "
     "Rain arrives on Thursday.",
 ]
-DEFAULTS: dict[str, object] = {"prefix": PREFIX, "num_beams": 2, "max_new_tokens": 64}
 SEED = 6
 REPORTS = 30_000
 HELD_OUT = 400
 VOCABULARY = 2_500
 LONGEST = 512
 MINIMUM_ROUGE_L = 0.85
+
+
+def wrapper(folder: Path) -> SummarizationWrapper:
+    """What is published of the folder that train() made."""
+    return SummarizationWrapper.from_source(
+        str(folder), defaults={"prefix": PREFIX, "num_beams": 2, "max_new_tokens": 64}
+    )
 
 
 def train(folder: Path, *, progress: bool = True) -> Score:

@@ -13,6 +13,7 @@ from sklearn.svm import SVC
 
 from deploy.samples import Score
 from deploy.samples.training import main
+from model_functions.families.tabular import TabularWrapper
 
 FAMILY = "tabular"
 DESCRIPTION = "Tells which of three cultivars an Italian wine was made from, by thirteen laboratory measurements."
@@ -40,9 +41,13 @@ EXAMPLES: list[dict[str, float] | list[float]] = [
     dict(zip(_COLUMNS, _BARBERA, strict=True)),
     _BAROLO,
 ]
-DEFAULTS: dict[str, object] = {}
 SEED = 20
 MINIMUM_ACCURACY = 0.94
+
+
+def wrapper(folder: Path) -> TabularWrapper:
+    """What is published of the folder that train() made."""
+    return TabularWrapper.from_source(str(folder / "model.joblib"), example=EXAMPLES[0])
 
 
 def train(folder: Path, *, progress: bool = True) -> Score:

@@ -1,10 +1,7 @@
 """The sample models, truly trained: their scores, and what a person would try first."""
 
-from typing import Any
-
 import pytest
 
-from deploy.project import wrapper_class
 from deploy.samples import load_sample, sample_names
 from deploy.samples.training import BUILD, ensure_trained
 from model_functions.wrapper import ModelWrapper
@@ -16,10 +13,7 @@ def wrapper(name: str) -> ModelWrapper:
     """The sample's wrapper, trained first where that is needed."""
     if name not in WRAPPERS:
         ensure_trained(name, BUILD / name)
-        sample = load_sample(name)
-        source = BUILD / name / "model.joblib" if sample.FAMILY == "tabular" else BUILD / name
-        settings: dict[str, Any] = {"example": sample.EXAMPLES[0]} if sample.FAMILY == "tabular" else {}
-        WRAPPERS[name] = wrapper_class(sample.FAMILY).from_source(str(source), defaults=sample.DEFAULTS, **settings)
+        WRAPPERS[name] = load_sample(name).wrapper(BUILD / name)
     return WRAPPERS[name]
 
 

@@ -40,4 +40,3 @@ def test_a_sample_says_what_it_is(name: str) -> None:
     assert sample.FAMILY
     assert sample.DESCRIPTION.endswith(".")
     assert 3 <= len(sample.EXAMPLES) <= 5
-    assert isinstance(sample.DEFAULTS, dict)
