@@ -20,6 +20,8 @@ from model_functions.repository import Repository
 from tests.cold_start import modules_of_warmup
 from tests.tiny_models import TEXT, tagger_folder
 
+pytestmark = pytest.mark.slow
+
 TEXTS = [TEXT, "anna", "the report says sales rose in Berlin", "hello world, hello"]
 
 

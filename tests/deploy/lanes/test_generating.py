@@ -23,6 +23,8 @@ from tests import tiny_models
 from tests.cold_start import modules_of_warmup
 from tests.tiny_models import TEXT
 
+pytestmark = pytest.mark.slow
+
 TEXTS = ["hello", TEXT, "one two three, the report", "anna lives"]
 PARAMETERS: tuple[dict[str, Any], ...] = (
     {},
