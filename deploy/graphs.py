@@ -1,5 +1,6 @@
 """From a transformers model to a graph for the fast lane: exported once as ONNX, then made each engine's own."""
 
+import hashlib
 import logging
 import math
 import re
@@ -26,17 +27,30 @@ def export(model: Any, tokens: Tokens, output: str) -> Any:
     import torch
 
     names = list(tokens.arrays)
-    free = torch.export.Dim.DYNAMIC
+    inputs = tuple(torch.from_numpy(array) for array in tokens.arrays.values())
+    return exported(_module(model, names, output), inputs, (({0, 1},) * len(names),), names, [output])
+
+
+def exported(module: Any, inputs: tuple[Any, ...], free: Any, names: list[str], outputs: list[str]) -> Any:
+    """The module as an ONNX model.
+
+    Args:
+        inputs: tensors and lists of them, as the module takes them.
+        free: for each tensor the dimensions that may have another size.
+        names: of the inputs, those in lists one by one.
+    """
+    import torch
+
     # It tells of every package that it could have used.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            _module(model, names, output),
-            tuple(torch.from_numpy(array) for array in tokens.arrays.values()),
+            module,
+            inputs,
             input_names=names,
-            output_names=[output],
-            dynamic_shapes=(tuple({0: free, 1: free} for _ in names),),
+            output_names=outputs,
+            dynamic_shapes=_dynamic(free),
             dynamo=True,
             verbose=False,
         )
@@ -46,8 +60,20 @@ def export(model: Any, tokens: Tokens, output: str) -> Any:
         return _without_traces(path)
 
 
-def onnxruntime_graph(model: Any, *, half: bool) -> Any:
-    """The ONNX model as a graph with its weights beside it."""
+def _dynamic(free: Any) -> Any:
+    import torch
+
+    if isinstance(free, set):
+        return dict.fromkeys(sorted(free), torch.export.Dim.DYNAMIC)
+    return type(free)(_dynamic(part) for part in free)
+
+
+def onnxruntime_graph(model: Any, *, half: bool, shared: dict[Any, Any] | None = None) -> Any:
+    """The ONNX model as a graph with its weights beside it.
+
+    Args:
+        shared: the weights of other graphs by their content; equal ones are taken from here, others added.
+    """
     import onnx
     from onnx import numpy_helper
 
@@ -55,17 +81,23 @@ def onnxruntime_graph(model: Any, *, half: bool) -> Any:
 
     slim, weights = onnx.ModelProto(), {}
     slim.CopyFrom(model)
-    if half:
+    # A table that another graph multiplies with too is shared whole.
+    if half and shared is None:
         _halve_tables(slim.graph)
+    shared = {} if shared is None else shared
     for tensor in slim.graph.initializer:
         array = numpy_helper.to_array(tensor)
         if array.nbytes >= EXTERNAL_BYTES:
-            weights[tensor.name] = np.array(array)
+            weights[tensor.name] = shared.setdefault(_content(array), np.array(array))
             tensor.ClearField("raw_data")
             tensor.data_location = onnx.TensorProto.EXTERNAL
             # A place that exists: onnxruntime looks whether it does, and then takes the array it is given.
             tensor.external_data.add(key="location", value=".")
     return OnnxGraph(slim.SerializeToString(deterministic=True), weights, half=half)
+
+
+def _content(array: Any) -> tuple[Any, ...]:
+    return array.dtype.str, array.shape, hashlib.sha256(array.tobytes()).digest()
 
 
 def _halve_tables(graph: Any) -> None:

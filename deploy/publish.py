@@ -35,10 +35,6 @@ class Published:
     """How equal the fast lane is, or why there is none."""
 
 
-#: What an engine of ours imports, which the stream itself does not name.
-ENGINE_PACKAGES = {"onnxruntime": ("onnxruntime", "tokenizers"), "openvino": ("openvino", "tokenizers")}
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", help="a Hugging Face folder or Hub id; for tabular a .joblib, .pkl or .pickle file")
     parser.add_argument("--family", required=True, choices=model_families())
@@ -159,7 +155,7 @@ def publish(
         memory=memory_need(lane.record.name, serialized),
         weights=serialized.layout,
         python=python_minor(),
-        packages=stream.packages_of([*names, *ENGINE_PACKAGES.get(lane.record.name, ())]),
+        packages=stream.packages_of([*names, *map(_engine_package, names)]),
         files={file: FileEntry.of(data) for file, data in files.items()},
         globals=names,
         interface=wrapper.interface(),
@@ -169,6 +165,11 @@ def publish(
         repository.add(manifest, files, key, advance)
     pointer = None if alias is None else repository.point(manifest, alias, key)
     return Published(manifest, pointer, lane.note)
+
+
+def _engine_package(name: str) -> str:
+    """What an engine's module imports: the package that it is named after."""
+    return name.partition(":")[0].rpartition("model_functions.engines.")[2]
 
 
 def _wrapper(args: argparse.Namespace, examples: list[Any]) -> ModelWrapper:

@@ -1,10 +1,14 @@
 """What many tests stand on: tiny models, a publisher's key, a repository in a folder."""
 
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis  # noqa: F401 - before a load freezes the collector, through which it looks for references
 import pytest
 
+from deploy import generation_graphs, graphs
 from deploy.publish import publish
 from model_functions.artifact.signing import Trust
 from model_functions.artifact.signing_key import SigningKey
@@ -16,6 +20,9 @@ from model_functions.repository import Repository
 from model_functions.store.folder import FolderStore
 from tests import tiny_models
 from tests.fakes.fixtures import fake_bucket  # noqa: F401 - a fixture for all
+
+# So small models are not worth a second thread, which would wait for a processor that an engine's own thread spins on.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
@@ -63,6 +70,27 @@ def translator(marian_folder: Path) -> TranslationWrapper:
     return TranslationWrapper.from_source(str(marian_folder))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def exported_once() -> Iterator[None]:
+    """Each model is exported once for all tests; those of the exporter itself undo it."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (graphs, generation_graphs):
+            patch.setattr(module, "export", _once(module.export))
+        yield
+
+
+def _once(export: Callable[..., Any]) -> Callable[..., Any]:
+    # The models are kept: another one could get the id of one that is gone.
+    made: dict[int, tuple[Any, Any]] = {}
+
+    def once(model: Any, *rest: Any) -> Any:
+        if id(model) not in made:
+            made[id(model)] = model, export(model, *rest)
+        return made[id(model)][1]
+
+    return once
+
+
 @pytest.fixture(scope="session")
 def classifier() -> TabularWrapper:
     example = dict.fromkeys(tiny_models.COLUMNS, 0.5)
@@ -79,13 +107,16 @@ def store_folder(
     translator: TranslationWrapper,
     classifier: TabularWrapper,
 ) -> Path:
-    """A store with a model of each family: tiny_tagger, tiny_summarizer, tiny_translator, tiny_classifier."""
+    """A store with a model of each family: tiny_tagger, tiny_summarizer, tiny_translator, tiny_classifier.
+
+    The summarizer runs in torch, the tagger and the translator by graphs.
+    """
     folder = tmp_path_factory.mktemp("store")
     repository = Repository(FolderStore(folder), trust)
     text = [tiny_models.TEXT]
     publish(tagger, name="tiny_tagger", examples=text, repository=repository, key=key)
-    publish(summarizer, name="tiny_summarizer", examples=text, repository=repository, key=key)
-    publish(translator, name="tiny_translator", examples=text, repository=repository, key=key)
+    publish(summarizer, name="tiny_summarizer", examples=text, repository=repository, key=key, engine="torch")
+    publish(translator, name="tiny_translator", examples=text, repository=repository, key=key, engine="onnxruntime")
     row = [dict.fromkeys(tiny_models.COLUMNS, 0.5)]
     publish(classifier, name="tiny_classifier", examples=row, repository=repository, key=key)
     return folder

@@ -39,6 +39,7 @@ OWNERS = {
     "torch": "engines/torch.py",
     "transformers": "engines/transformers.py",
     "pandas": "engines/sklearn.py",
+    "sentencepiece": "engines/sentencepiece.py",
     "tokenizers": "engines/tokenizers.py",
     "openvino": "engines/openvino.py",
     "onnxruntime": "engines/onnxruntime.py",

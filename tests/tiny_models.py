@@ -102,6 +102,31 @@ def marian_folder(folder: Path) -> Path:
     return _saved(model, folder)
 
 
+def bart_folder(folder: Path) -> Path:
+    """A BART, which begins and ends its longest answers as its generation config says, and never writes some words."""
+    import torch
+    from transformers import BartConfig, BartForConditionalGeneration
+
+    torch.manual_seed(0)
+    tokens = {"pad_token_id": 0, "bos_token_id": 3, "eos_token_id": 2, "decoder_start_token_id": 2}
+    model = BartForConditionalGeneration(_two_towers(BartConfig, len(VOCABULARY), **tokens, forced_eos_token_id=2))
+    model.generation_config.forced_bos_token_id = 3
+    model.generation_config.bad_words_ids = [[8], [9], [2]]
+    return _saved(model, folder)
+
+
+def fsmt_folder(folder: Path) -> Path:
+    """An FSMT translator."""
+    import torch
+    from transformers import FSMTConfig, FSMTForConditionalGeneration
+
+    torch.manual_seed(0)
+    sizes = {"src_vocab_size": len(VOCABULARY), "tgt_vocab_size": len(VOCABULARY)}
+    tokens = {"pad_token_id": 0, "bos_token_id": 3, "eos_token_id": 2, "decoder_start_token_id": 2}
+    config = _two_towers(FSMTConfig, len(VOCABULARY), langs=["en", "ru"], **sizes, **tokens)
+    return _saved(FSMTForConditionalGeneration(config), folder)
+
+
 def nllb_folder(folder: Path) -> Path:
     """An NLLB translator of three languages."""
     import torch
@@ -139,7 +164,7 @@ def old_marian_folder(folder: Path) -> Path:
     return _saved(MarianMTModel(config), folder, tokens)
 
 
-def _two_towers(config_class: Any, vocabulary_size: int, **tokens: int) -> Any:
+def _two_towers(config_class: Any, vocabulary_size: int, **settings: Any) -> Any:
     """The configuration of a small encoder-decoder."""
     return config_class(
         vocab_size=vocabulary_size,
@@ -152,7 +177,7 @@ def _two_towers(config_class: Any, vocabulary_size: int, **tokens: int) -> Any:
         decoder_ffn_dim=32,
         max_position_embeddings=32,
         init_std=0.8,
-        **tokens,
+        **settings,
     )
 
 

@@ -1,31 +1,27 @@
 """The fast lane answers as the model does, starts without its framework, or is not taken."""
 
 import copy
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from deploy import fast_lane, graphs
+from deploy import fast_lane, graphs, lanes
 from deploy.fast_lane import build
 from deploy.publish import publish
 from model_functions.artifact import stream
 from model_functions.artifact.manifest import EngineRecord
 from model_functions.artifact.signing_key import SigningKey
 from model_functions.engines.transformers import TransformersTagger
-from model_functions.families.summarization import SummarizationWrapper
 from model_functions.families.tabular import TabularWrapper
 from model_functions.families.token_classification import TokenClassificationWrapper
 from model_functions.repository import Repository
+from tests.cold_start import modules_of_warmup
 from tests.tiny_models import TEXT, tagger_folder
 
-ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.slow
+
 TEXTS = [TEXT, "anna", "the report says sales rose in Berlin", "hello world, hello"]
 
 
@@ -34,22 +30,6 @@ def tagger(tmp_path_factory: pytest.TempPathFactory) -> TokenClassificationWrapp
     """Wide enough that its weights leave the stream, and calm enough for half precision."""
     folder = tagger_folder(tmp_path_factory.mktemp("tagger"), width=64, spread=0.1)
     return TokenClassificationWrapper.from_source(str(folder))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def exported_once() -> Iterator[None]:
-    """Each model is exported once for all tests; those of the exporter itself undo it."""
-    made: dict[int, Any] = {}
-    export = graphs.export
-
-    def once(model: Any, *rest: Any) -> Any:
-        if id(model) not in made:
-            made[id(model)] = export(model, *rest)
-        return made[id(model)]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(graphs, "export", once)
-        yield
 
 
 @pytest.fixture(scope="module", params=["onnxruntime", "openvino"])
@@ -61,12 +41,12 @@ def engine(request: pytest.FixtureRequest) -> str:
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_a_graph_predicts_what_torch_does(tagger: TokenClassificationWrapper, engine: str, precision: str) -> None:
     lane = build(tagger, engine, precision, [TEXT])
-    assert lane.record == EngineRecord(engine, precision, fast_lane.TOLERANCE[precision])
+    assert lane.record == EngineRecord(engine, precision, lanes.TOLERANCE[precision])
     assert lane.note.startswith(f"{engine} in {precision}: differs from torch by ")
     for parameters in ({}, {"aggregation_strategy": "none"}, {"aggregation_strategy": "average"}):
         for data in (*TEXTS, TEXTS):
             expected, found = tagger.predict(data, parameters), lane.wrapper.predict(data, parameters)
-            assert fast_lane._close(expected, found, lane.record.tolerance)
+            assert lanes._close(expected, found, lane.record.tolerance)
 
 
 def test_float16_halves_what_is_stored(tagger: TokenClassificationWrapper) -> None:
@@ -91,7 +71,7 @@ def test_the_stream_of_a_graph_is_small_and_always_the_same(tagger: TokenClassif
 def test_auto_falls_back_to_single_precision_where_half_is_too_far(
     tagger: TokenClassificationWrapper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(fast_lane.TOLERANCE, "float16", 1e-9)
+    monkeypatch.setitem(lanes.TOLERANCE, "float16", 1e-9)
     assert build(tagger, "auto", "auto", [TEXT]).record == EngineRecord("onnxruntime", "float32", 1e-4)
 
 
@@ -132,30 +112,7 @@ def test_a_cold_start_imports_neither_torch_nor_transformers(
     tagger: TokenClassificationWrapper, repository: Repository, key: SigningKey, trust_file: Path, engine: str
 ) -> None:
     publish(tagger, name="tiny", examples=[TEXT], repository=repository, key=key, engine=engine)
-    code = (
-        "import sys, json\n"
-        "from model_functions.families.token_classification import TokenClassificationWrapper\n"
-        "from model_functions.http.function import FamilyFunction\n"
-        "from model_functions.http.message import Request\n"
-        "from model_functions.settings import Settings\n"
-        "function = FamilyFunction(TokenClassificationWrapper, Settings.from_environment())\n"
-        "response = function.handle(Request('POST', '/warmup', [], {}, lambda size: b''))\n"
-        "names = sorted(name for name in sys.modules if '.' not in name)\n"
-        "print(response.body.decode(), json.dumps([response.status, names]), sep='\\n')\n"
-    )
-    environment = {"MODEL_STORE": str(repository.store.root), "MODEL_TRUST": str(trust_file)}  # type: ignore[attr-defined]
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | environment | {"PYTHONPATH": str(ROOT / "shared")},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    status, modules = json.loads(done.stdout.splitlines()[-1])
-    assert status == 200, done.stdout
-    assert {engine, "tokenizers"} <= set(modules)
-    assert not {"torch", "transformers", "onnx", "pandas", "sklearn", "scipy"} & set(modules)
-
-
-def test_a_generating_model_stays_with_torch(summarizer: SummarizationWrapper) -> None:
-    assert build(summarizer, "auto", "auto", [TEXT]).record.name == "torch"
+    wrapper = "model_functions.families.token_classification:TokenClassificationWrapper"
+    modules = modules_of_warmup(wrapper, repository, trust_file)
+    assert {engine, "tokenizers"} <= modules
+    assert not {"torch", "transformers", "onnx", "pandas", "sklearn", "scipy"} & modules

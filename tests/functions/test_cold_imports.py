@@ -52,7 +52,7 @@ SKLEARN |= {"pandas", "dateutil", "charset_normalizer", "cloudpickle", "rich", "
 COLD = {
     "tiny_tagger": ("token_classification", BASE | {"onnxruntime", "tokenizers"}),
     "tiny_torch_tagger": ("token_classification", BASE | TRANSFORMERS | SKLEARN),
-    "tiny_translator": ("translation", BASE | TRANSFORMERS | SKLEARN | {"sentencepiece", "sacremoses"}),
+    "tiny_translator": ("translation", BASE | {"onnxruntime", "tokenizers"}),
     "tiny_summarizer": ("summarization", BASE | TRANSFORMERS | SKLEARN),
     "tiny_classifier": ("tabular", BASE | SKLEARN),
 }

@@ -72,7 +72,8 @@ def _stored_half(array: NDArray[np.float32]) -> Stored:
     narrowed = np.ascontiguousarray(array, dtype=np.float16)
     strides = np.empty_like(narrowed, dtype=np.float32, order="C").strides
     geometry = (np.dtype(np.float32), array.shape, strides, 0, True)
-    return Stored(("half", id(array)), _bytes(narrowed), "F16", 2, geometry, half=True)
+    key = ("half", _address(array), array.shape, array.strides)
+    return Stored(key, _bytes(narrowed), "F16", 2, geometry, half=True)
 
 
 def array_over(

@@ -5,6 +5,7 @@ Arrays are numpy's on both sides, so that a family never sees whose tensors they
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -43,6 +44,15 @@ def check_length(index: int, count: int, limit: int | None) -> None:
         raise InvalidInput(f"data[{index}]", "The model's tokenizer finds nothing in this text. Send words.")
     if limit is not None and count > limit:
         raise InvalidInput(f"data[{index}]", f"The text has {count} tokens; the model reads {limit}. Send it in parts.")
+
+
+def unknown_language(language: str, parameter: str, known: Iterable[str]) -> InvalidInput:
+    """The refusal of a language, with some that the model knows."""
+    codes = sorted(known)
+    return InvalidInput(
+        f"parameters.{parameter}",
+        f'"{parameter}": "{language}" is no language of this model. It knows {len(codes)}, as {", ".join(codes[:3])}.',
+    )
 
 
 class TaggingEngine(Protocol):

@@ -47,8 +47,12 @@ class OnnxGraph:
         self.__setstate__({"model": model, "weights": weights, "half": half})
 
     def run(self, arrays: dict[str, NDArray[np.int64]]) -> NDArray[np.float32]:
-        output: NDArray[np.float32] = self._session.run(None, arrays)[0]
-        return output
+        return self.outputs(arrays)[0]
+
+    def outputs(self, arrays: dict[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
+        """All that the graph gives for its inputs, by name."""
+        found: list[NDArray[np.float32]] = self._session.run(None, arrays)
+        return found
 
     def __getstate__(self) -> dict[str, Any]:
         weights = {name: self._stored(array) for name, array in self.weights.items()}

@@ -4,8 +4,10 @@ from typing import Any, Self
 
 import numpy as np
 import tokenizers
+from numpy.typing import NDArray
 
 from model_functions.engines import Tokens, check_length
+from model_functions.engines.texts import padded, tidied
 
 _FIELDS = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
 
@@ -18,14 +20,20 @@ class FastTokenizer:
         inputs: the model's inputs, in the tokenizer's order.
         padding: the arguments of ``tokenizers``' enable_padding.
         max_tokens: the longest text in tokens, special ones included; None: any.
+        tidies: close up spaces before punctuation in what is decoded.
     """
 
-    def __init__(self, json: bytes, inputs: list[str], padding: dict[str, Any], max_tokens: int | None) -> None:
-        self.__setstate__({"json": json, "inputs": inputs, "padding": padding, "max_tokens": max_tokens})
+    def __init__(
+        self, json: bytes, inputs: list[str], padding: dict[str, Any], max_tokens: int | None, *, tidies: bool = False
+    ) -> None:
+        state = {"json": json, "inputs": inputs, "padding": padding, "max_tokens": max_tokens, "tidies": tidies}
+        self.__setstate__(state)
 
     @classmethod
     def of(cls, tokenizer: Any, inputs: list[str], max_tokens: int | None) -> Self:
-        """From a fast transformers tokenizer. Raises ValueError for inputs that it alone can make."""
+        """From a transformers tokenizer. Raises ValueError where it does what ``tokenizers`` alone cannot."""
+        if not tokenizer.is_fast:
+            raise ValueError(f"{type(tokenizer).__name__} has no fast version (tokenizer.json)")
         unknown = [name for name in inputs if name not in _FIELDS]
         if unknown:
             raise ValueError(f"the tokenizer makes {unknown[0]}, which tokenizers does not know")
@@ -35,10 +43,20 @@ class FastTokenizer:
             "pad_type_id": tokenizer.pad_token_type_id,
             "pad_token": tokenizer.pad_token,
         }
-        return cls(tokenizer.backend_tokenizer.to_str().encode(), inputs, padding, max_tokens)
+        backend = tokenizers.Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+        # The last call's, and no matter of the model.
+        backend.no_padding()
+        backend.no_truncation()
+        return cls(backend.to_str().encode(), inputs, padding, max_tokens, tidies=_tidies(tokenizer))
 
-    def encode(self, texts: list[str]) -> Tokens:
-        """Raises InvalidInput for a text with more tokens than the model reads, or none."""
+    def encode(self, texts: list[str], around: tuple[list[int], list[int]] | None = None) -> Tokens:
+        """Raises InvalidInput for a text with more tokens than the model reads, or none.
+
+        Args:
+            around: tokens before and behind each text, instead of the tokenizer's own special ones.
+        """
+        if around is not None:
+            return self._encode_around(texts, *around)
         batch = self._tokenizer.encode_batch(texts)
         for index, encoding in enumerate(batch):
             check_length(index, sum(encoding.attention_mask), self.max_tokens)
@@ -51,6 +69,19 @@ class FastTokenizer:
             spans=[encoding.offsets for encoding in batch],
         )
 
+    def decode(self, sequences: NDArray[np.int64]) -> list[str]:
+        """The texts without special tokens."""
+        texts: list[str] = self._tokenizer.decode_batch(sequences.tolist(), skip_special_tokens=True)
+        return [tidied(text) for text in texts] if self.tidies else texts
+
+    def _encode_around(self, texts: list[str], before: list[int], behind: list[int]) -> Tokens:
+        batch = self._tokenizer.encode_batch(texts, add_special_tokens=False)
+        rows = [
+            [*before, *(number for number, real in zip(found.ids, found.attention_mask, strict=True) if real), *behind]
+            for found in batch
+        ]
+        return padded(rows, self.padding["pad_id"], self.padding["direction"], self.max_tokens)
+
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_tokenizer"}
 
@@ -59,6 +90,15 @@ class FastTokenizer:
         self.inputs: list[str] = state["inputs"]
         self.padding: dict[str, Any] = state["padding"]
         self.max_tokens: int | None = state["max_tokens"]
+        self.tidies: bool = state.get("tidies", False)
         self._tokenizer = tokenizers.Tokenizer.from_str(self.json.decode())
         self._tokenizer.no_truncation()
         self._tokenizer.enable_padding(**self.padding)
+
+
+def _tidies(tokenizer: Any) -> bool:
+    if not tokenizer.clean_up_tokenization_spaces:
+        return False
+    # transformers leaves the spaces of byte pairs alone, unless told that it would corrupt them.
+    pairs = type(tokenizer.backend_tokenizer.model).__name__ == "BPE"
+    return not pairs or bool(tokenizer.clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output)

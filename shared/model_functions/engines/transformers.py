@@ -6,8 +6,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from model_functions.engines import Tokens, check_length, torch
-from model_functions.errors import InvalidInput
+from model_functions.engines import Tokens, check_length, torch, unknown_language
 
 # A tokenizer that knows no limit names one beyond this.
 _NO_LIMIT = 1_000_000
@@ -53,9 +52,9 @@ class TransformersEngine:
 
     def encode(self, texts: list[str]) -> Tokens:
         fast = self.tokenizer.is_fast
-        batch = self.tokenizer(
-            texts, padding=True, return_attention_mask=True, return_offsets_mapping=fast, return_tensors="np"
-        )
+        # What is too long is refused below: a warning too would say it twice.
+        wanted = {"return_attention_mask": True, "return_offsets_mapping": fast, "return_tensors": "np"}
+        batch = self.tokenizer(texts, padding=True, verbose=False, **wanted)
         for index, count in enumerate(batch["attention_mask"].sum(axis=1)):
             check_length(index, int(count), self.max_tokens)
         spans = batch.pop("offset_mapping", np.zeros((len(texts), 0, 2), dtype=np.int64))
@@ -148,13 +147,17 @@ class TransformersGenerator(TransformersEngine):
     def _language_id(self, language: str, parameter: str) -> int:
         tokens = self._language_tokens()
         if language not in tokens:
-            some = ", ".join(sorted(tokens)[:3])
-            raise InvalidInput(
-                f"parameters.{parameter}",
-                f'"{parameter}": "{language}" is no language of this model. It knows {len(tokens)}, as {some}.',
-            )
+            raise unknown_language(language, parameter, tokens)
         number: int = self.tokenizer.convert_tokens_to_ids(tokens[language])
         return number
+
+    def languages(self) -> dict[str, int]:
+        """The number of each language's token; none for a model of one language."""
+        return (
+            {language: self._language_id(language, "") for language in self._language_tokens()}
+            if self.multilingual
+            else {}
+        )
 
     def _language_tokens(self) -> dict[str, str]:
         """The token of each language: M2M wraps its code, for the others the token is the code."""

@@ -6,6 +6,8 @@ from deploy.samples import load_sample, sample_names
 from deploy.samples.training import BUILD, ensure_trained
 from model_functions.wrapper import ModelWrapper
 
+pytestmark = pytest.mark.slow
+
 WRAPPERS: dict[str, ModelWrapper] = {}
 
 

@@ -10,6 +10,7 @@ import pytest
 from model_functions.artifact import stream
 from model_functions.artifact.manifest import WeightsLayout
 from model_functions.artifact.region import Region
+from model_functions.engines import Half
 from model_functions.errors import GlobalRefused
 from model_functions.wrapper import ModelWrapper
 from tests.tiny_models import TEXT
@@ -55,6 +56,15 @@ def test_a_parameter_can_be_written_to_after_loading() -> None:
 def test_several_empty_arrays_are_no_trouble() -> None:
     arrays = round_trip([np.empty(0), np.empty((0, 3)), np.arange(3)])
     assert [array.shape for array in arrays] == [(0,), (0, 3), (3,)]
+
+
+def test_a_halved_array_that_two_hold_is_stored_once_and_again_once() -> None:
+    array = np.arange(4096, dtype=np.float32).reshape(64, 64)
+    once = stream.dump([Half(array), Half(array)])
+    again = stream.dump([Half(found) for found in stream.load_and_list(once)[0]])
+    assert len(again.weights) == len(once.weights) == len(stream.dump([Half(array)]).weights)
+    turned = stream.load_and_list(stream.dump([Half(array), Half(array.T)]))[0]
+    assert np.array_equal(turned[1], turned[0].T)
 
 
 def test_the_same_model_gives_the_same_bytes_in_every_process(marian_folder: Path) -> None:

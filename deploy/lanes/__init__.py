@@ -1,0 +1,87 @@
+"""What a fast lane is; one module for each kind of engine that has one."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from model_functions.artifact.manifest import EngineRecord
+from model_functions.errors import InvalidInput
+from model_functions.wrapper import ModelWrapper
+
+#: What is accepted, in parts of the largest output: the rounding of another kernel, or of halved weights.
+TOLERANCE = {"float32": 1e-4, "float16": 2e-3}
+
+#: Characters beyond which no model takes a text for a short one.
+LONG = 4000
+
+
+class NotEqual(ValueError):
+    """The graph does not answer as the model does."""
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A wrapper with what runs it.
+
+    Args:
+        note: for the publisher: how equal it is, or why there is no graph.
+    """
+
+    wrapper: ModelWrapper
+    record: EngineRecord
+    note: str = ""
+
+
+def as_stored(wrapper: ModelWrapper) -> ModelWrapper:
+    """The wrapper as a function will load it, in the precision that is stored."""
+    from model_functions.artifact import stream
+
+    loaded: ModelWrapper = stream.load_and_list(stream.dump(wrapper))[0]
+    return loaded
+
+
+def texts_of(examples: list[Any]) -> Iterator[str]:
+    for example in examples:
+        yield from (text for text in (example if isinstance(example, list) else [example]) if isinstance(text, str))
+
+
+def batches(encode: Any, examples: list[Any]) -> Iterator[list[str]]:
+    """The examples alone, in halves, and all in one batch: other lengths and paddings than the export saw."""
+    texts = list(texts_of(examples))
+    halves = [half for text in texts for half in (text[: len(text) // 2], text[len(text) // 2 :])]
+    for batch in [[text] for text in (*texts, *halves)] + [texts + halves, ["a"]]:
+        try:
+            encode(batch)
+        except InvalidInput:
+            continue
+        yield batch
+
+
+def longest(encode: Any, examples: list[Any]) -> list[str]:
+    """The first example said over and over, as far as the model reads: some models attend otherwise to long texts."""
+    text = next(texts_of(examples), "a")
+    while len(text) < LONG:
+        try:
+            encode([f"{text} {text}"])
+        except InvalidInput:
+            break
+        text = f"{text} {text}"
+    return [text]
+
+
+def check_predictions(wrapper: ModelWrapper, stored: ModelWrapper, examples: list[Any], tolerance: float) -> None:
+    """Raises NotEqual where they predict otherwise."""
+    for example in examples:
+        if not _close(wrapper.predict(example), stored.predict(example), tolerance):
+            raise NotEqual("it predicts otherwise for an example")
+
+
+def _close(one: Any, other: Any, tolerance: float) -> bool:
+    """Whether two predictions are equal but for numbers that differ within the tolerance."""
+    if isinstance(one, float) and isinstance(other, float):
+        return abs(one - other) <= tolerance * max(1.0, abs(one))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_close(value, other[key], tolerance) for key, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_close, one, other, [tolerance] * len(one)))
+    return bool(one == other)

@@ -1,0 +1,258 @@
+"""Searches for the tokens of an answer as transformers' ``generate`` does, in numpy: greedily, with beams, by drawing.
+
+Greedy and beam search find the very tokens; a draw follows the same probabilities, with random numbers of its own.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Integers = NDArray[np.int64]
+
+#: The score of what must not be chosen but can be compared; float32 loses small differences beside it.
+_WORST = np.float32(-1e9)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a model says of its tokens.
+
+    Args:
+        start: before every answer.
+        ends: each ends an answer.
+        pad: fills up what is shorter than its neighbours.
+        first: the only first token of an answer; None: any.
+        last: the only token that the longest answer ends with; empty: any.
+        banned: never written.
+    """
+
+    start: int
+    ends: tuple[int, ...]
+    pad: int
+    first: int | None = None
+    last: tuple[int, ...] = ()
+    banned: tuple[int, ...] = ()
+
+
+class Decoder(Protocol):
+    """A model that has read some texts and writes rows of answers."""
+
+    def step(self, tokens: Integers) -> Floats:
+        """How likely each token is to follow, shape (rows, vocabulary), once a token was added to each row."""
+
+    def select(self, rows: Integers) -> None:
+        """Goes on with copies of these rows."""
+
+
+def search(decoder: Decoder, texts: int, rules: Rules, parameters: dict[str, Any]) -> Integers:
+    """The answers, shape (texts × num_return_sequences, tokens): each text's together, best first; start tokens too.
+
+    Args:
+        parameters: those of GENERATION_PARAMETERS that concern the search.
+    """
+    rng = np.random.default_rng(parameters.get("seed"))
+    if parameters["num_beams"] > 1:
+        return _Beams(decoder, texts, rules, parameters, rng).search()
+    return _one_by_one(decoder, texts, rules, parameters, rng)
+
+
+def _one_by_one(
+    decoder: Decoder, texts: int, rules: Rules, parameters: dict[str, Any], rng: np.random.Generator
+) -> Integers:
+    """The likeliest token after each, or a drawn one."""
+    drawn, count = parameters["do_sample"], parameters["num_return_sequences"]
+    sequences = np.full((texts * count, 1), rules.start, dtype=np.int64)
+    unfinished = np.ones(len(sequences), dtype=bool)
+    for _ in range(parameters["max_new_tokens"]):
+        logits = _next(decoder, sequences, count)
+        scores = ruled(logits, sequences, rules, parameters)
+        tokens = _draw(narrowed(scores, parameters, keep=1), 1, rng)[:, 0] if drawn else scores.argmax(axis=1)
+        tokens = np.where(unfinished, tokens, rules.pad)
+        sequences = np.column_stack((sequences, tokens))
+        unfinished &= ~np.isin(tokens, rules.ends)
+        if not unfinished.any():
+            break
+    return sequences
+
+
+def _next(decoder: Decoder, sequences: Integers, copies: int) -> Floats:
+    """What may follow the sequences. The first step is taken once a text, and its copies go on from there."""
+    if sequences.shape[1] > 1 or copies == 1:
+        return decoder.step(sequences[:, -1:])
+    logits = decoder.step(sequences[::copies])
+    rows = np.repeat(np.arange(len(logits)), copies)
+    decoder.select(rows)
+    return logits[rows]
+
+
+class _Beams:
+    """Keeps the best continuations of each text, and apart from them the best that have ended."""
+
+    def __init__(
+        self, decoder: Decoder, texts: int, rules: Rules, parameters: dict[str, Any], rng: np.random.Generator
+    ) -> None:
+        self.decoder, self.rules, self.parameters, self.rng = decoder, rules, parameters, rng
+        self.beams: int = parameters["num_beams"]
+        # So many that beams remain even if each of them ended.
+        self.candidates = max(2, 1 + len(rules.ends)) * self.beams
+        self.longest: int = parameters["max_new_tokens"] + 1
+        # generate takes a pad of 0 for none.
+        self.running = np.full((texts, self.beams, self.longest), rules.pad or rules.ends[0], dtype=np.int64)
+        self.running[:, :, 0] = rules.start
+        self.running_scores = np.full((texts, self.beams), _WORST)
+        # All beams are the same yet: only the first is continued.
+        self.running_scores[:, 0] = 0
+        self.ended = self.running.copy()
+        self.ended_scores = np.full((texts, self.beams), _WORST)
+        self.ended_lengths = np.ones((texts, self.beams), dtype=np.int64)
+        self.has_ended = np.zeros((texts, self.beams), dtype=bool)
+        self.improvable = np.ones((texts, 1), dtype=bool)
+
+    def search(self) -> Integers:
+        for length in range(1, self.longest):
+            scores, beams, tokens = self._continuations(length)
+            continued = _gather(self.running, beams)
+            continued[:, :, length] = tokens
+            stops = np.isin(tokens, self.rules.ends) | (length + 1 == self.longest)
+            self._keep_ended(continued, scores, stops, length)
+            rows = self._go_on(continued, scores, stops, beams)
+            self._look_ahead(length)
+            full = self.has_ended.all() and self.parameters["early_stopping"]
+            if stops.all() or full or not self.improvable.any():
+                break
+            self.decoder.select(rows)
+        count = self.parameters["num_return_sequences"]
+        best = self.ended[:, :count, : self.ended_lengths[:, :count].max()]
+        return best.reshape(-1, best.shape[2])
+
+    def _continuations(self, length: int) -> tuple[Floats, Integers, Integers]:
+        """The best candidates of each text: their scores, the beams they continue, and with which token."""
+        texts = len(self.running)
+        sequences = self.running[:, :, :length].reshape(texts * self.beams, length)
+        scores = ruled(_log_softmax(_next(self.decoder, sequences, self.beams)), sequences, self.rules, self.parameters)
+        drawn = self.parameters["do_sample"]
+        if drawn:
+            scores = narrowed(scores, self.parameters, keep=len(self.rules.ends) + 1)
+        vocabulary = scores.shape[1]
+        scores = (scores.reshape(texts, self.beams, -1) + self.running_scores[:, :, None]).reshape(texts, -1)
+        chosen = _draw(scores, self.candidates, self.rng) if drawn else _top(scores, self.candidates)
+        return _gather(scores, chosen), chosen // vocabulary, chosen % vocabulary
+
+    def _keep_ended(self, continued: Integers, scores: Floats, stops: NDArray[np.bool_], length: int) -> None:
+        """Adds the candidates that have ended to those before, and keeps the best of both."""
+        # A candidate behind as many as there are beams is only there to go on.
+        ended = stops & (np.arange(self.candidates) < self.beams)
+        closed = ~self.improvable
+        if self.parameters["early_stopping"]:
+            closed = closed | self.has_ended.all(axis=1, keepdims=True)
+        scores = scores / np.float32(length ** self.parameters["length_penalty"])
+        scores = scores + np.where(closed, _WORST, np.float32(0)) + np.where(ended, np.float32(0), _WORST)
+        all_scores = np.concatenate((self.ended_scores, scores), axis=1)
+        lengths = np.concatenate((self.ended_lengths, np.full_like(scores, length + 1, dtype=np.int64)), axis=1)
+        best = _top(all_scores, self.beams)
+        self.ended = _gather(np.concatenate((self.ended, continued), axis=1), best)
+        self.ended_scores = _gather(all_scores, best)
+        self.ended_lengths = _gather(lengths, best)
+        self.has_ended = _gather(np.concatenate((self.has_ended, ended), axis=1), best)
+
+    def _go_on(self, continued: Integers, scores: Floats, stops: NDArray[np.bool_], beams: Integers) -> Integers:
+        """Makes the best candidates that have not ended the next beams, and tells whose rows they go on from."""
+        scores = scores + np.where(stops, _WORST, np.float32(0))
+        best = _top(scores, self.beams)
+        self.running, self.running_scores = _gather(continued, best), _gather(scores, best)
+        first_rows = np.arange(len(beams))[:, None] * self.beams
+        rows: Integers = (_gather(beams, best) + first_rows).reshape(-1)
+        return rows
+
+    def _look_ahead(self, length: int) -> None:
+        """Whether a text's best beam could still become better than the worst that has ended, were it to end now."""
+        possible = self.running_scores[:, :1] / np.float32(length ** self.parameters["length_penalty"])
+        worst = np.where(self.has_ended, self.ended_scores.min(axis=1, keepdims=True), _WORST)
+        self.improvable &= (possible > worst).any(axis=1, keepdims=True)
+
+
+def ruled(scores: Floats, sequences: Integers, rules: Rules, parameters: dict[str, Any]) -> Floats:
+    """The scores without what the rules and the parameters forbid after the sequences."""
+    length, scores = sequences.shape[1], scores.copy()
+    penalty = parameters["repetition_penalty"]
+    if penalty != 1:
+        written = np.take_along_axis(scores, sequences, axis=1)
+        written = np.where(written < 0, written * penalty, written / penalty).astype(np.float32)
+        np.put_along_axis(scores, sequences, written, axis=1)
+    if parameters["no_repeat_ngram_size"] > 0:
+        _ban_repeated(scores, sequences, parameters["no_repeat_ngram_size"])
+    scores[:, list(rules.banned)] = -np.inf
+    if length <= parameters["min_new_tokens"]:
+        scores[:, list(rules.ends)] = -np.inf
+    if rules.first is not None and length == 1:
+        _force(scores, (rules.first,))
+    if rules.last and length == parameters["max_new_tokens"]:
+        _force(scores, rules.last)
+    return scores
+
+
+def _ban_repeated(scores: Floats, sequences: Integers, size: int) -> None:
+    """Forbids every token that would end a run of tokens that is there already."""
+    length = sequences.shape[1]
+    if length < size:
+        return
+    runs = np.lib.stride_tricks.sliding_window_view(sequences, size, axis=1)
+    begun = sequences[:, length + 1 - size :]
+    rows, places = np.nonzero((runs[:, :, :-1] == begun[:, None]).all(axis=2))
+    scores[rows, runs[rows, places, -1]] = -np.inf
+
+
+def _force(scores: Floats, tokens: tuple[int, ...]) -> None:
+    scores[:] = -np.inf
+    scores[:, list(tokens)] = 0
+
+
+def narrowed(scores: Floats, parameters: dict[str, Any], keep: int) -> Floats:
+    """The scores to draw from: by temperature, and without the tokens that top_k and top_p leave out.
+
+    Args:
+        keep: tokens that remain at least.
+    """
+    scores = scores / np.float32(parameters["temperature"])
+    top_k, top_p = parameters["top_k"], parameters["top_p"]
+    if top_k > 0:
+        count = min(max(top_k, keep), scores.shape[1])
+        least = np.partition(scores, -count, axis=1)[:, -count, None]
+        scores = np.where(scores < least, np.float32(-np.inf), scores)
+    if top_p < 1:
+        order = np.argsort(scores, axis=1, kind="stable")
+        total = np.exp(_log_softmax(np.take_along_axis(scores, order, axis=1))).cumsum(axis=1)
+        unlikely = total <= 1 - top_p
+        unlikely[:, -keep:] = False
+        remaining = np.empty_like(unlikely)
+        np.put_along_axis(remaining, order, ~unlikely, axis=1)
+        scores = np.where(remaining, scores, np.float32(-np.inf))
+    return scores
+
+
+def _draw(scores: Floats, count: int, rng: np.random.Generator) -> Integers:
+    """Different places of each row in the order they are drawn, by the softmax of the scores."""
+    # With noise of this kind the largest are such a draw.
+    return _top(scores + rng.gumbel(size=scores.shape), count)
+
+
+def _top(values: NDArray[Any], count: int) -> Integers:
+    """The places of the largest values of each row, largest first."""
+    size = values.shape[1]
+    places = np.sort(np.argpartition(values, size - count, axis=1)[:, size - count :], axis=1)
+    order = np.argsort(-np.take_along_axis(values, places, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(places, order, axis=1)
+
+
+def _gather(values: NDArray[Any], places: Integers) -> NDArray[Any]:
+    """The values at the places of each row; of more dimensions, whole."""
+    return np.take_along_axis(values, places.reshape(*places.shape, *[1] * (values.ndim - 2)), axis=1)
+
+
+def _log_softmax(logits: Floats) -> Floats:
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    logs: Floats = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return logs
