@@ -15,7 +15,7 @@ test: lint browser ## everything that CI checks
 	$(BIN)/python -m pytest
 
 unit: $(VENV)/installed ## what runs within a minute
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/shared tests/functions tests/fakes tests/deploy -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/shared tests/functions tests/fakes tests/deploy -m "not slow" -n logical --maxprocesses 8 --dist loadfile
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check $(SOURCES)

@@ -80,6 +80,7 @@ def test_the_verbs_work_on_a_bucket(
     assert all(name.startswith("team/tabular/tiny/") for name in fake_bucket.names())
 
 
+@pytest.mark.slow
 def test_publish_from_a_hugging_face_folder(
     workshop: Path, generator_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
