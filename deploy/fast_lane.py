@@ -23,7 +23,7 @@ def build(wrapper: ModelWrapper, engine: str, precision: str, examples: list[Any
 
     Raises ValueError when the engine that is asked for cannot run it, or not within the tolerance.
     """
-    own = Lane(wrapper, EngineRecord("sklearn" if wrapper.family == "tabular" else "torch"))
+    own = Lane(wrapper, EngineRecord(wrapper.engine_name))
     if engine == "torch":
         return own
     kind: ModuleType | None = _KINDS.get(type(getattr(wrapper, "engine", None)).__name__)

@@ -4,6 +4,7 @@ Prints the revision. Publishing the same model again changes nothing. The store 
 """
 
 import argparse
+import inspect
 import json
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -175,13 +176,9 @@ def _engine_package(name: str) -> str:
 def _wrapper(args: argparse.Namespace, examples: list[Any]) -> ModelWrapper:
     cls = wrapper_class(args.family)
     settings = _settings(cls, args.set) | {"bounds": dict(map(_bounds, args.bounds))}
-    if args.family == "tabular":
-        if not args.trust:
-            raise ValueError(
-                f"Loading {args.source} runs whatever code its maker put into it. Look at where it comes from, "
-                "then say --trust."
-            )
-        settings["example"] = examples[0] if examples else None
+    offered = {"example": examples[0] if examples else None, "trusted": args.trust}
+    wanted = inspect.signature(cls.from_source).parameters
+    settings |= {name: value for name, value in offered.items() if name in wanted}
     return cls.from_source(args.source, **settings)
 
 

@@ -23,6 +23,8 @@ class ModelWrapper:
 
     family: ClassVar[str]
     task: ClassVar[str]
+    engine_name: ClassVar[str] = "torch"
+    """What runs the model where no graph does, as the manifest records it."""
     declared: ClassVar[tuple[Parameter, ...]] = ()
 
     def __init__(
@@ -42,7 +44,11 @@ class ModelWrapper:
 
     @classmethod
     def from_source(cls, source: str, **settings: Any) -> Self:
-        """The wrapper of a model that stands in a file, a folder or a hub. Each family says which."""
+        """The wrapper of a model that stands in a file, a folder or a hub. Each family says which.
+
+        A family that wants them names ``example``, an item as a request has it, and ``trusted``, whether the publisher
+        vouches for a file that runs code when it is loaded.
+        """
         raise NotImplementedError
 
     def predict(self, data: Any, parameters: Mapping[str, Any] | None = None) -> Any:
@@ -79,3 +85,11 @@ class ModelWrapper:
             "data": self.input.schema(),
             "parameters": {name: parameter.schema() for name, parameter in self.parameters.items()},
         }
+
+
+def check_trusted(source: str, *, trusted: bool) -> None:
+    """Refuses a file that runs its maker's code, unless the publisher vouches for it."""
+    if not trusted:
+        raise ValueError(
+            f"Loading {source} runs whatever code its maker put into it. Look at where it comes from, then say --trust."
+        )

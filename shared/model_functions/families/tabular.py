@@ -10,7 +10,7 @@ from model_functions.engines import RowEngine
 from model_functions.errors import InvalidInput
 from model_functions.inputs import check_count, json_type, one_or_many
 from model_functions.parameters import Parameter
-from model_functions.wrapper import ModelWrapper
+from model_functions.wrapper import ModelWrapper, check_trusted
 
 MAX_ROWS = 10_000
 MAX_STRING = 1_000
@@ -116,7 +116,7 @@ class RowInput:
 class TabularWrapper(ModelWrapper):
     """A prediction is ``{"prediction": label or number}``; ``predict_proba`` adds ``"probabilities": {label: p}``."""
 
-    family, task = "tabular", "tabular"
+    family, task, engine_name = "tabular", "tabular", "sklearn"
     declared = (
         Parameter(
             "method",
@@ -169,16 +169,14 @@ class TabularWrapper(ModelWrapper):
         return cls(engine, typed, **settings)
 
     @classmethod
-    def from_source(cls, source: str, *, example: Any = None, **settings: Any) -> Self:
-        """From a ``.joblib``, ``.pkl`` or ``.pickle`` file of a fitted estimator.
-
-        Loading such a file runs code in it: the publisher vouches for it.
-        """
+    def from_source(cls, source: str, *, example: Any = None, trusted: bool = False, **settings: Any) -> Self:
+        """From a ``.joblib``, ``.pkl`` or ``.pickle`` file of a fitted estimator, which must be trusted."""
         import joblib
 
         path = Path(source)
         if path.suffix not in (".joblib", ".pkl", ".pickle"):
             raise ValueError(f"{path.name} is no .joblib, .pkl or .pickle file.")
+        check_trusted(source, trusted=trusted)
         if example is None:
             raise ValueError("The types of the columns are read off an example row. Give one with --example.")
         try:

@@ -16,7 +16,9 @@ _FOLDER = Path(__file__).parent / "page"
 @cache
 def playground() -> Response:
     """The gateway's page: pick a model, fill its form, see the answer."""
-    return _page(_file("playground.html"), _file("page.css") + _file("playground.css"), _file("playground.js"))
+    parts = [path.read_text() for folder in ("inputs", "answers") for path in sorted((_FOLDER / folder).glob("*.js"))]
+    script = "\n".join([_file("playground.js"), *parts, "start();\n"])
+    return _page(_file("playground.html"), _file("page.css") + _file("playground.css"), script)
 
 
 def docs(document: dict[str, Any]) -> Response:

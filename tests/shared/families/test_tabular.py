@@ -109,11 +109,11 @@ def test_a_model_without_probabilities_says_so() -> None:
 def test_a_file_needs_an_example_and_a_known_ending(tmp_path: Path) -> None:
     path = tmp_path / "model.joblib"
     joblib.dump(make_classifier(), path)
-    assert TabularWrapper.from_source(str(path), example=ROW).predict(ROW)
+    assert TabularWrapper.from_source(str(path), example=ROW, trusted=True).predict(ROW)
     with pytest.raises(ValueError, match="Give one with --example"):
-        TabularWrapper.from_source(str(path))
+        TabularWrapper.from_source(str(path), trusted=True)
     with pytest.raises(ValueError, match=r"model\.h5 is no \.joblib, \.pkl or \.pickle file"):
-        TabularWrapper.from_source("model.h5", example=ROW)
+        TabularWrapper.from_source("model.h5", example=ROW, trusted=True)
 
 
 def test_an_estimator_that_is_not_fitted_is_refused() -> None:

@@ -3,7 +3,12 @@
 // The function may be mounted under any prefix, named with or without its slash.
 const base = location.origin + location.pathname.replace(/\/*$/, "/");
 const byId = (id) => document.getElementById(id);
-const tints = new Map();
+
+// The forms by the kind of a model's input, and the views of answers by its task: one file each, in inputs/ and answers/.
+// An input gives { node, read(), write(data), fits(data) }; a view a node, or null for a shape that it does not know.
+const inputs = {};
+const views = {};
+
 let models = [];
 let model = null;
 let form = null;
@@ -21,7 +26,6 @@ function make(tag, attributes = {}, ...children) {
 const soft = (text) => make("span", { class: "soft" }, text);
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
 const duration = (ms) => (ms >= 1000 ? `${(ms / 1000).toFixed(2)} s` : `${ms.toFixed(ms < 10 ? 1 : 0)} ms`);
-const labelOf = (entity) => String(entity.entity_group ?? entity.entity);
 const isCold = (phases) => phases.some(({ name }) => name === "load" || name === "wait");
 
 // Choosing a model
@@ -71,7 +75,7 @@ function choose() {
 // The form
 
 function buildForm() {
-  const data = model.kind === "row" ? rowInput(rowSchema(model.data)) : textInput();
+  const data = (inputs[model.kind] ?? inputs.json)(model.data);
   form = { data, parameters: Object.entries(model.parameters).map(([name, schema]) => parameterField(name, schema)) };
   byId("input").replaceChildren(data.node);
   byId("controls").replaceChildren(...form.parameters.map((one) => one.node));
@@ -88,29 +92,6 @@ function exampleButton(example, index) {
   const button = make("button", { type: "button", title: label }, label);
   button.addEventListener("click", () => { form.data.write(example); update(); });
   return button;
-}
-
-function textInput() {
-  const area = make("textarea", { id: "data", "data-path": "data", dir: "auto", spellcheck: "false" });
-  const node = make("div", {}, make("label", { for: "data" }, "Text"), area);
-  return { ...valueControl(area, () => area.value), node, fits: (data) => typeof data === "string" };
-}
-
-function rowInput(schema) {
-  const names = schema.required;
-  const fields = names.map((name) => field(`data.${name}`, name, schema.properties[name]));
-  const cells = (row) => (Array.isArray(row) ? row : names.map((name) => row[name]));
-  return {
-    node: make("div", { class: "columns" }, ...fields.map((one) => one.node)),
-    fits: (row) => cells(row).length === names.length && typeof cells(row)[0] !== "object",
-    read: () => Object.fromEntries(names.map((name, index) => [name, fields[index].read()])),
-    write: (row) => cells(row).forEach((value, index) => fields[index].write(value)),
-  };
-}
-
-// A row may be sent alone or among others, named or listed: the named one is what a form can show.
-function rowSchema(schema) {
-  return schema.properties ? schema : (schema.anyOf ?? []).map(rowSchema).find(Boolean);
 }
 
 function parameterField(name, schema) {
@@ -271,31 +252,8 @@ function markInvalid(paths) {
   }
 }
 
-const views = {
-  "token-classification": entitiesView,
-  translation: (answer) => textsView(answer, "translation_text"),
-  summarization: (answer) => textsView(answer, "summary_text"),
-  tabular: tabularView,
-};
-
-// A view gives null for a shape that it does not know.
 function answerView(answer, data) {
   return views[model.task]?.(answer, data) ?? make("pre", {}, JSON.stringify(answer, null, 2));
-}
-
-function textsView(answer, key) {
-  const texts = [answer].flat().map((one) => one?.[key]);
-  if (!texts.every((text) => typeof text === "string")) return null;
-  const shown = (tag, text) => make(tag, { class: "text", dir: "auto" }, text || soft("(an empty text)"));
-  return Array.isArray(answer) ? make("ol", {}, ...texts.map((text) => shown("li", text))) : shown("p", texts[0]);
-}
-
-function tabularView(answer) {
-  if (answer?.prediction === undefined) return null;
-  const rows = Object.entries(answer.probabilities ?? {}).sort(([, a], [, b]) => b - a).map(([name, share]) =>
-    tableRow(name, sized("div", "bar", share), percent(share)));
-  const text = typeof answer.prediction === "string" ? answer.prediction : JSON.stringify(answer.prediction);
-  return make("div", {}, make("p", { class: "prediction" }, text), make("table", {}, ...rows));
 }
 
 function tableRow(first, second, number) {
@@ -307,34 +265,6 @@ function sized(tag, className, share) {
   const node = make(tag, { class: className });
   node.style.width = `${100 * share}%`;
   return node;
-}
-
-function entitiesView(entities, text) {
-  if (!Array.isArray(entities) || typeof text !== "string") return null;
-  const sorted = [...entities].sort((a, b) => a.start - b.start);
-  const rows = sorted.map((one) => tableRow(mark(one, one.word), labelOf(one), percent(one.score)));
-  const found = rows.length ? make("table", {}, ...rows) : soft("No entity was found.");
-  return make("div", {}, make("p", { class: "text", dir: "auto" }, ...highlighted(text, sorted)), found);
-}
-
-function highlighted(text, entities) {
-  // Places count code points, as Python does; a JavaScript string counts an emoji twice.
-  const points = Array.from(text);
-  const slice = (from, to) => points.slice(from, to).join("");
-  const nodes = [];
-  let done = 0;
-  for (const one of entities.filter(({ start, end }) => end > start)) {
-    if (one.start < done) continue;
-    nodes.push(slice(done, one.start), mark(one, slice(one.start, one.end), make("small", {}, labelOf(one))));
-    done = one.end;
-  }
-  return [...nodes, slice(done)];
-}
-
-function mark(entity, ...children) {
-  const kind = labelOf(entity).replace(/^[BIES]-/, "");
-  if (!tints.has(kind)) tints.set(kind, tints.size % 8);
-  return make("mark", { class: `tint-${tints.get(kind)}` }, ...children);
 }
 
 // Where the time went
@@ -365,5 +295,3 @@ function phasesView(phases, total) {
     make("li", {}, make("span", { class: `swatch ${part.className}` }), `${part.name} ${duration(part.value)}`));
   return [make("div", { class: "phases", "aria-hidden": "true" }, ...segments), make("ul", { class: "legend soft" }, ...entries)];
 }
-
-start();
