@@ -43,6 +43,7 @@ OWNERS = {
     "sentencepiece": "engines/sentencepiece.py",
     "tokenizers": "engines/tokenizers.py",
     "openvino": "engines/openvino.py",
+    "onnx": "engines/onnx_file.py",
     "onnxruntime": "engines/onnxruntime.py",
     "tensorflow": "engines/tensorflow.py",
 }
