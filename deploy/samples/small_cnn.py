@@ -11,7 +11,7 @@ from deploy.samples import Score
 from deploy.samples.digits import MINIMUM_ACCURACY, split
 from deploy.samples.optimisation import reproducible
 
-EPOCHS = 60
+EPOCHS = 25
 BATCH = 128
 PEAK_RATE = 0.01
 
@@ -22,14 +22,14 @@ class SmallCnn(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Conv2d(1, 16, 3, padding=1),
+            nn.Conv2d(1, 8, 3, padding=1),
             nn.ReLU(),
-            nn.Conv2d(16, 32, 3, padding=1),
+            nn.Conv2d(8, 24, 3, padding=1),
             nn.ReLU(),
             nn.MaxPool2d(2),
             nn.Flatten(),
-            nn.Dropout(0.3),
-            nn.Linear(32 * 4 * 4, 10),
+            nn.Dropout(0.2),
+            nn.Linear(24 * 4 * 4, 10),
         )
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:

@@ -1,5 +1,6 @@
 """Reads ONNX files on the publisher's machine; the only module that imports onnx, which no function has."""
 
+import contextlib
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,7 +69,29 @@ def graph_of(model: Any, *, half: bool = False, shared: dict[Any, Any] | None = 
             tensor.data_location = onnx.TensorProto.EXTERNAL
             # A place that exists: onnxruntime looks whether it does, and then takes the array it is given.
             tensor.external_data.add(key="location", value=".")
-    return OnnxGraph(model.SerializeToString(deterministic=True), weights, half=half)
+    return _started(model, weights, half)
+
+
+def _started(model: Any, weights: dict[str, NDArray[Any]], half: bool) -> OnnxGraph:
+    """The graph with as few weights copied as onnxruntime's optimizations allow: those of convolutions are laid out
+    anew, and some that are folded into each other are read, before the session knows of the arrays.
+    """
+    data = model.SerializeToString(deterministic=True)
+    attempts = [frozenset[str](), frozenset(weights) - _only_multiplied(model.graph)]
+    for copied in attempts:
+        # As many exceptions as reasons, and no base class.
+        with contextlib.suppress(Exception):
+            return OnnxGraph(data, weights, half=half, copied=copied)
+    return OnnxGraph(data, weights, half=half, copied=frozenset(weights))
+
+
+def _only_multiplied(graph: Any) -> set[str]:
+    """The initializers that no optimization reads."""
+    uses: dict[str, set[str]] = {}
+    for node in graph.node:
+        for name in node.input:
+            uses.setdefault(name, set()).add(node.op_type)
+    return {tensor.name for tensor in graph.initializer if uses.get(tensor.name, set()) <= {"MatMul", "Gemm", "Gather"}}
 
 
 def without_traces(model: Any) -> Any:

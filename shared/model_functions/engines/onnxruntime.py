@@ -46,10 +46,18 @@ class OnnxGraph:
         model: the ONNX file; the initializers that ``weights`` names are external, at the location ``.``.
         weights: by the initializers' names.
         half: store them in half precision.
+        copied: those of the weights that the session gets a copy of, because an optimization of the graph reads them.
     """
 
-    def __init__(self, model: bytes, weights: dict[str, NDArray[Any]], *, half: bool = False) -> None:
-        self.__setstate__({"model": model, "weights": weights, "half": half})
+    def __init__(
+        self,
+        model: bytes,
+        weights: dict[str, NDArray[Any]],
+        *,
+        half: bool = False,
+        copied: frozenset[str] = frozenset(),
+    ) -> None:
+        self.__setstate__({"model": model, "weights": weights, "half": half, "copied": copied})
 
     def run(self, arrays: dict[str, NDArray[np.int64]]) -> NDArray[np.float32]:
         first: NDArray[np.float32] = self.outputs(arrays)[0]
@@ -62,12 +70,14 @@ class OnnxGraph:
 
     def __getstate__(self) -> dict[str, Any]:
         weights = {name: self._stored(array) for name, array in self.weights.items()}
-        return {"model": self.model, "weights": weights, "half": self.half}
+        return {"model": self.model, "weights": weights, "half": self.half, "copied": self.copied}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.model: bytes = state["model"]
         self.weights: dict[str, NDArray[Any]] = state["weights"]
         self.half: bool = state["half"]
+        # Artifacts of before there was a choice have none.
+        self.copied: frozenset[str] = state.get("copied", frozenset())
         self._session = self._start()
 
     def _stored(self, array: NDArray[Any]) -> Any:
@@ -75,14 +85,18 @@ class OnnxGraph:
 
     def _start(self) -> onnxruntime.InferenceSession:
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # what fails is raised
         options.intra_op_num_threads = len(os.sched_getaffinity(0))
         # Laid out anew for the matrix kernels, the weights would be in memory twice, and start six times slower.
         options.add_session_config_entry("session.disable_prepacking", "1")
         # Kept: the session looks at their memory.
         self._values = {name: onnxruntime.OrtValue.ortvalue_from_numpy(array) for name, array in self.weights.items()}
         for name, value in self._values.items():
-            options.add_initializer(name, value)
+            if name not in self.copied:
+                options.add_initializer(name, value)
+        if self.copied:
+            names = sorted(self.copied)
+            options.add_external_initializers(names, [self._values.pop(name) for name in names])
         return onnxruntime.InferenceSession(self.model, options, providers=["CPUExecutionProvider"])
 
 
