@@ -5,6 +5,7 @@ import math
 import re
 import tempfile
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,16 +36,10 @@ def exported(module: Any, inputs: tuple[Any, ...], free: Any, names: list[str], 
         free: for each tensor the dimensions that may have another size.
         names: of the inputs, those in lists one by one.
     """
-    import onnx
     import torch
 
-    from model_functions.engines.onnx_file import without_traces
-
-    # It tells of every package that it could have used.
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
+    def export() -> Any:
+        return torch.onnx.export(
             module,
             inputs,
             input_names=names,
@@ -53,9 +48,32 @@ def exported(module: Any, inputs: tuple[Any, ...], free: Any, names: list[str], 
             dynamo=True,
             verbose=False,
         )
+
+    return _quietly(export)
+
+
+def converted(program: Any, names: list[str], outputs: list[str]) -> Any:
+    """The program of torch.export as an ONNX model."""
+    import torch
+
+    def export() -> Any:
+        return torch.onnx.export(program, input_names=names, output_names=outputs, dynamo=True, verbose=False)
+
+    return _quietly(export)
+
+
+def _quietly(export: Callable[[], Any]) -> Any:
+    """The ONNX model that the exporter gives, which tells of every package that it could have used."""
+    import onnx
+
+    from model_functions.engines.onnx_file import without_traces
+
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+        warnings.simplefilter("ignore")
         # Through a file, because a message of more than 2 GiB cannot be made in memory.
         path = Path(folder) / "model.onnx"
-        program.save(path, external_data=True)  # type: ignore[union-attr]
+        export().save(path, external_data=True)
         return without_traces(onnx.load(path))
 
 

@@ -47,9 +47,10 @@ def trained(seed: int, *, title: str, progress: bool) -> tuple[Any, Score]:
         steps = EPOCHS * -(-len(images) // BATCH)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_RATE, total_steps=steps)
         for _ in tqdm(range(EPOCHS), desc=title, unit="epoch", disable=not (progress and sys.stderr.isatty())):
-            for places in torch.randperm(len(images)).split(BATCH):
+            for places in torch.split(torch.randperm(len(images)), BATCH):
                 optimizer.zero_grad()
-                nn.functional.cross_entropy(model(_shifted(images[places])), labels[places]).backward()
+                loss: Any = nn.functional.cross_entropy(model(_shifted(images[places])), labels[places])
+                loss.backward()
                 optimizer.step()
                 schedule.step()
         model.eval()

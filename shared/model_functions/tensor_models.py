@@ -165,6 +165,17 @@ def beside(path: Path, known: tuple[str, ...]) -> dict[str, Any]:
     return settings
 
 
+def given_specs(inputs: Mapping[str, Any]) -> list[TensorSpec]:
+    """The inputs as a publisher declares them: ``{"pixels": {"dtype": "float32", "shape": [null, 8, 8]}}``."""
+    specs = []
+    for name, facts in inputs.items():
+        fits = isinstance(facts, Mapping) and set(facts) == {"dtype", "shape"} and isinstance(facts["shape"], list)
+        if not fits or not all(size is None or isinstance(size, str) or type(size) is int for size in facts["shape"]):
+            raise ValueError(f'inputs.{name}: write {{"dtype": "float32", "shape": [null, 8, 8]}}, null for any size.')
+        specs.append(TensorSpec(name, facts["dtype"], tuple(facts["shape"])))
+    return specs
+
+
 def _check_known(setting: str, steps: Steps, specs: Mapping[str, TensorSpec]) -> None:
     for name in steps:
         if name not in specs:

@@ -4,7 +4,8 @@ import inspect
 import io
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from types import MappingProxyType
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils import _pytree as pytree
 
+from model_functions.engines.tensors import array
 from model_functions.engines.torch import frozen
 from model_functions.errors import InvalidInput
 from model_functions.source_code import SourceCode
@@ -32,18 +34,16 @@ class TorchModel:
     inputs: list[TensorSpec]
     outputs: list[TensorSpec]
     sizes: Sizes = MappingProxyType({})
+    program: Any = None
+    """Of torch.export, where there is one."""
 
     def run(self, arrays: dict[str, NDArray[Any]], outputs: list[str]) -> list[Any]:
         """Raises InvalidInput for values that the module cannot take, as an index beyond a table's end."""
-        tensors = {spec.name: _tensor(arrays[spec.name], spec) for spec in self.inputs if spec.name in arrays}
         try:
             with torch.inference_mode():
-                answer = self.call(tensors)
+                answer = self.call(self.tensors(arrays))
         except (RuntimeError, IndexError, AssertionError, ValueError) as exc:
-            # TorchScript's interpreter tells its stack first.
-            reason = str(exc).strip().splitlines() or [type(exc).__name__]
-            told = reason[-1] if reason[0].startswith("The following operation failed") else reason[0]
-            raise InvalidInput("data", f"The model cannot take this data: {told[:200]}") from exc
+            raise InvalidInput("data", f"The model cannot take this data: {_first_line(exc)}") from exc
         found = {name: _array(value) for name, value in named(answer)}
         return [found[name] for name in outputs]
 
@@ -51,14 +51,59 @@ class TorchModel:
         """What the module answers."""
         return self.module(**tensors)
 
-    def describe(self, example: dict[str, NDArray[Any]]) -> None:
-        """Fills in the outputs, by a run with arrays of the inputs."""
-        tensors = {spec.name: _tensor(example[spec.name], spec) for spec in self.inputs if spec.name in example}
+    def tensors(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, torch.Tensor]:
+        """The arrays of inputs, each of its type."""
+        return {spec.name: _tensor(arrays[spec.name], spec) for spec in self.inputs if spec.name in arrays}
+
+    def describe(self, example: Mapping[str, NDArray[Any]]) -> list[tuple[int, ...]]:
+        """Fills in the outputs, by a run with arrays of the inputs, and returns their shapes."""
         with torch.inference_mode():
-            found = list(named(self.call(tensors)))
+            found = list(named(self.call(self.tensors(example))))
         if not found:
             raise ValueError("The module answers with no tensor.")
         self.outputs = [TensorSpec(name, _dtype(value), None) for name, value in found]
+        return [tuple(value.shape) for _, value in found]
+
+
+class SilentModel(TorchModel):
+    """One whose module tells neither the types nor the shapes of its inputs."""
+
+    def arguments(self) -> list[str]:
+        """The names of what the module's forward takes."""
+        raise NotImplementedError
+
+    def declare(self, inputs: list[TensorSpec]) -> None:
+        """Raises ValueError where the module does not take such inputs."""
+        self.inputs = inputs
+        try:
+            self.describe(example_of(inputs, self.sizes))
+        except Exception as exc:
+            # A module may raise anything.
+            raise ValueError(f"The module cannot take inputs as they are declared: {_first_line(exc)}") from exc
+
+    def deduce(self, item: Mapping[str, Any], batched: bool | None) -> bool:
+        """Fills in the inputs' types and shapes as the item has them; whether the module reads batches.
+
+        It does if it answers two of them row by row. Whole numbers are integers unless it only takes others.
+        """
+        reasons = []
+        for reads_batches, integers in product((True, False), ("int64", "float32")):
+            if batched not in (None, reads_batches):
+                continue
+            specs = [_spec_of(name, value, integers) for name, value in item.items()]
+            arrays = {spec.name: array(item[spec.name], spec) for spec in specs}
+            if reads_batches:
+                specs = [replace(spec, shape=(None, *(spec.shape or ()))) for spec in specs]
+                arrays = {name: np.stack([one, one]) for name, one in arrays.items()}
+            self.inputs = specs
+            try:
+                shapes = self.describe(arrays)
+            except Exception as exc:  # noqa: BLE001 - a module may raise anything
+                reasons.append(_first_line(exc))
+                continue
+            if not reads_batches or all(shape[:1] == (2,) for shape in shapes):
+                return reads_batches
+        raise ValueError(f"The module cannot take the example: {reasons[-1] if reasons else 'its rows are no items'}")
 
 
 class ExportedModel(TorchModel):
@@ -107,7 +152,7 @@ class ExportedModel(TorchModel):
         return inputs, dict(_ranges(self.program.range_constraints))
 
 
-class ScriptedModel(TorchModel):
+class ScriptedModel(SilentModel):
     """A TorchScript archive, as torch.jit.save writes it.
 
     Args:
@@ -121,7 +166,6 @@ class ScriptedModel(TorchModel):
         self.outputs: list[TensorSpec] = []
 
     def arguments(self) -> list[str]:
-        """The names of what the module's forward takes."""
         return [argument.name for argument in self.module.forward.schema.arguments[1:]]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -132,7 +176,7 @@ class ScriptedModel(TorchModel):
         self.module, self.archive = _loaded_script(state["archive"]), None
 
 
-class SourceModel(TorchModel):
+class SourceModel(SilentModel):
     """A module of a class whose source ships with it, or of torch's own classes.
 
     Args:
@@ -147,7 +191,6 @@ class SourceModel(TorchModel):
         self.outputs: list[TensorSpec] = []
 
     def arguments(self) -> list[str]:
-        """The names of what the module's forward takes."""
         kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
         signature = inspect.signature(self.module.forward)
         return [name for name, one in signature.parameters.items() if one.kind not in kinds]
@@ -237,14 +280,15 @@ def named(answer: Any) -> Iterator[tuple[str, torch.Tensor]]:
 def _loaded_program(archive: NDArray[np.uint8]) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return torch.export.load(io.BytesIO(archive))  # type: ignore[arg-type]
+        return torch.export.load(io.BytesIO(memoryview(archive)))
 
 
 def _loaded_script(archive: NDArray[np.uint8]) -> Any:
     with warnings.catch_warnings():
         # TorchScript is not developed any more, and says so.
         warnings.simplefilter("ignore")
-        return torch.jit.load(io.BytesIO(archive), map_location="cpu").eval()  # type: ignore[arg-type]
+        load: Any = torch.jit.load
+        return load(io.BytesIO(memoryview(archive)), map_location="cpu").eval()
 
 
 def _tensor(array: NDArray[Any], spec: TensorSpec) -> torch.Tensor:
@@ -273,6 +317,20 @@ def _ranges(constraints: Mapping[Any, Any]) -> Iterator[tuple[str, tuple[int, in
     for symbol, limits in constraints.items():
         high = str(limits.upper)
         yield str(symbol), (max(1, int(limits.lower)), int(high) if high.isdecimal() and int(high) < 2**31 else None)
+
+
+def _spec_of(name: str, value: Any, integers: str) -> TensorSpec:
+    found = np.array(value)
+    dtypes = {"b": "bool", "i": integers, "f": "float32", "U": "string"}
+    if found.dtype.kind not in dtypes:
+        raise ValueError(f'The example\'s "{name}" is no tensor of numbers.')
+    return TensorSpec(name, dtypes[found.dtype.kind], found.shape)
+
+
+def _first_line(exc: Exception) -> str:
+    lines = str(exc).strip().splitlines() or [type(exc).__name__]
+    # TorchScript's interpreter tells its stack first.
+    return (lines[-1] if lines[0].startswith("The following operation failed") else lines[0])[:200]
 
 
 def example_of(inputs: Sequence[TensorSpec], sizes: Sizes) -> dict[str, NDArray[Any]]:
