@@ -153,7 +153,7 @@ def publish(
         description=description,
         wrapper=f"{type(wrapper).__module__}:{type(wrapper).__qualname__}",
         engine=lane.record,
-        memory=memory_need(lane.record.name, serialized),
+        memory=memory_need(lane.record.name, serialized, lane.wrapper.copied_bytes()),
         weights=serialized.layout,
         python=python_minor(),
         packages=stream.packages_of([*names, *map(_engine_package, names)]),

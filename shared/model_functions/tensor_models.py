@@ -88,6 +88,9 @@ class TensorWrapper(ModelWrapper):
                 return cls(engine, batched=False, **settings)
         return wrapper
 
+    def copied_bytes(self) -> int:
+        return self.engine.copied_bytes
+
     def check(self, items: list[Any], parameters: dict[str, Any]) -> None:
         self._asked(parameters)
 

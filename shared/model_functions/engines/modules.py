@@ -51,6 +51,8 @@ class TorchModel:
         """What the module answers."""
         return self.module(**tensors)
 
+    copied_bytes = 0
+
     def tensors(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, torch.Tensor]:
         """The arrays of inputs, each of its type."""
         return {spec.name: _tensor(arrays[spec.name], spec) for spec in self.inputs if spec.name in arrays}
@@ -115,6 +117,7 @@ class ExportedModel(TorchModel):
 
     def __init__(self, archive: NDArray[np.uint8]) -> None:
         self.archive: NDArray[np.uint8] | None = archive
+        self.copied_bytes = 2 * archive.nbytes
         self.program = _loaded_program(archive)
         self._start()
         self.inputs, self.sizes = self._signature()
@@ -161,6 +164,7 @@ class ScriptedModel(SilentModel):
 
     def __init__(self, archive: NDArray[np.uint8]) -> None:
         self.archive: NDArray[np.uint8] | None = archive
+        self.copied_bytes = 2 * archive.nbytes
         self.module = _loaded_script(archive)
         self.inputs: list[TensorSpec] = []
         self.outputs: list[TensorSpec] = []
@@ -280,7 +284,7 @@ def named(answer: Any) -> Iterator[tuple[str, torch.Tensor]]:
 def _loaded_program(archive: NDArray[np.uint8]) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return torch.export.load(io.BytesIO(memoryview(archive)))
+        return torch.export.load(io.BytesIO(archive.data))
 
 
 def _loaded_script(archive: NDArray[np.uint8]) -> Any:
@@ -288,7 +292,7 @@ def _loaded_script(archive: NDArray[np.uint8]) -> Any:
         # TorchScript is not developed any more, and says so.
         warnings.simplefilter("ignore")
         load: Any = torch.jit.load
-        return load(io.BytesIO(memoryview(archive)), map_location="cpu").eval()
+        return load(io.BytesIO(archive.data), map_location="cpu").eval()
 
 
 def _tensor(array: NDArray[Any], spec: TensorSpec) -> torch.Tensor:

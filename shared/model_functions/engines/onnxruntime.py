@@ -115,6 +115,7 @@ class OnnxModel:
         sizes: Mapping[str, tuple[int, int | None]] | None = None,
     ) -> None:
         self.graph = graph
+        self.copied_bytes = sum(graph.weights[name].nbytes for name in graph.copied)
         self.inputs = list(inputs)
         self.outputs = list(outputs)
         self.sizes: Mapping[str, tuple[int, int | None]] = dict(sizes or {})

@@ -102,13 +102,20 @@ class PytorchWrapper(TensorWrapper):
 def _kind(path: Path) -> str:
     """``program``, ``script`` or ``checkpoint``, by what the file holds and not by its name."""
     if not zipfile.is_zipfile(path):
-        # As torch.save wrote until 2020; where it is not that either, loading it says so.
-        return "checkpoint"
+        # As torch.save wrote until 2020: a pickle begins so.
+        if _first_byte(path) == b"\x80":
+            return "checkpoint"
+        raise ValueError(f"{path.name} cannot be loaded: it is no archive of torch's, or cut short.")
     with zipfile.ZipFile(path) as archive:
         parts = {part for name in archive.namelist() for part in name.split("/")[1:]}
     if "archive_format" in parts:
         return "program"
     return "script" if "code" in parts and "constants.pkl" in parts else "checkpoint"
+
+
+def _first_byte(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(1)
 
 
 def _program(path: Path) -> Any:
@@ -141,7 +148,7 @@ def _checkpoint(path: Path, name: str | None, init: dict[str, Any], *, trusted: 
     try:
         found = modules.checkpoint(str(path), trusted=trusted)
     except pickle.UnpicklingError as exc:
-        if path.stat().st_size and not trusted and "weights_only" in str(exc).lower():
+        if not trusted:
             check_trusted(f"{path.name}, which holds more than weights,", trusted=False)
         raise _unreadable(path, exc) from exc
     except Exception as exc:
