@@ -195,8 +195,12 @@ def _settings(cls: type[ModelWrapper], assignments: list[str]) -> dict[str, Any]
             defaults[name] = parameters[name].parse(text)
         elif name in ("max_characters", "max_items", "max_tokens") and text.isdecimal() and int(text) > 0:
             limits[name] = int(text)
+        elif name in cls.settings:
+            limits[name] = _json_or_text(text)
         else:
-            known = ", ".join([*parameters, "max_characters", "max_items", "max_tokens (positive integers)"])
+            known = ", ".join(
+                [*parameters, *cls.settings, "max_characters", "max_items", "max_tokens (positive integers)"]
+            )
             raise ValueError(f"--set {assignment}: {cls.family} has no such setting. There are: {known}.")
     return {"defaults": defaults} | limits
 

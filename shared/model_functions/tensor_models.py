@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from model_functions.errors import InvalidInput
 from model_functions.parameters import Parameter
@@ -36,6 +36,7 @@ class TensorWrapper(ModelWrapper):
     """
 
     task = "tensors"
+    settings: ClassVar[tuple[str, ...]] = ("batched", "preprocess", "postprocess")
     declared = (Parameter("outputs", "string", _OUTPUTS, ""), Parameter("top_k", "integer", _TOP_K, None, 1))
 
     def __init__(
@@ -51,6 +52,8 @@ class TensorWrapper(ModelWrapper):
     ) -> None:
         from model_functions.engines import steps
 
+        if batched not in (None, True, False):
+            raise ValueError(f"batched is {batched!r:.60}. Write true or false.")
         self.engine = engine
         inputs, outputs = {spec.name: spec for spec in engine.inputs}, {spec.name: spec for spec in engine.outputs}
         _check_known("preprocess", preprocess or {}, inputs)
@@ -170,6 +173,8 @@ def beside(path: Path, known: tuple[str, ...]) -> dict[str, Any]:
 
 def given_specs(inputs: Mapping[str, Any]) -> list[TensorSpec]:
     """The inputs as a publisher declares them: ``{"pixels": {"dtype": "float32", "shape": [null, 8, 8]}}``."""
+    if not isinstance(inputs, Mapping) or not inputs:
+        raise ValueError(f"inputs is {inputs!r:.60}. Write an object with the type and shape of each input by name.")
     specs = []
     for name, facts in inputs.items():
         fits = isinstance(facts, Mapping) and set(facts) == {"dtype", "shape"} and isinstance(facts["shape"], list)
@@ -179,7 +184,9 @@ def given_specs(inputs: Mapping[str, Any]) -> list[TensorSpec]:
     return specs
 
 
-def _check_known(setting: str, steps: Steps, specs: Mapping[str, TensorSpec]) -> None:
+def _check_known(setting: str, steps: Any, specs: Mapping[str, TensorSpec]) -> None:
+    if not isinstance(steps, Mapping):
+        raise ValueError(f"{setting} is {steps!r:.60}. Write an object with a list of steps by name.")
     for name in steps:
         if name not in specs:
             raise ValueError(f'{setting} names "{name}", and the model has: {", ".join(specs)}.')

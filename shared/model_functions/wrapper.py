@@ -26,6 +26,8 @@ class ModelWrapper:
     engine_name: ClassVar[str] = "torch"
     """What runs the model where no graph does, as the manifest records it."""
     declared: ClassVar[tuple[Parameter, ...]] = ()
+    settings: ClassVar[tuple[str, ...]] = ()
+    """What else of ``from_source`` a publisher may say on the command line, as JSON or plain text."""
 
     def __init__(
         self,

@@ -31,5 +31,5 @@ class OnnxWrapper(TensorWrapper):
         path = Path(source)
         if path.suffix != ".onnx":
             raise ValueError(f"{path.name} is no .onnx file.")
-        found = beside(path, ("batched", "preprocess", "postprocess"))
+        found = beside(path, cls.settings)
         return cls.from_engine(onnx_file.read(path), example, **(found | settings))

@@ -10,7 +10,6 @@ from model_functions.source_code import SourceCode
 from model_functions.tensor_models import TensorWrapper, beside, given_specs
 from model_functions.wrapper import check_trusted
 
-_SETTINGS = ("batched", "class", "init", "inputs", "postprocess", "preprocess")
 _SUFFIXES = (".pt2", ".pt", ".pth")
 
 
@@ -20,6 +19,7 @@ class PytorchWrapper(TensorWrapper):
     """
 
     family, engine_name = "pytorch", "torch"
+    settings = (*TensorWrapper.settings, "class_path", "init", "inputs")
 
     @classmethod
     def from_source(
@@ -37,7 +37,7 @@ class PytorchWrapper(TensorWrapper):
 
         A checkpoint of weights needs its class: ``net:Net`` is Net in net.py beside it, whose source ships. A ``.pt2``
         may hold pickles, and so may a checkpoint of a whole module: they must be trusted. The settings may stand in a
-        JSON file beside the model: ``{"class": "net:Net", "init": {"width": 8}, "inputs": {"pixels": {"dtype":
+        JSON file beside the model: ``{"class_path": "net:Net", "init": {"width": 8}, "inputs": {"pixels": {"dtype":
         "float32", "shape": [null, 8, 8]}}, "postprocess": {"output": ["softmax"]}}``, with the steps of
         engines/steps.py.
 
@@ -53,9 +53,10 @@ class PytorchWrapper(TensorWrapper):
             raise ValueError(f"{path.name} is no .pt2, .pt or .pth file.")
         if not path.is_file():
             raise FileNotFoundError(f"There is no file {path}.")
-        told = beside(path, _SETTINGS)
-        own = {name: told.pop(name, None) for name in ("class", "init", "inputs")}
-        settings = told | settings
+        told = beside(path, cls.settings)
+        own: dict[str, Any] = {"class_path": class_path, "init": init, "inputs": inputs}
+        own = {name: told.pop(name, None) if value is None else value for name, value in own.items()}
+        settings = {name: value for name, value in told.items() if name not in own} | settings
         kind = _kind(path)
         if kind == "program":
             check_trusted(source, trusted=trusted)
@@ -63,8 +64,8 @@ class PytorchWrapper(TensorWrapper):
         if kind == "script":
             engine = _script(path)
         else:
-            engine = _checkpoint(path, class_path or own["class"], dict(init or own["init"] or {}), trusted=trusted)
-        return cls._from_silent(engine, example, inputs or own["inputs"], **settings)
+            engine = _checkpoint(path, own["class_path"], own["init"] or {}, trusted=trusted)
+        return cls._from_silent(engine, example, own["inputs"], **settings)
 
     @classmethod
     def from_module(
@@ -142,8 +143,11 @@ def _loaded(path: Path, engine: Any) -> Any:
         raise _unreadable(path, exc) from exc
 
 
-def _checkpoint(path: Path, name: str | None, init: dict[str, Any], *, trusted: bool) -> Any:
+def _checkpoint(path: Path, name: str | None, init: Any, *, trusted: bool) -> Any:
     from model_functions.engines import modules
+
+    if not isinstance(init, Mapping):
+        raise ValueError(f'init is {init!r:.60}. Write an object by the names of the arguments, as {{"width": 8}}.')
 
     try:
         found = modules.checkpoint(str(path), trusted=trusted)
@@ -157,7 +161,7 @@ def _checkpoint(path: Path, name: str | None, init: dict[str, Any], *, trusted: 
         if modules.is_module(found):
             return modules.SourceModel(found)
         raise ValueError(
-            f"{path.name} holds weights without a class. Name it, as --set class=net:Net with net.py beside."
+            f"{path.name} holds weights without a class. Name it, as --set class_path=net:Net with net.py beside."
         )
     weights = modules.state_dict_of(found)
     if weights is None:
@@ -165,8 +169,8 @@ def _checkpoint(path: Path, name: str | None, init: dict[str, Any], *, trusted: 
     file, colon, wanted = name.rpartition(":")
     source_path = (path.parent / file).with_suffix(".py")
     if not colon or not wanted.isidentifier() or not source_path.is_file():
-        raise ValueError(f'class "{name}": write FILE:NAME, as net:Net for Net in net.py beside {path.name}.')
-    recipe = modules.Recipe(SourceCode.read(source_path), wanted, init)
+        raise ValueError(f'class_path "{name}": write FILE:NAME, as net:Net for Net in net.py beside {path.name}.')
+    recipe = modules.Recipe(SourceCode.read(source_path), wanted, dict(init))
     return modules.SourceModel(recipe.module(weights), recipe)
 
 

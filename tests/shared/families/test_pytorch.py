@@ -143,7 +143,7 @@ def test_settings_beside_the_checkpoint_and_declared_inputs(tmp_path: Path) -> N
         "features": {"dtype": "float32", "shape": ["batch", 3]},
         "scale": {"dtype": "float32", "shape": ["batch"]},
     }
-    settings = {"class": "net:make", "inputs": shapes, "postprocess": {"scores": ["softmax"]}}
+    settings = {"class_path": "net:make", "inputs": shapes, "postprocess": {"scores": ["softmax"]}}
     (tmp_path / "net.json").write_text(json.dumps(settings))
     answer = wrapper(path).predict(ITEM, {"outputs": "scores"})
     assert sum(answer["scores"]) == pytest.approx(1)
@@ -200,9 +200,9 @@ def test_what_cannot_be_loaded_is_refused(tmp_path: Path, program: Path) -> None
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({}, r"net\.pt holds weights without a class\. Name it, as --set class=net:Net with net\.py beside\."),
-        ({"class_path": "Net"}, 'class "Net": write FILE:NAME'),
-        ({"class_path": "other:Net"}, 'class "other:Net": write FILE:NAME'),
+        ({}, r"net\.pt holds weights without a class\. Name it, as --set class_path=net:Net with net\.py beside\."),
+        ({"class_path": "Net"}, 'class_path "Net": write FILE:NAME'),
+        ({"class_path": "other:Net"}, 'class_path "other:Net": write FILE:NAME'),
         ({"class_path": "net:Other"}, r"net\.py has no Other"),
         ({"class_path": "net:torch"}, r"torch of net\.py cannot be made"),
         ({"class_path": "net:Net"}, r"Net of net\.py cannot be made: .*'width'\. Give its arguments as init\."),
@@ -210,6 +210,9 @@ def test_what_cannot_be_loaded_is_refused(tmp_path: Path, program: Path) -> None
             {"class_path": "net:make", "init": {"width": 5}},
             "The weights are not those of make: size mismatch for linear",
         ),
+        ({"class_path": "net:Net", "init": 4}, "init is 4. Write an object by the names of the arguments"),
+        ({"class_path": "net:make", "batched": "no"}, "batched is 'no'. Write true or false."),
+        ({"class_path": "net:make", "inputs": []}, "inputs is .*. Write an object with the type and shape"),
         ({"class_path": "net:make", "example": None}, "Give an item with --example, or declare its inputs"),
         ({"class_path": "net:make", "example": {"features": [1, 2]}}, "The module cannot take the example: "),
         ({"class_path": "net:make", "inputs": {"x": {"dtype": "float32"}}}, "inputs.x: write"),
