@@ -1,5 +1,6 @@
 """Tiny ONNX graphs, made node by node."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,18 @@ def convolution(path: Path) -> Path:
     ]
     inputs, outputs = [tensor("pixels", [None, 1, 8, 8])], [tensor("channels", [None, 20])]
     return save(path, nodes, inputs, outputs, weights)
+
+
+def picture(path: Path) -> Path:
+    """``left`` or ``right``: which half of 4 × 4 ``pixels`` is darker. Its labels stand beside it."""
+    nodes = [
+        helper.make_node("Flatten", ["pixels"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "halves"], ["side"]),
+    ]
+    halves = np.tile([[1, 0], [1, 0], [0, 1], [0, 1]], (4, 1)).astype(np.float32)
+    steps = {"postprocess": {"side": ["softmax", {"labels": ["left", "right"]}]}}
+    path.with_suffix(".json").write_text(json.dumps(steps))
+    return save(path, nodes, [tensor("pixels", [None, 4, 4])], [tensor("side", [None, 2])], {"halves": halves})
 
 
 def weighted_sums(path: Path) -> Path:

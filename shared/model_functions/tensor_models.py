@@ -52,8 +52,7 @@ class TensorWrapper(ModelWrapper):
     ) -> None:
         from model_functions.engines import steps
 
-        if batched not in (None, True, False):
-            raise ValueError(f"batched is {batched!r:.60}. Write true or false.")
+        check_batched(batched)
         self.engine = engine
         inputs, outputs = {spec.name: spec for spec in engine.inputs}, {spec.name: spec for spec in engine.outputs}
         _check_known("preprocess", preprocess or {}, inputs)
@@ -169,6 +168,12 @@ def beside(path: Path, known: tuple[str, ...]) -> dict[str, Any]:
         strange = ", ".join(sorted(set(settings) - set(known))) if isinstance(settings, dict) else "no object"
         raise ValueError(f"{file.name} has {strange}. It may have: {', '.join(known)}.")
     return settings
+
+
+def check_batched(batched: Any) -> None:
+    """Refuses what a publisher may have written instead of true or false."""
+    if batched not in (None, True, False):
+        raise ValueError(f"batched is {batched!r:.60}. Write true or false.")
 
 
 def given_specs(inputs: Mapping[str, Any]) -> list[TensorSpec]:

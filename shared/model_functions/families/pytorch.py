@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from model_functions.source_code import SourceCode
-from model_functions.tensor_models import TensorWrapper, beside, given_specs
+from model_functions.tensor_models import TensorWrapper, beside, check_batched, given_specs
 from model_functions.wrapper import check_trusted
 
 _SUFFIXES = (".pt2", ".pt", ".pth")
@@ -91,6 +91,7 @@ class PytorchWrapper(TensorWrapper):
         **settings: Any,
     ) -> Self:
         """From a module that tells neither types nor shapes: they are the publisher's, or those of the example."""
+        check_batched(batched)
         if inputs is not None:
             engine.declare(given_specs(inputs))
             return cls.from_engine(engine, example, batched=batched, **settings)
