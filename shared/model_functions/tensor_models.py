@@ -83,12 +83,24 @@ class TensorWrapper(ModelWrapper):
 
         wrapper = cls(engine, batched=batched, **settings)
         if batched is None and wrapper.tensors.batched and example is not None:
+            alone = cls(engine, batched=False, **settings)
             try:
                 items, _ = wrapper.input.items(example)
                 wrapper.predict(items[:1] * 2)
-            except (InvalidInput, NotPerItem):
-                return cls(engine, batched=False, **settings)
+            except NotPerItem:
+                return alone
+            except InvalidInput:
+                # What neither reads is told of as an item of a batch, when it is predicted.
+                return alone if alone.reads(example) else wrapper
         return wrapper
+
+    def reads(self, data: Any) -> bool:
+        """Whether data has the shapes that the model takes."""
+        try:
+            self.input.items(data)
+        except InvalidInput:
+            return False
+        return True
 
     def copied_bytes(self) -> int:
         return self.engine.copied_bytes
