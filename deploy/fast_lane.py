@@ -29,7 +29,7 @@ def build(wrapper: ModelWrapper, engine: str, precision: str, examples: list[Any
     Raises ValueError when the engine that is asked for cannot run it, or not within the tolerance.
     """
     own = Lane(wrapper, EngineRecord(wrapper.engine_name))
-    if engine == "torch":
+    if engine in ("torch", wrapper.engine_name):
         return own
     kind: ModuleType | None = _KINDS.get(type(getattr(wrapper, "engine", None)).__name__)
     if kind is None or engine not in ("auto", *kind.ENGINES):

@@ -178,7 +178,9 @@ def beside(path: Path, known: tuple[str, ...]) -> dict[str, Any]:
         raise ValueError(f"{file.name} is no JSON: {exc}.") from exc
     if not isinstance(settings, dict) or not set(settings) <= set(known):
         strange = ", ".join(sorted(set(settings) - set(known))) if isinstance(settings, dict) else "no object"
-        raise ValueError(f"{file.name} has {strange}. It may have: {', '.join(known)}.")
+        raise ValueError(
+            f"{file.name} has {strange}. It may have: {', '.join(known)}. Rename it if it is no part of {path.name}."
+        )
     return settings
 
 
@@ -207,6 +209,20 @@ def _check_known(setting: str, steps: Any, specs: Mapping[str, TensorSpec]) -> N
     for name in steps:
         if name not in specs:
             raise ValueError(f'{setting} names "{name}", and the model has: {", ".join(specs)}.')
+
+
+def prepared_item(item: Mapping[str, Any], preprocess: Any) -> dict[str, Any]:
+    """An example's inputs as they come to the model."""
+    import numpy as np
+
+    from model_functions.engines import steps
+
+    _check_known("preprocess", preprocess or {}, {name: TensorSpec(name, "float32", None) for name in item})
+    before = {name: steps.preprocessing(given, name) for name, given in (preprocess or {}).items()}
+    return {
+        name: steps.prepared(np.array(value, np.float32), before[name], 0).tolist() if name in before else value
+        for name, value in item.items()
+    }
 
 
 def _requested(spec: TensorSpec, given: list[Any], batched: bool) -> TensorSpec:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from model_functions.source_code import SourceCode
-from model_functions.tensor_models import TensorWrapper, beside, check_batched, given_specs
+from model_functions.tensor_models import TensorWrapper, beside, check_batched, given_specs, prepared_item
 from model_functions.wrapper import check_trusted
 
 _SUFFIXES = (".pt2", ".pt", ".pth")
@@ -98,7 +98,8 @@ class PytorchWrapper(TensorWrapper):
         if example is None:
             raise ValueError("The module tells no shapes. Give an item with --example, or declare its inputs.")
         item = example if isinstance(example, dict) else {engine.arguments()[0]: example}
-        return cls.from_engine(engine, example, batched=engine.deduce(item, batched), **settings)
+        batched = engine.deduce(prepared_item(item, settings.get("preprocess")), batched)
+        return cls.from_engine(engine, example, batched=batched, **settings)
 
 
 def _kind(path: Path) -> str:

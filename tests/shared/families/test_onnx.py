@@ -56,6 +56,8 @@ def test_several_inputs_and_outputs_go_by_name(tmp_path: Path) -> None:
     # The scale is a single one for all: its first dimension counts no items.
     assert model.tensors.batched
     assert model.predict(item) == {"products": [3, 8], "scaled": 22}
+    scaled = [item | {"scale": [scale]} for scale in (1, 5, 1)]
+    assert [answer["scaled"] for answer in model.predict([*scaled, item])] == [11, 55, 11, 22]
 
 
 def test_items_of_other_lengths_are_answered_in_order(tmp_path: Path) -> None:

@@ -118,6 +118,12 @@ def test_a_script_learns_its_shapes_of_the_example(tmp_path: Path) -> None:
     assert wrapper(tmp_path / "net.pt", example=[1, 2, 3]).predict([1, 2, 3.5])
 
 
+def test_steps_before_a_module_change_what_the_example_tells() -> None:
+    steps = [{"reshape": {"from": [3, 1], "to": [3]}}, {"rescale": 0.5}]
+    model = PytorchWrapper.from_module(network(), [[1], [2], [4]], preprocess={"input": steps})
+    assert model.predict([[[1], [2], [4]]])[0] == pytest.approx(expected(network(), [0.5, 1.0, 2.0]), rel=1e-5)
+
+
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_a_class_of_ones_own_ships_as_source(tmp_path: Path, wrapped: bool) -> None:
     path, module = checkpoint(tmp_path, wrapped=wrapped)
