@@ -5,11 +5,12 @@ Arrays are numpy's on both sides, so that a family never sees whose tensors they
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from model_functions.errors import InvalidInput
+from model_functions.tensors import TensorSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -108,3 +109,21 @@ class RowEngine(Protocol):
 
     def probabilities(self, rows: list[list[Any]]) -> list[list[float]]:
         """Shape (rows, classes)."""
+
+
+class TensorEngine(Protocol):
+    """Runs a model of tensors."""
+
+    inputs: list[TensorSpec]
+    outputs: list[TensorSpec]
+    sizes: Mapping[str, tuple[int, int | None]]
+    """Of a symbol in the inputs' shapes, the smallest and the largest size, where the model has limits."""
+    copied_bytes: int
+    """Bytes of copies of the weights that it makes, beside its usual growth."""
+
+    def run(self, arrays: dict[str, NDArray[Any]], outputs: list[str]) -> list[Any]:
+        """The outputs of these names: arrays, and lists and maps of them where the model gives such.
+
+        Args:
+            arrays: by the inputs' names, of their types; an optional one may be missing.
+        """
