@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +73,7 @@ def _signature(found: dict[str, Any]) -> Signature:
         [TensorSpec(spec["name"], spec["dtype"], spec["shape"] and tuple(spec["shape"])) for spec in found[kind]]
         for kind in ("inputs", "outputs")
     )
-    return Signature(inputs, outputs, found["tensors"])
+    return Signature(inputs, outputs, found["fed"], found["fetched"])
 
 
 def _files(folder: Path) -> dict[str, NDArray[np.uint8]]:
@@ -94,7 +93,7 @@ def main() -> None:
         answer: dict[str, Any] = {"signatures": _signatures(folder, path.name)}
     except (ValueError, OSError) as exc:
         answer = {"error": str(exc)}
-    Path(told).write_text(json.dumps(answer, default=asdict))
+    Path(told).write_text(json.dumps(answer))
 
 
 def _signatures(folder: Path, name: str) -> dict[str, dict[str, Any]]:
@@ -125,8 +124,8 @@ def _found(signature: Any) -> dict[str, Any]:
     kinds = {"inputs": signature.inputs, "outputs": signature.outputs}
     # A map of a message has no order of its own.
     specs = {kind: [_spec(name, tensors[name]) for name in sorted(tensors)] for kind, tensors in kinds.items()}
-    tensors = {name: one.name for tensors in kinds.values() for name, one in tensors.items()}
-    return specs | {"tensors": tensors}
+    fed, fetched = ({name: tensors[name].name for name in sorted(tensors)} for tensors in kinds.values())
+    return specs | {"fed": fed, "fetched": fetched}
 
 
 def _spec(name: str, tensor: Any) -> dict[str, Any]:

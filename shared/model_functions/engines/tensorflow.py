@@ -26,12 +26,13 @@ class Signature:
     """One of the functions that a SavedModel offers.
 
     Args:
-        tensors: by the names of its inputs and outputs those of the graph, as ``serving_default_image:0``.
+        fed, fetched: the graph's own names, as ``serving_default_image:0``, of the inputs and of the outputs.
     """
 
     inputs: list[TensorSpec]
     outputs: list[TensorSpec]
-    tensors: dict[str, str]
+    fed: dict[str, str]
+    fetched: dict[str, str]
 
 
 class SavedModel:
@@ -51,9 +52,9 @@ class SavedModel:
 
     def run(self, signature: str, arrays: Mapping[str, NDArray[Any]], outputs: list[str]) -> list[Any]:
         """The signature's outputs of these names. Raises InvalidInput for what the graph itself refuses."""
-        names = self.signatures[signature].tensors
-        fed = {names[name]: array for name, array in arrays.items()}
-        return self._session.run(fed, [names[name] for name in outputs])
+        asked = self.signatures[signature]
+        given = {asked.fed[name]: array for name, array in arrays.items()}
+        return self._session.run(given, [asked.fetched[name] for name in outputs])
 
     def __getstate__(self) -> dict[str, Any]:
         if self._files is None:
