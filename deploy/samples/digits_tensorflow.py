@@ -5,17 +5,20 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from deploy.samples import Score
 from deploy.samples.digits import MINIMUM_ACCURACY, split
 from deploy.samples.training import main
+from model_functions.engines.tensorflow import library
 from model_functions.families.tensorflow import TensorflowWrapper
 
 FAMILY = "tensorflow"
 DESCRIPTION = "Reads a handwritten digit of 8 × 8 points, 0 for paper to 1 for ink."
 SEED = 8
 EPOCHS = 24
+BATCH = 64
 
 #: A one, as a caller draws it.
 _ONE = [[0.0, 0.0, 0.1, 0.8, 0.7, 0.0, 0.0, 0.0]] + [[0.0, 0.0, 0.0, 0.9, 0.9, 0.0, 0.0, 0.0]] * 7
@@ -36,6 +39,8 @@ def wrapper(folder: Path) -> TensorflowWrapper:
 
 def train(folder: Path, *, progress: bool = True) -> Score:
     """Trains on images that are moved a little each time, and writes the model with the names of its classes."""
+    # Loaded first, it keeps TensorFlow from talking.
+    library()
     import keras
     import tensorflow as tf
 
@@ -44,10 +49,13 @@ def train(folder: Path, *, progress: bool = True) -> Score:
     known, held_out = split()
     model = _network()
     model.compile(optimizer=keras.optimizers.Adam(3e-3), loss="sparse_categorical_crossentropy")
-    with tqdm(total=EPOCHS, desc="digits", unit="epoch", disable=not (progress and sys.stderr.isatty())) as bar:
-        told = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: bar.update())
-        model.fit(known.images, known.labels, batch_size=64, epochs=EPOCHS, verbose=0, callbacks=[told])
-    found = model.predict(held_out.images, verbose=0).argmax(axis=1)
+    orders = np.random.default_rng(SEED)
+    for _ in tqdm(range(EPOCHS), desc="digits", unit="epoch", disable=not (progress and sys.stderr.isatty())):
+        order = orders.permutation(len(known.labels))
+        for start in range(0, len(order), BATCH):
+            chosen = order[start : start + BATCH]
+            model.train_on_batch(known.images[chosen], known.labels[chosen])
+    found = np.asarray(model(held_out.images, training=False)).argmax(axis=1)
     model.save(folder / "model.keras")
     (folder / "model.json").write_text(json.dumps({"postprocess": {"output_0": [{"labels": [*map(str, range(10))]}]}}))
     accuracy = float((found == held_out.labels).mean())

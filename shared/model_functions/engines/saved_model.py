@@ -3,19 +3,21 @@
 A publisher's alone. It does so in a process of its own, where the same file gives the same bytes every time.
 """
 
+import importlib.util
 import json
 import os
 import subprocess
 import sys
 import tempfile
+import types
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model_functions.engines.tensorflow import SavedModel, Signature
-from model_functions.tensors import DTYPES, TensorSpec
+from model_functions.engines.tensorflow import TYPES, SavedModel, Signature
+from model_functions.tensors import TensorSpec
 from model_functions.wrapper import check_trusted
 
 #: What TensorFlow reads of a SavedModel's folder; the rest is for other tools, or changes with every saving.
@@ -98,11 +100,10 @@ def main() -> None:
 
 def _signatures(folder: Path, name: str) -> dict[str, dict[str, Any]]:
     from google.protobuf.message import DecodeError
-    from tensorflow.core.protobuf import saved_model_pb2
 
     if not (folder / _READ[0]).is_file():
         raise ValueError(f"{name} is no SavedModel: it has no saved_model.pb, nor has a folder of a version in it.")
-    document = saved_model_pb2.SavedModel()
+    document = _messages().SavedModel()
     try:
         document.ParseFromString((folder / _READ[0]).read_bytes())
     except DecodeError as exc:
@@ -120,6 +121,18 @@ def _signatures(folder: Path, name: str) -> dict[str, dict[str, Any]]:
     return found
 
 
+def _messages() -> Any:
+    """The module of a SavedModel's messages, alone: the package around it takes seconds to import."""
+    if "tensorflow" not in sys.modules:
+        found = importlib.util.find_spec("tensorflow")
+        package = types.ModuleType("tensorflow")
+        package.__path__ = list((found and found.submodule_search_locations) or [])
+        sys.modules["tensorflow"] = package
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    return saved_model_pb2
+
+
 def _found(signature: Any) -> dict[str, Any]:
     kinds = {"inputs": signature.inputs, "outputs": signature.outputs}
     # A map of a message has no order of its own.
@@ -129,11 +142,12 @@ def _found(signature: Any) -> dict[str, Any]:
 
 
 def _spec(name: str, tensor: Any) -> dict[str, Any]:
-    from tensorflow import dtypes
-
-    dtype = dtypes.as_dtype(tensor.dtype).name if tensor.WhichOneof("encoding") == "name" else "sparse"
-    if dtype not in DTYPES:
-        raise ValueError(f'"{name}" is of the type {dtype}, which JSON cannot spell. The types: {", ".join(DTYPES)}.')
+    dtype = TYPES.get(tensor.dtype)
+    if dtype is None or tensor.WhichOneof("encoding") != "name":
+        raise ValueError(
+            f'"{name}" is sparse, or of a type that JSON cannot spell (number {tensor.dtype} of TensorFlow\'s). '
+            f"The types: {', '.join(TYPES.values())}."
+        )
     sizes = [None if size.size < 0 else size.size for size in tensor.tensor_shape.dim]
     return {"name": name, "dtype": dtype, "shape": None if tensor.tensor_shape.unknown_rank else sizes}
 
@@ -160,7 +174,8 @@ def _convert(source: Path, target: str, *, trusted: bool) -> None:
         return {f"output_{index}": one for index, one in enumerate(listed)}
 
     held = tf.Module()
-    held.model = model
+    # The model for its tables; its variables once more, because it hides those that draw random numbers.
+    held.model, held.variables_of_model = model, [variable.value for variable in model.variables]
     function = tf.function(serve, autograph=False).get_concrete_function(**specs)
     tf.saved_model.save(held, target, signatures={"serving_default": function})
 

@@ -93,35 +93,30 @@ def _narrowed(array: NDArray[Any], dtype: str) -> NDArray[Any]:
 
 
 #: TensorFlow's numbers of the types (TF_DataType in tf_datatype.h) that requests and answers can spell.
-_TYPES = {
-    "float32": 1,
-    "float64": 2,
-    "int32": 3,
-    "uint8": 4,
-    "int16": 5,
-    "int8": 6,
-    "object": 7,
-    "int64": 9,
-    "bool": 10,
-    "bfloat16": 14,
-    "uint16": 17,
-    "float16": 19,
-    "uint32": 22,
-    "uint64": 23,
+TYPES = {
+    1: "float32",
+    2: "float64",
+    3: "int32",
+    4: "uint8",
+    5: "int16",
+    6: "int8",
+    7: "string",
+    9: "int64",
+    10: "bool",
+    14: "bfloat16",
+    17: "uint16",
+    19: "float16",
+    22: "uint32",
+    23: "uint64",
 }
-_NAMES = {number: name for name, number in _TYPES.items()}
-_STRING, _BFLOAT16 = _TYPES["object"], _TYPES["bfloat16"]
+_NUMBERS = {name: number for number, name in TYPES.items()}
+_STRING, _BFLOAT16 = _NUMBERS["string"], _NUMBERS["bfloat16"]
 
 #: TF_Code: what the model says of its input, not of itself.
 _INVALID_ARGUMENT, _OUT_OF_RANGE = 3, 11
 
 #: Bytes of a TF_TString.
 _STRING_SIZE = 24
-
-#: absl::SetMinLogLevel in the release that functions pin. Under another name in another one, two lines of chatter
-#: stand in the log.
-_SET_MIN_LOG_LEVEL = "_ZN4absl12lts_2025081414SetMinLogLevelENS0_18LogSeverityAtLeastE"
-_ERRORS_ONLY = 2
 
 _POINTER, _TEXT, _INT = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int
 _SIZES = ctypes.POINTER(ctypes.c_int64)
@@ -170,28 +165,40 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
 
 
 @cache
-def _library() -> Any:
-    """The C library that the package brings, its functions declared; the package itself is not imported."""
+def library() -> Any:
+    """The C library that the package brings, made quiet, its functions declared; the package itself is not imported."""
     found = importlib.util.find_spec("tensorflow")
     if found is None or not found.submodule_search_locations:
         raise ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     folder = Path(found.submodule_search_locations[0])
-    framework, whole = (ctypes.CDLL(str(next(folder.glob(f"libtensorflow_{part}.*")))) for part in ("framework", "cc"))
-    quiet = getattr(framework, _SET_MIN_LOG_LEVEL, None)
-    if quiet is not None:
-        quiet(_ERRORS_ONLY)
+    with _nothing_said():
+        ctypes.CDLL(str(next(folder.glob("libtensorflow_framework.*"))))
+    whole = ctypes.CDLL(str(next(folder.glob("libtensorflow_cc.*"))))
     for name, (gives, takes) in _FUNCTIONS.items():
         function = getattr(whole, name)
         function.restype, function.argtypes = gives, takes
     return whole
 
 
+@contextmanager
+def _nothing_said() -> Iterator[None]:
+    """Standard error goes nowhere: what TensorFlow says while it is loaded, no setting keeps it from saying."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
 class _Session:
     """A loaded graph with its variables and tables."""
 
     def __init__(self, files: dict[str, NDArray[np.uint8]]) -> None:
-        self._library = _library()
+        self._library = library()
         self._graph = self._library.TF_NewGraph()
         self._operations: dict[str, _Output] = {}
         with tempfile.TemporaryDirectory(prefix="model-") as folder:
@@ -265,7 +272,7 @@ class _Session:
                 self._library.TF_DeleteTensor(tensor)
 
     def _numbers(self, array: NDArray[Any]) -> Any:
-        tensor = self._allocated(array, _TYPES[array.dtype.name], array.nbytes)
+        tensor = self._allocated(array, _NUMBERS[array.dtype.name], array.nbytes)
         whole = np.ascontiguousarray(array)
         ctypes.memmove(self._library.TF_TensorData(tensor), whole.ctypes.data, array.nbytes)
         return tensor
@@ -298,7 +305,7 @@ class _Session:
         if number == _BFLOAT16:
             wide = np.frombuffer(data, np.uint16).astype(np.uint32) << 16
             return wide.view(np.float32).reshape(shape)
-        return np.frombuffer(data, _NAMES[number]).reshape(shape)
+        return np.frombuffer(data, TYPES[number]).reshape(shape)
 
     @contextmanager
     def _status(self) -> Iterator[Any]:
