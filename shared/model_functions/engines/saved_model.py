@@ -157,9 +157,9 @@ def _convert(source: Path, target: str, *, trusted: bool) -> None:
 
     Keras's own export writes them in another order each time.
     """
+    model = _keras_model(source, trusted=trusted)
     import tensorflow as tf
 
-    model = _keras_model(source, trusted=trusted)
     names = [tensor.name for tensor in model.inputs]
     specs = {tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype, name=tensor.name) for tensor in model.inputs}
 
@@ -181,12 +181,13 @@ def _convert(source: Path, target: str, *, trusted: bool) -> None:
 
 
 def _keras_model(source: Path, *, trusted: bool) -> Any:
+    if '"Lambda"' in _keras_config(source):
+        # The layer's code stands in the file, and runs as soon as the layer is made.
+        check_trusted(str(source), trusted=trusted)
     import keras
 
-    config = _keras_config(source)
-    if '"Lambda"' in config:
-        # A layer's code stands in the file, and runs as soon as the layer is made.
-        check_trusted(str(source), trusted=trusted)
+    # A layer that draws begins with a seed drawn now, and the seed is in the artifact.
+    keras.utils.set_random_seed(0)
     try:
         model = keras.saving.load_model(source, compile=False, safe_mode=not trusted)
     except Exception as exc:
