@@ -96,9 +96,7 @@ PROGRAMS = Path(sys.executable).parent
 
 
 @contextmanager
-def function(
-    folder: Path, port: int, programs: Path = PROGRAMS, **environment: str
-) -> Iterator[tuple[str, Process]]:
+def function(folder: Path, port: int, programs: Path = PROGRAMS, **environment: str) -> Iterator[tuple[str, Process]]:
     """``functions-framework`` over a staged folder, started from a folder that knows nothing of the project."""
     command = [
         str(programs / "functions-framework"),

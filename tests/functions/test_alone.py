@@ -1,4 +1,4 @@
-"""Each function alone: its folder staged, what its requirements.txt says and nothing else installed, asked over HTTP."""
+"""Each function alone: staged, with what its requirements.txt says and nothing else, asked over HTTP."""
 
 import json
 import re

@@ -214,16 +214,17 @@ class _Session:
         answers = (_POINTER * len(outputs))()
         inputs = (_Output * len(arrays))(*map(self._output, arrays))
         asked = (_Output * len(outputs))(*map(self._output, outputs))
+        # An answer may be an input's very strings, so it is copied while those are there.
         with self._tensors(arrays) as given, self._status() as status:
             library.TF_SessionRun(
                 *(self._session, None, inputs, given, len(arrays), asked, answers, len(outputs), None, 0, None, status)
             )
             self._check(status)
-        try:
-            return [self._array(tensor) for tensor in answers]
-        finally:
-            for tensor in answers:
-                library.TF_DeleteTensor(tensor)
+            try:
+                return [self._array(tensor) for tensor in answers]
+            finally:
+                for tensor in answers:
+                    library.TF_DeleteTensor(tensor)
 
     def __del__(self) -> None:
         if getattr(self, "_session", None):
@@ -261,8 +262,7 @@ class _Session:
         """The arrays as TensorFlow's, for as long as it reads them."""
         made: list[tuple[Any, int]] = []
         try:
-            for array in arrays.values():
-                made.append(self._strings(array) if array.dtype == object else (self._numbers(array), 0))
+            made.extend(map(self._tensor, arrays.values()))
             yield (_POINTER * len(made))(*(tensor for tensor, _ in made))
         finally:
             for tensor, strings in made:
@@ -271,11 +271,14 @@ class _Session:
                     self._library.TF_StringDealloc(start + index * _STRING_SIZE)
                 self._library.TF_DeleteTensor(tensor)
 
-    def _numbers(self, array: NDArray[Any]) -> Any:
+    def _tensor(self, array: NDArray[Any]) -> tuple[Any, int]:
+        """TensorFlow's own copy of the array, and how many strings it has."""
+        if array.dtype == object:
+            return self._strings(array)
         tensor = self._allocated(array, _NUMBERS[array.dtype.name], array.nbytes)
         whole = np.ascontiguousarray(array)
         ctypes.memmove(self._library.TF_TensorData(tensor), whole.ctypes.data, array.nbytes)
-        return tensor
+        return tensor, 0
 
     def _strings(self, array: NDArray[Any]) -> tuple[Any, int]:
         tensor = self._allocated(array, _STRING, array.size * _STRING_SIZE)

@@ -104,7 +104,9 @@ def test_the_interface_tells_names_types_and_shapes_of_every_signature(wrapper: 
     assert interface["parameters"]["signature_name"]["default"] == "serving_default"
     outputs = interface["signatures"]["find"]["outputs"]
     assert outputs["number"]["description"] == "int64 of shape (any,)"
-    assert interface["signatures"]["serving_default"]["outputs"]["doubled"]["description"] == "float32 of shape (any, 2)"
+    assert (
+        interface["signatures"]["serving_default"]["outputs"]["doubled"]["description"] == "float32 of shape (any, 2)"
+    )
     json.dumps(interface)
 
 
@@ -157,9 +159,7 @@ def test_the_highest_version_of_a_serving_folder_is_taken(sources: Path) -> None
 
 @pytest.mark.parametrize(("name", "example"), [("saved", PAIR), ("image.keras", IMAGE), ("mixed.keras", PERSON)])
 def test_the_same_source_gives_the_same_artifact(sources: Path, name: str, example: Any) -> None:
-    first, second = (
-        stream.dump(TensorflowWrapper.from_source(str(sources / name), example=example)) for _ in range(2)
-    )
+    first, second = (stream.dump(TensorflowWrapper.from_source(str(sources / name), example=example)) for _ in range(2))
     assert first == second
     assert len(first.stream) < 8192
 
@@ -211,7 +211,7 @@ def test_wrong_input_is_named(function: FamilyFunction, data: Any, parameters: d
 def test_wrong_input_of_several_names_its_place(function: FamilyFunction) -> None:
     people = [PERSON, PERSON | {"city": [7]}]
     assert "data[1].city[0] is 7" in message(asked(function, people, "mixed"))
-    assert 'data is a list' not in message(asked(function, people, "mixed"))
+    assert "data is a list" not in message(asked(function, people, "mixed"))
     assert 'data[0] is a number. Send an object with the inputs "age", "city", "text".' in message(
         asked(function, [1, 2], "mixed")
     )
