@@ -3,7 +3,7 @@
 from types import ModuleType
 from typing import Any
 
-from deploy.lanes import Lane, NotEqual, generating, tagging
+from deploy.lanes import Lane, NotEqual, generating, modules, tagging
 from model_functions.artifact.manifest import EngineRecord
 from model_functions.wrapper import ModelWrapper
 
@@ -15,7 +15,12 @@ PRECISIONS = ("auto", "float32", "float16")
 FASTEST = "onnxruntime"
 
 #: Which lane a wrapper's engine has.
-_KINDS = {"TransformersTagger": tagging, "TransformersGenerator": generating}
+_KINDS = {
+    "TransformersTagger": tagging,
+    "TransformersGenerator": generating,
+    "ExportedModel": modules,
+    "SourceModel": modules,
+}
 
 
 def build(wrapper: ModelWrapper, engine: str, precision: str, examples: list[Any]) -> Lane:
@@ -24,7 +29,7 @@ def build(wrapper: ModelWrapper, engine: str, precision: str, examples: list[Any
     Raises ValueError when the engine that is asked for cannot run it, or not within the tolerance.
     """
     own = Lane(wrapper, EngineRecord(wrapper.engine_name))
-    if engine == "torch":
+    if engine in ("torch", wrapper.engine_name):
         return own
     kind: ModuleType | None = _KINDS.get(type(getattr(wrapper, "engine", None)).__name__)
     if kind is None or engine not in ("auto", *kind.ENGINES):

@@ -37,7 +37,9 @@ class Published:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", help="a Hugging Face folder or Hub id; for tabular a .joblib, .pkl or .pickle file")
+    parser.add_argument(
+        "source", help="a Hugging Face folder or Hub id; or a file: .joblib, .pkl, .pickle, .onnx, .pt2, .pt, .pth"
+    )
     parser.add_argument("--family", required=True, choices=model_families())
     parser.add_argument("--name", required=True, help=MODEL_NAME_RULE)
     parser.add_argument("--description", default="", help="one sentence for people")
@@ -53,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="a parameter's default, or max_characters, max_items, max_tokens",
+        help="a parameter's default, or max_characters, max_items, max_tokens, or what else the family lists, as JSON",
     )
     parser.add_argument(
         "--bounds",
@@ -90,6 +92,8 @@ def run(args: argparse.Namespace) -> int | None:
         return environments.run(args.family, "deploy", *args.arguments)
     examples = [_json_or_text(text) for text in args.example]
     wrapper = _wrapper(args, examples)
+    if not examples and wrapper.input.kind != "text":
+        raise ValueError("Every publishing is proven on an example. Give data that the model takes with --example.")
     published = publish(
         wrapper,
         name=args.name,
@@ -156,7 +160,7 @@ def publish(
         description=description,
         wrapper=f"{type(wrapper).__module__}:{type(wrapper).__qualname__}",
         engine=lane.record,
-        memory=memory_need(lane.record.name, serialized),
+        memory=memory_need(lane.record.name, serialized, lane.wrapper.copied_bytes()),
         weights=serialized.layout,
         python=python_minor(),
         packages=stream.packages_of([*names, *map(_engine_package, names)]),
@@ -198,8 +202,12 @@ def _settings(cls: type[ModelWrapper], assignments: list[str]) -> dict[str, Any]
             defaults[name] = parameters[name].parse(text)
         elif name in ("max_characters", "max_items", "max_tokens") and text.isdecimal() and int(text) > 0:
             limits[name] = int(text)
+        elif name in cls.settings:
+            limits[name] = _json_or_text(text)
         else:
-            known = ", ".join([*parameters, "max_characters", "max_items", "max_tokens (positive integers)"])
+            known = ", ".join(
+                [*parameters, *cls.settings, "max_characters", "max_items", "max_tokens (positive integers)"]
+            )
             raise ValueError(f"--set {assignment}: {cls.family} has no such setting. There are: {known}.")
     return {"defaults": defaults} | limits
 

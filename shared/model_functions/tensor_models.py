@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from model_functions.errors import InvalidInput
 from model_functions.parameters import Parameter
@@ -36,6 +36,7 @@ class TensorWrapper(ModelWrapper):
     """
 
     task = "tensors"
+    settings: ClassVar[tuple[str, ...]] = ("batched", "preprocess", "postprocess")
     declared = (Parameter("outputs", "string", _OUTPUTS, ""), Parameter("top_k", "integer", _TOP_K, None, 1))
 
     def __init__(
@@ -51,6 +52,7 @@ class TensorWrapper(ModelWrapper):
     ) -> None:
         from model_functions.engines import steps
 
+        check_batched(batched)
         self.engine = engine
         inputs, outputs = {spec.name: spec for spec in engine.inputs}, {spec.name: spec for spec in engine.outputs}
         _check_known("preprocess", preprocess or {}, inputs)
@@ -81,12 +83,27 @@ class TensorWrapper(ModelWrapper):
 
         wrapper = cls(engine, batched=batched, **settings)
         if batched is None and wrapper.tensors.batched and example is not None:
+            alone = cls(engine, batched=False, **settings)
             try:
                 items, _ = wrapper.input.items(example)
                 wrapper.predict(items[:1] * 2)
-            except (InvalidInput, NotPerItem):
-                return cls(engine, batched=False, **settings)
+            except NotPerItem:
+                return alone
+            except InvalidInput:
+                # What neither reads is told of as an item of a batch, when it is predicted.
+                return alone if alone.reads(example) else wrapper
         return wrapper
+
+    def reads(self, data: Any) -> bool:
+        """Whether data has the shapes that the model takes."""
+        try:
+            self.input.items(data)
+        except InvalidInput:
+            return False
+        return True
+
+    def copied_bytes(self) -> int:
+        return self.engine.copied_bytes
 
     def check(self, items: list[Any], parameters: dict[str, Any]) -> None:
         self._asked(parameters)
@@ -161,14 +178,51 @@ def beside(path: Path, known: tuple[str, ...]) -> dict[str, Any]:
         raise ValueError(f"{file.name} is no JSON: {exc}.") from exc
     if not isinstance(settings, dict) or not set(settings) <= set(known):
         strange = ", ".join(sorted(set(settings) - set(known))) if isinstance(settings, dict) else "no object"
-        raise ValueError(f"{file.name} has {strange}. It may have: {', '.join(known)}.")
+        raise ValueError(
+            f"{file.name} has {strange}. It may have: {', '.join(known)}. Rename it if it is no part of {path.name}."
+        )
     return settings
 
 
-def _check_known(setting: str, steps: Steps, specs: Mapping[str, TensorSpec]) -> None:
+def check_batched(batched: Any) -> None:
+    """Refuses what a publisher may have written instead of true or false."""
+    if batched not in (None, True, False):
+        raise ValueError(f"batched is {batched!r:.60}. Write true or false.")
+
+
+def given_specs(inputs: Mapping[str, Any]) -> list[TensorSpec]:
+    """The inputs as a publisher declares them: ``{"pixels": {"dtype": "float32", "shape": [null, 8, 8]}}``."""
+    if not isinstance(inputs, Mapping) or not inputs:
+        raise ValueError(f"inputs is {inputs!r:.60}. Write an object with the type and shape of each input by name.")
+    specs = []
+    for name, facts in inputs.items():
+        fits = isinstance(facts, Mapping) and set(facts) == {"dtype", "shape"} and isinstance(facts["shape"], list)
+        if not fits or not all(size is None or isinstance(size, str) or type(size) is int for size in facts["shape"]):
+            raise ValueError(f'inputs.{name}: write {{"dtype": "float32", "shape": [null, 8, 8]}}, null for any size.')
+        specs.append(TensorSpec(name, facts["dtype"], tuple(facts["shape"])))
+    return specs
+
+
+def _check_known(setting: str, steps: Any, specs: Mapping[str, TensorSpec]) -> None:
+    if not isinstance(steps, Mapping):
+        raise ValueError(f"{setting} is {steps!r:.60}. Write an object with a list of steps by name.")
     for name in steps:
         if name not in specs:
             raise ValueError(f'{setting} names "{name}", and the model has: {", ".join(specs)}.')
+
+
+def prepared_item(item: Mapping[str, Any], preprocess: Any) -> dict[str, Any]:
+    """An example's inputs as they come to the model."""
+    import numpy as np
+
+    from model_functions.engines import steps
+
+    _check_known("preprocess", preprocess or {}, {name: TensorSpec(name, "float32", None) for name in item})
+    before = {name: steps.preprocessing(given, name) for name, given in (preprocess or {}).items()}
+    return {
+        name: steps.prepared(np.array(value, np.float32), before[name], 0).tolist() if name in before else value
+        for name, value in item.items()
+    }
 
 
 def _requested(spec: TensorSpec, given: list[Any], batched: bool) -> TensorSpec:

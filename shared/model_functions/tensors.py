@@ -135,12 +135,17 @@ class TensorInput:
         self.sizes = dict(sizes or {})
         self.max_items = max_items
         self.max_values = max_values
-        self._items = {spec.name: spec.item() if batched else spec for spec in self.specs}
+        self._items = {spec.name: spec.item() if self.counts_items(spec) else spec for spec in self.specs}
+
+    def counts_items(self, spec: TensorSpec) -> bool:
+        """Whether the input's first dimension does. One that is optional, and of one size, is the whole batch's."""
+        of_all = spec.optional and not (spec.shape and self.batch_size == spec.shape[0])
+        return self.batched and not of_all
 
     @property
     def batch_size(self) -> Dimension:
         """The one size that a batch must have; a symbol or None for any."""
-        first = next((spec.shape[0] for spec in self.specs if spec.shape), None)
+        first = next((spec.shape[0] for spec in self.specs if spec.shape and not spec.optional), None)
         return first if self.batched else 1
 
     @property

@@ -26,6 +26,8 @@ class ModelWrapper:
     engine_name: ClassVar[str] = "torch"
     """What runs the model where no graph does, as the manifest records it."""
     declared: ClassVar[tuple[Parameter, ...]] = ()
+    settings: ClassVar[tuple[str, ...]] = ()
+    """What else of ``from_source`` a publisher may say on the command line, as JSON or plain text."""
 
     def __init__(
         self,
@@ -76,6 +78,10 @@ class ModelWrapper:
     def postprocess(self, outputs: Any, parameters: dict[str, Any]) -> list[Any]:
         """One JSON-ready prediction an item, in order."""
         raise NotImplementedError
+
+    def copied_bytes(self) -> int:
+        """Bytes of the weights that the engine copies where others of its kind do not."""
+        return 0
 
     def interface(self) -> dict[str, Any]:
         """What a caller may send, as the manifest records it."""

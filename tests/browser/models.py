@@ -7,19 +7,23 @@ import numpy as np
 
 from deploy.publish import publish
 from model_functions.artifact.signing_key import SigningKey
+from model_functions.families.onnx import OnnxWrapper
 from model_functions.families.summarization import SummarizationWrapper
 from model_functions.families.tabular import TabularWrapper
 from model_functions.families.token_classification import TokenClassificationWrapper
 from model_functions.families.translation import TranslationWrapper
 from model_functions.repository import Repository
 from model_functions.wrapper import ModelWrapper
-from tests import tiny_models
+from tests import tiny_graphs, tiny_models
 
 #: Runs when it is taken for markup.
 HOSTILE = '<img src=x onerror="hostile=1">'
 
 #: Two code units in JavaScript and one code point in Python stand before the words.
 EMOJI_TEXT = "😀 " + tiny_models.TEXT
+
+#: Its left half is drawn on.
+PICTURE = [[1.0, 1.0, 0.0, 0.0]] * 4
 
 #: Those that import torch before they answer.
 TRANSFORMERS_MODELS = ("entity_model", "translation_model", "summary_model")
@@ -39,6 +43,12 @@ def publish_all(repository: Repository, key: SigningKey, folder: Path) -> None:
         ("size_model", _sizes(), rows, "Tells small from large."),
         ("untouched_model", _sizes(), rows, "Nobody has asked it before."),
         ("hostile_model", _hostile(), [[HOSTILE, 1.5, True], ["blue", None, False]], f"Says {HOSTILE}."),
+    ]
+    pictures = OnnxWrapper.from_source(str(tiny_graphs.picture(folder / "picture.onnx")))
+    sums = OnnxWrapper.from_source(str(tiny_graphs.weighted_sums(folder / "sums.onnx")))
+    models += [
+        ("picture_model", pictures, [PICTURE, np.eye(4).tolist()], "Tells what a picture shows."),
+        ("sums_model", sums, [{"values": [1, 2], "weights": [3, -4]}], "Sums up."),
     ]
     for name, wrapper, examples, description in models:
         publish(wrapper, name=name, examples=examples, repository=repository, key=key, description=description)

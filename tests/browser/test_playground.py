@@ -5,15 +5,17 @@ import os
 import subprocess
 
 import pytest
+from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from tests import tiny_models
-from tests.browser.models import EMOJI_TEXT, HOSTILE
+from tests.browser.models import EMOJI_TEXT, HOSTILE, PICTURE
 from tests.browser.playground import Playground
 
 # Two emulators at once would stage the same folders.
 
-MODELS = ["entity_model", "hostile_model", "size_model", "summary_model", "translation_model", "untouched_model"]
+MODELS = ["entity_model", "hostile_model", "picture_model", "size_model", "summary_model", "sums_model"]
+MODELS += ["translation_model", "untouched_model"]
 #: Holds every request back until ``release()`` is called, and counts them.
 HOLD_FETCH = """
     const fetch = window.fetch;
@@ -168,6 +170,60 @@ def test_a_prediction_is_shown_with_its_probabilities_sorted(page: Playground) -
     page.fill("method", "predict")
     page.send()
     assert page.text("#result") == "small"
+
+
+SHAPES = "pixels is (4, 4), as the model takes it"
+
+
+def test_a_small_picture_is_drawn_and_its_labels_are_shown(page: Playground) -> None:
+    page.choose("picture_model")
+    assert page.text("#input label") == "Data, as JSON: pixels float32 (4, 4)"
+    assert page.text("#shapes") == SHAPES
+    assert page.asked()["data"] == PICTURE
+    page.send()
+    assert page.text("#result .prediction") == "left"
+    assert [cell.text for cell in page.all("#result th")] == ["left", "right"]
+    page.all("#input button")[0].click()  # clears it
+    assert page.asked()["data"] == [[0] * 4] * 4
+    canvas = page.one("canvas")
+    quarter = canvas.size["width"] // 4
+    # From the middle to the cell at the right, across its lower half.
+    ActionChains(page.driver).move_to_element_with_offset(
+        canvas, quarter // 2, quarter // 2
+    ).click_and_hold().move_by_offset(quarter, 0).release().perform()
+    assert page.asked()["data"] == [[0] * 4, [0] * 4, [0, 0, 1, 1], [0] * 4]
+    page.send()
+    assert page.text("#result .prediction") == "right"
+
+
+def test_nested_lists_tell_their_shape_while_they_are_written(page: Playground) -> None:
+    page.choose("picture_model")
+    label = "Data, as JSON: pixels float32 (4, 4)"
+    for text, told in (
+        ("[[1, 2], [3, 4]]", "pixels is (2, 2); the model takes (4, 4)"),
+        ("[[1, 2], [3]]", "2 items or rows, not equally long"),
+        ("[[1, 2", "This is no JSON yet."),
+        (json.dumps([PICTURE] * 3), f"3 items; the first: {SHAPES}"),
+    ):
+        page.fill(label, text)
+        assert page.text("#shapes") == told
+    page.send()
+    assert [item.text for item in page.all("#result ol .prediction")] == ["left"] * 3
+    page.fill(label, "[[1, 2")
+    page.send()
+    assert page.text("#result strong") == 'data is a string; "pixels" has the shape (4, 4). Send a list 2 deep.'
+
+
+def test_several_tensors_have_a_part_of_the_answer_each(page: Playground) -> None:
+    page.choose("sums_model")
+    assert page.text("#shapes").splitlines() == [
+        "values is (2), as the model takes it",
+        "weights is (2), as the model takes it",
+    ]
+    page.send()
+    assert [heading.text for heading in page.all("#result h4")] == ["products", "scaled"]
+    assert [cell.text for cell in page.all("#result td.number")] == ["3", "-8"]
+    assert page.text("#result .prediction") == "-10"
 
 
 def test_the_first_call_is_cold_and_the_next_is_warm(page: Playground) -> None:

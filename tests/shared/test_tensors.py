@@ -12,7 +12,7 @@ TOKENS = TensorInput(
     [
         TensorSpec("tokens", "int64", ("batch", "sequence")),
         TensorSpec("mask", "bool", ("batch", "sequence")),
-        TensorSpec("scale", "float16", ("batch",), optional=True),
+        TensorSpec("scale", "float16", (1,), optional=True),
     ],
     batched=True,
     sizes={"sequence": (2, 4)},
@@ -34,7 +34,7 @@ def one(dtype: str, shape: tuple[int | str | None, ...] | None = (None,)) -> Ten
         (IMAGES, {"pixels": IMAGE}, 1, True),
         (IMAGES, [{"pixels": IMAGE}, IMAGE], 2, False),
         (TOKENS, SENTENCE, 1, True),
-        (TOKENS, [SENTENCE, SENTENCE | {"scale": 0.5}], 2, False),
+        (TOKENS, [SENTENCE, SENTENCE | {"scale": [0.5]}], 2, False),
         (TensorInput([TensorSpec("x", "int8", ("n",))], batched=True), 3, 1, True),
         (TensorInput([TensorSpec("x", "int8", ("n",))], batched=True), [3, 4], 2, False),
         (one("int8", ()), 3, 1, True),

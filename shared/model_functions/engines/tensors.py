@@ -34,20 +34,24 @@ def batches(items: list[dict[str, Any]], reads: TensorInput) -> Iterator[Batch]:
     if not reads.batched:
         yield from (Batch([place], found) for place, found in enumerate(arrays))
         return
+    each = {spec.name for spec in reads.specs if reads.counts_items(spec)}
     groups: dict[Any, list[int]] = {}
     for place, found in enumerate(arrays):
-        groups.setdefault(tuple((name, found[name].shape) for name in sorted(found)), []).append(place)
+        # An input of the whole batch must be the same for all of it.
+        facts = tuple((name, found[name].shape if name in each else found[name].tobytes()) for name in sorted(found))
+        groups.setdefault(facts, []).append(place)
     for group in groups.values():
         largest = reads.largest_batch or len(group)
         for start in range(0, len(group), largest):
             places = group[start : start + largest]
-            yield Batch(places, _stacked([arrays[place] for place in places], reads.smallest_batch))
+            yield Batch(places, _stacked([arrays[place] for place in places], each, reads.smallest_batch))
 
 
-def _stacked(arrays: list[dict[str, NDArray[Any]]], least: int) -> dict[str, NDArray[Any]]:
+def _stacked(arrays: list[dict[str, NDArray[Any]]], each: set[str], least: int) -> dict[str, NDArray[Any]]:
     # A model of a fixed batch is given the last item again; what it answers to that is dropped.
     padded = arrays + arrays[-1:] * (least - len(arrays))
-    return {name: np.stack([found[name] for found in padded]) for name in padded[0]}
+    first = padded[0]
+    return {name: np.stack([found[name] for found in padded]) if name in each else first[name] for name in first}
 
 
 def array(value: Any, spec: TensorSpec) -> NDArray[Any]:

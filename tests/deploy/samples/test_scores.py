@@ -3,6 +3,7 @@
 import pytest
 
 from deploy.samples import load_sample, sample_names
+from deploy.samples.digits import split
 from deploy.samples.training import BUILD, ensure_trained
 from model_functions.wrapper import ModelWrapper
 
@@ -23,6 +24,7 @@ def wrapper(name: str) -> ModelWrapper:
 def test_the_held_out_score_is_reached(name: str) -> None:
     score = ensure_trained(name, BUILD / name)
     promised = {"entity_match_model": 0.8, "russian_translation_model": 0.98, "wine_model": 0.94}
+    promised |= {"digits_onnx": 0.96, "digits_pytorch": 0.96}
     assert score.minimum >= promised.get(name, 0.8)
     assert score.value >= score.minimum
 
@@ -72,6 +74,14 @@ def test_a_summary_keeps_names_and_numbers() -> None:
     assert len(summary) < len(report)
     for fact in ("Nordwind Software", "1250 lamps", "May", "12 percent", "Vienna"):
         assert fact in summary
+
+
+@pytest.mark.parametrize("name", ["digits_onnx", "digits_pytorch"])
+def test_held_out_digits_are_told(name: str) -> None:
+    _, held_out = split()
+    answers = wrapper(name).predict(held_out.images.tolist(), {"top_k": 1})
+    right = [answer[0]["label"] == str(label) for answer, label in zip(answers, held_out.labels, strict=True)]
+    assert sum(right) / len(right) >= 0.96
 
 
 def test_wines_are_told_apart() -> None:
