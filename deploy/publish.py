@@ -9,7 +9,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from deploy import fast_lane, output, publisher
+from deploy import environments, fast_lane, output, publisher
 from deploy.memory import memory_need
 from deploy.project import model_families, wrapper_class
 from model_functions.artifact import stream
@@ -87,7 +87,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     output.add_json_argument(parser)
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> int | None:
+    if not environments.satisfied(args.family):
+        return environments.run(args.family, "deploy", *args.arguments)
     examples = [_json_or_text(text) for text in args.example]
     wrapper = _wrapper(args, examples)
     if not examples and wrapper.input.kind != "text":
@@ -114,6 +116,7 @@ def run(args: argparse.Namespace) -> None:
     }
     told = [f"{manifest.family}/{manifest.name} is published as revision {manifest.revision}{alias}.", published.note]
     output.tell(args, result, "\n".join(filter(None, told)))
+    return None
 
 
 #: What warm-up predicts when the publisher gives no example.

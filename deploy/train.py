@@ -8,10 +8,10 @@ import hashlib
 import json
 from pathlib import Path
 
-from deploy import publisher
+from deploy import environments, publisher
 from deploy.project import SHARED, store_location
 from deploy.samples import load_sample, sample_names
-from deploy.samples.training import BUILD, STAMP, ensure_trained
+from deploy.samples.training import BUILD, STAMP, ensure_trained, is_trained
 from model_functions.errors import ServingError
 from model_functions.repository import Repository
 
@@ -25,17 +25,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sample", nargs="*", help=f"default: all of {', '.join(sample_names())}")
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> int | None:
     repository = publisher.open_repository()
     for name in args.sample or sample_names():
         if name not in sample_names():
             raise ValueError(f'There is no sample "{name}". There are: {", ".join(sample_names())}.')
-        folder = BUILD / name
+        folder, family = BUILD / name, load_sample(name).FAMILY
+        done = is_trained(folder, name) and _is_published(repository, name, folder)
+        if not done and not environments.satisfied(family):
+            if status := environments.run(family, "deploy", "train", name):
+                return status
+            continue
         score = ensure_trained(name, folder)
         print(f"{name}: {score}", flush=True)
         if not _is_published(repository, name, folder):
             revision = publish_sample(repository, name, folder)
             print(f"{name}: published as revision {revision}", flush=True)
+    return None
 
 
 def publish_sample(repository: Repository, name: str, folder: Path) -> str:

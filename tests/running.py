@@ -92,11 +92,14 @@ def emulator(store: str | Path, *arguments: str, **environment: str) -> Iterator
         process.stop()
 
 
+PROGRAMS = Path(sys.executable).parent
+
+
 @contextmanager
-def function(folder: Path, port: int, **environment: str) -> Iterator[tuple[str, Process]]:
+def function(folder: Path, port: int, programs: Path = PROGRAMS, **environment: str) -> Iterator[tuple[str, Process]]:
     """``functions-framework`` over a staged folder, started from a folder that knows nothing of the project."""
     command = [
-        str(Path(sys.executable).with_name("functions-framework")),
+        str(programs / "functions-framework"),
         *("--target", "predict", "--source", str(folder / "main.py")),
         *("--host", "127.0.0.1", "--port", str(port)),
     ]
