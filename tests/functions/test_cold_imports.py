@@ -28,6 +28,7 @@ HEAVY = (
     "tokenizers",
     "onnxruntime",
     "openvino",
+    "PIL",
     "sklearn",
     "scipy",
     "pandas",
