@@ -26,6 +26,10 @@ class ModelWrapper:
     engine_name: ClassVar[str] = "torch"
     """What runs the model where no graph does, as the manifest records it."""
     declared: ClassVar[tuple[Parameter, ...]] = ()
+    media: ClassVar[tuple[str, ...]] = ()
+    """Types of files that a request's body, or the files of its form, may be instead of JSON, as ``image/*``."""
+    default_example: ClassVar[Any] = "Anna Schmidt moved from Berlin to Paris, and now works for the United Nations."
+    """What warm-up predicts when the publisher gives no example."""
 
     def __init__(
         self,
@@ -84,7 +88,7 @@ class ModelWrapper:
             "kind": self.input.kind,
             "data": self.input.schema(),
             "parameters": {name: parameter.schema() for name, parameter in self.parameters.items()},
-        }
+        } | ({"media": list(self.media)} if self.media else {})
 
 
 def check_trusted(source: str, *, trusted: bool) -> None:

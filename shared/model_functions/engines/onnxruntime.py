@@ -46,7 +46,7 @@ class OnnxGraph:
     def __init__(self, model: bytes, weights: dict[str, NDArray[Any]], *, half: bool = False) -> None:
         self.__setstate__({"model": model, "weights": weights, "half": half})
 
-    def run(self, arrays: dict[str, NDArray[np.int64]]) -> NDArray[np.float32]:
+    def run(self, arrays: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
         return self.outputs(arrays)[0]
 
     def outputs(self, arrays: dict[str, NDArray[Any]]) -> list[NDArray[np.float32]]:

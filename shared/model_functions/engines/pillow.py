@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -250,6 +250,31 @@ class ImageProcessor:
         if self.std_again:
             pixels = pixels / _column(self.std_again)
         return np.ascontiguousarray(pixels[::-1] if self.flips else pixels)
+
+
+def plain_processor(
+    size: tuple[int, int],
+    mean: Sequence[float] = (),
+    std: Sequence[float] = (),
+    *,
+    crop: tuple[int, int] | None = None,
+    resample: str = "bilinear",
+) -> ImageProcessor:
+    """Resizes, crops, scales to values from 0 to 1, and normalizes where mean and std are given."""
+    filters = {one.name.lower(): int(one) for one in Image.Resampling}
+    if resample not in filters:
+        raise ValueError(f'There is no way to resample called "{resample}". There are: {", ".join(filters)}.')
+    if len(mean) != len(std) or len(mean) not in (0, 1, 3):
+        raise ValueError(f"There are {len(mean)} values of mean and {len(std)} of std. Give 3 of each, or 1 for grey.")
+    return ImageProcessor(
+        channels=len(mean) or 3,
+        size=(size[0], size[1]),
+        resample=filters[resample],
+        crop=None if crop is None else (crop[0], crop[1]),
+        scale=1 / 255,
+        mean=tuple(map(float, mean)),
+        std=tuple(map(float, std)),
+    )
 
 
 def _column(values: tuple[float, ...]) -> NDArray[np.float32]:

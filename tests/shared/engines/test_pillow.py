@@ -1,6 +1,7 @@
 """Images are read in every form that people have, and become what transformers' own processors make of them."""
 
 import io
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -113,9 +114,8 @@ def test_grey_pixels_are_those_of_transformers() -> None:
 )
 def test_a_processor_that_does_more_is_refused(config: dict[str, Any], channels: int, message: str) -> None:
     whole = reference("ViT", {}).to_dict() | config if config or channels != 3 else {}
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match=re.escape(message)):
         ImageProcessor.from_config(whole, channels)
-    assert str(caught.value).startswith(message)
 
 
 def test_a_line_of_pixels_is_not_widened_into_a_bomb() -> None:
@@ -130,7 +130,8 @@ def test_a_line_of_pixels_is_not_widened_into_a_bomb() -> None:
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
 def test_every_form_is_read(kind: str) -> None:
-    options: dict[str, Any] = {"JPEG": {"quality": 98, "subsampling": 0}, "WEBP": {"lossless": True}}.get(kind, {})
+    known: dict[str, dict[str, Any]] = {"JPEG": {"quality": 98, "subsampling": 0}, "WEBP": {"lossless": True}}
+    options = known.get(kind, {})
     found = decoded(written(scene(), kind, **options), "data")
     difference = np.abs(np.asarray(found, dtype=int) - np.asarray(scene(), dtype=int))
     assert (found.mode, found.size) == ("RGB", (40, 30))
@@ -189,9 +190,8 @@ def test_a_colour_that_stands_for_transparent_is_white(mode: str) -> None:
 def test_grey_of_every_depth_and_inks_are_read(mode: str, black: Any) -> None:
     image = Image.new(mode, (8, 8), black)
     white = (0, 0, 0, 0) if mode == "CMYK" else {"1": 1, "L": 255, "I;16": 65535}[mode]
-    image.paste(white, (4, 0, 8, 8)) if mode != "I;16" else [
-        image.putpixel((x, y), 65535) for x in range(4, 8) for y in range(8)
-    ]
+    for place in ((x, y) for x in range(4, 8) for y in range(8)):
+        image.putpixel(place, white)
     found = np.asarray(decoded(written(image, "JPEG" if mode == "CMYK" else "PNG"), "data"))
     assert found.shape == (8, 8, 3)
     assert found[:, 0].max() < 6
