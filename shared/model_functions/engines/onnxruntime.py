@@ -15,6 +15,9 @@ _CAST = bytes.fromhex(
     "080812003a540a1f0a0468616c66120673696e676c652204436173742a090a02746f1801a001021205776964656e5a130a0468616c66120b0a09080a12050a0312016e62150a0673696e676c65120b0a09080112050a0312016e42040a00100d"
 )
 
+#: Lays the kernels of convolutions out anew: a third faster, but it wants them in a file, and has them twice.
+_CONVOLUTION_LAYOUT = "NchwcTransformer"
+
 
 def widen(half: memoryview, single: memoryview) -> None:
     """Float16 values as float32 ones, into memory of twice the size."""
@@ -77,4 +80,6 @@ class OnnxGraph:
         self._values = {name: onnxruntime.OrtValue.ortvalue_from_numpy(array) for name, array in self.weights.items()}
         for name, value in self._values.items():
             options.add_initializer(name, value)
-        return onnxruntime.InferenceSession(self.model, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(
+            self.model, options, providers=["CPUExecutionProvider"], disabled_optimizers=[_CONVOLUTION_LAYOUT]
+        )
