@@ -56,6 +56,11 @@ def marian_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_models.image_folder(tmp_path_factory.mktemp("image"))
+
+
+@pytest.fixture(scope="session")
 def tagger(tagger_folder: Path) -> TokenClassificationWrapper:
     return TokenClassificationWrapper.from_source(str(tagger_folder))
 

@@ -226,7 +226,14 @@ _IMAGE_SIZES: dict[str, dict[str, Any]] = {
     "Beit": _TRANSFORMER | {"patch_size": 8, "intermediate_size": 32, "initializer_range": 0.3},
     "MobileNetV2": {"image_size": 32, "depth_multiplier": 0.35},
     "EfficientNet": {"image_size": 32, "width_coefficient": 0.25, "depth_coefficient": 0.1, "hidden_dim": 320},
-    "Swin": {"image_size": 32, "patch_size": 4, "embed_dim": 8, "depths": [1, 1], "num_heads": [2, 2], "window_size": 4},
+    "Swin": {
+        "image_size": 32,
+        "patch_size": 4,
+        "embed_dim": 8,
+        "depths": [1, 1],
+        "num_heads": [2, 2],
+        "window_size": 4,
+    },
 }
 
 

@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 _WAYS = "Send an image file as the body, as a file of a form, or in base64"
 
 #: A grey square that darkens to the right: what warm-up predicts when the publisher gives no example.
-GREY_SQUARE = (
-    "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAAAAAA6mKC9AAAAE0lEQVR42mP88BEVMDGggZElAACS2g8vLYp85AAAAABJRU5ErkJggg=="
-)
+GREY_SQUARE = "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAAAAAA6mKC9AAAAE0lEQVR42mP88BEVMDGggZElAACS2g8vLYp85AAAAABJRU5ErkJggg=="
 
 
 @dataclass(frozen=True)
