@@ -36,10 +36,9 @@ def _predict(models: list[Record]) -> dict[str, Any]:
     operation = _operation("The prediction for one item, or for each of a list.", _answer_schema(), *_PREDICT_ERRORS)
     schema = {"anyOf": schemas} if schemas else {"type": "object"}
     content = {"application/json": {"schema": schema, "examples": examples}} | _file_content(models)
+    body = {"requestBody": {"required": True, "content": content}}
     asked = _file_parameters(models)
-    return (
-        operation | {"requestBody": {"required": True, "content": content}} | ({"parameters": asked} if asked else {})
-    )
+    return operation | body | ({"parameters": asked} if asked else {})
 
 
 def _file_content(models: list[Record]) -> dict[str, Any]:
