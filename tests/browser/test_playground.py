@@ -221,9 +221,11 @@ def test_an_image_is_pasted_and_dropped(page: Playground) -> None:
             """
             const [kind, field, text] = arguments;
             const held = new DataTransfer();
-            held.items.add(new File([Uint8Array.from(atob(text), (one) => one.charCodeAt(0))], "x", { type: "image/gif" }));
+            const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+            held.items.add(new File([bytes], "x", { type: "image/gif" }));
             const Kind = kind === "paste" ? ClipboardEvent : DragEvent;
-            document.querySelector("#data").dispatchEvent(new Kind(kind, { [field]: held, bubbles: true, cancelable: true }));
+            const happening = new Kind(kind, { [field]: held, bubbles: true, cancelable: true });
+            document.querySelector("#data").dispatchEvent(happening);
             """,
             kind,
             field,

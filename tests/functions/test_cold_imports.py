@@ -54,6 +54,7 @@ COLD = {
     "tiny_tagger": ("token_classification", BASE | {"onnxruntime", "tokenizers"}),
     "tiny_torch_tagger": ("token_classification", BASE | TRANSFORMERS | SKLEARN),
     "tiny_translator": ("translation", BASE | {"onnxruntime", "tokenizers"}),
+    "tiny_eye": ("image_classification", BASE | {"onnxruntime", "PIL"}),
     "tiny_summarizer": ("summarization", BASE | TRANSFORMERS | SKLEARN),
     "tiny_classifier": ("tabular", BASE | SKLEARN),
 }

@@ -30,9 +30,9 @@ TEXT = base64.b64encode(PNG).decode()
 KINDS = ("ResNet", "ConvNext", "ViT", "Swin")
 
 
-@pytest.fixture(scope="module")
-def wrapper(image_folder: Path) -> ImageClassificationWrapper:
-    return ImageClassificationWrapper.from_source(str(image_folder))
+@pytest.fixture
+def wrapper(eye: ImageClassificationWrapper) -> ImageClassificationWrapper:
+    return eye
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -143,14 +143,14 @@ def test_publishing_twice_gives_the_same_revision(
 @pytest.fixture(scope="module")
 def settings(
     tmp_path_factory: pytest.TempPathFactory,
-    wrapper: ImageClassificationWrapper,
+    eye: ImageClassificationWrapper,
     trust: Trust,
     key: SigningKey,
     trust_file: Path,
 ) -> Settings:
     folder = tmp_path_factory.mktemp("images")
     repository = Repository(FolderStore(folder), trust)
-    publish(wrapper, name="tiny_eye", examples=[TEXT], repository=repository, key=key, engine="torch")
+    publish(eye, name="tiny_eye", examples=[TEXT], repository=repository, key=key, engine="torch")
     return Settings.from_environment({"MODEL_STORE": str(folder), "MODEL_TRUST": str(trust_file)})
 
 
