@@ -99,7 +99,8 @@ def _stroke(digit: int, rng: np.random.Generator) -> NDArray[np.float32]:
     paper = Image.new("L", (SIDE, SIDE))
     ImageDraw.Draw(paper).line(points, fill=255, width=int(rng.integers(3, 7)), joint="curve")
     small = paper.resize((SIDE // 4, SIDE // 4), Image.Resampling.BOX)
-    return np.asarray(small, dtype=np.float32) / 255
+    ink: NDArray[np.float32] = np.asarray(small, dtype=np.float32) / np.float32(255)
+    return ink
 
 
 class DrawnAnew(Sequence[Batch]):
