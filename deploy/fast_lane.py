@@ -3,7 +3,7 @@
 from types import ModuleType
 from typing import Any
 
-from deploy.lanes import Lane, NotEqual, generating, modules, tagging
+from deploy.lanes import Lane, NotEqual, generating, images, modules, tagging
 from model_functions.artifact.manifest import EngineRecord
 from model_functions.wrapper import ModelWrapper
 
@@ -18,6 +18,7 @@ FASTEST = "onnxruntime"
 _KINDS = {
     "TransformersTagger": tagging,
     "TransformersGenerator": generating,
+    "ImageClassifier": images,
     "ExportedModel": modules,
     "SourceModel": modules,
 }

@@ -4,9 +4,11 @@ Prints the revision. Publishing the same model again changes nothing. The store 
 """
 
 import argparse
+import base64
 import inspect
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from deploy import environments, fast_lane, output, publisher
@@ -48,7 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="DATA",
-        help="data that the model takes, as JSON or as plain text; the first is the sample that warm-up predicts",
+        help="data that the model takes, as JSON, as plain text, or @FILE, which becomes base64; the first is the "
+        "sample that warm-up predicts",
     )
     parser.add_argument(
         "--set",
@@ -98,7 +101,7 @@ def run(args: argparse.Namespace) -> int | None:
         wrapper,
         name=args.name,
         description=args.description,
-        examples=examples or [DEFAULT_EXAMPLE],
+        examples=examples or [wrapper.default_example],
         alias=None if args.no_alias else args.alias,
         repository=publisher.open_repository(),
         key=publisher.signing_key(),
@@ -117,10 +120,6 @@ def run(args: argparse.Namespace) -> int | None:
     told = [f"{manifest.family}/{manifest.name} is published as revision {manifest.revision}{alias}.", published.note]
     output.tell(args, result, "\n".join(filter(None, told)))
     return None
-
-
-#: What warm-up predicts when the publisher gives no example.
-DEFAULT_EXAMPLE = "Anna Schmidt moved from Berlin to Paris, and now works for the United Nations."
 
 
 def publish(
@@ -177,7 +176,8 @@ def publish(
 
 def _engine_package(name: str) -> str:
     """What an engine's module imports: the package that it is named after."""
-    return name.partition(":")[0].rpartition("model_functions.engines.")[2]
+    package = name.partition(":")[0].rpartition("model_functions.engines.")[2]
+    return "PIL" if package == "pillow" else package
 
 
 def _wrapper(args: argparse.Namespace, examples: list[Any]) -> ModelWrapper:
@@ -222,6 +222,8 @@ def _bounds(text: str) -> tuple[str, tuple[float, float]]:
 
 
 def _json_or_text(text: str) -> Any:
+    if text.startswith("@") and Path(text[1:]).is_file():
+        return base64.b64encode(Path(text[1:]).read_bytes()).decode()
     try:
         return json.loads(text)
     except ValueError:

@@ -12,6 +12,7 @@ from deploy import generation_graphs, graphs
 from deploy.publish import publish
 from model_functions.artifact.signing import Trust
 from model_functions.artifact.signing_key import SigningKey
+from model_functions.families.image_classification import ImageClassificationWrapper
 from model_functions.families.summarization import SummarizationWrapper
 from model_functions.families.tabular import TabularWrapper
 from model_functions.families.token_classification import TokenClassificationWrapper
@@ -53,6 +54,16 @@ def generator_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def marian_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_models.marian_folder(tmp_path_factory.mktemp("marian"))
+
+
+@pytest.fixture(scope="session")
+def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_models.image_folder(tmp_path_factory.mktemp("image"))
+
+
+@pytest.fixture(scope="session")
+def eye(image_folder: Path) -> ImageClassificationWrapper:
+    return ImageClassificationWrapper.from_source(str(image_folder))
 
 
 @pytest.fixture(scope="session")
@@ -106,10 +117,11 @@ def store_folder(
     summarizer: SummarizationWrapper,
     translator: TranslationWrapper,
     classifier: TabularWrapper,
+    eye: ImageClassificationWrapper,
 ) -> Path:
-    """A store with a model of each family: tiny_tagger, tiny_summarizer, tiny_translator, tiny_classifier.
+    """A store with a model of each family: tiny_tagger, tiny_summarizer, tiny_translator, tiny_classifier, tiny_eye.
 
-    The summarizer runs in torch, the tagger and the translator by graphs.
+    The summarizer runs in torch, the tagger, the translator and the eye by graphs.
     """
     folder = tmp_path_factory.mktemp("store")
     repository = Repository(FolderStore(folder), trust)
@@ -119,6 +131,7 @@ def store_folder(
     publish(translator, name="tiny_translator", examples=text, repository=repository, key=key, engine="onnxruntime")
     row = [dict.fromkeys(tiny_models.COLUMNS, 0.5)]
     publish(classifier, name="tiny_classifier", examples=row, repository=repository, key=key)
+    publish(eye, name="tiny_eye", examples=[eye.default_example], repository=repository, key=key, engine="onnxruntime")
     return folder
 
 

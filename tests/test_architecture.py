@@ -33,6 +33,7 @@ LAYERS = (
 #: The one module that may import a heavy package.
 OWNERS = {
     "flask": "http/flask_edge.py",
+    "werkzeug": "http/form.py",
     "dill": "artifact/stream.py",
     "google.cloud": "store/upload.py",
     "google.auth": {"http/upstream.py", "store/credentials.py", "store/upload.py"},
@@ -40,6 +41,7 @@ OWNERS = {
     "torch": {"engines/torch.py", "engines/modules.py"},
     "transformers": "engines/transformers.py",
     "pandas": "engines/sklearn.py",
+    "PIL": "engines/pillow.py",
     "sentencepiece": "engines/sentencepiece.py",
     "tokenizers": "engines/tokenizers.py",
     "openvino": "engines/openvino.py",

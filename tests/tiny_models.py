@@ -1,5 +1,6 @@
 """Tiny but real models, made in code: the same classes as the full ones, with random weights."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -185,6 +186,66 @@ def _saved(model: Any, folder: Path, tokens: Any = None) -> Path:
     model.eval().save_pretrained(folder)
     (tokens or tokenizer()).save_pretrained(folder)
     return folder
+
+
+def image_folder(folder: Path, kind: str = "ResNet", *, channels: int = 3, **settings: Any) -> Path:
+    """An image classifier of three labels with its preprocessor, as ``from_pretrained`` reads it.
+
+    Args:
+        kind: ResNet, ConvNext, ViT, MobileNetV2, EfficientNet, Swin or Beit.
+        settings: of the model's configuration.
+    """
+    import torch
+    import transformers
+
+    torch.manual_seed(0)
+    labels = dict(enumerate(("cat", "dog", "bird")))
+    config = getattr(transformers, f"{kind}Config")(
+        num_channels=channels,
+        id2label=labels,
+        label2id={label: index for index, label in labels.items()},
+        **_IMAGE_SIZES[kind] | settings,
+    )
+    model = getattr(transformers, f"{kind}ForImageClassification")(config)
+    # Untrained layers say nearly the same of every image.
+    model.classifier = torch.nn.Linear(model.classifier.in_features, 3) if kind == "MobileNetV2" else model.classifier
+    model.eval().save_pretrained(folder)
+    name = {"ResNet": "ConvNext", "Swin": "ViT"}.get(kind, kind)
+    size = {"shortest_edge": 32} if name in ("ConvNext", "MobileNetV2") else {"height": 32, "width": 32}
+    crop = {"crop_size": {"height": 32, "width": 32}} if name == "MobileNetV2" else {}
+    grey = {"image_mean": [0.5], "image_std": [0.25]} if channels == 1 else {}
+    getattr(transformers, f"{name}ImageProcessorPil")(size=size, **crop, **grey).save_pretrained(folder)
+    return folder
+
+
+_TRANSFORMER = {"image_size": 32, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+_IMAGE_SIZES: dict[str, dict[str, Any]] = {
+    "ResNet": {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1], "layer_type": "basic"},
+    "ConvNext": {"hidden_sizes": [8, 16], "depths": [1, 1], "num_stages": 2, "patch_size": 4},
+    "ViT": _TRANSFORMER | {"patch_size": 8, "intermediate_size": 32, "initializer_range": 0.3},
+    "Beit": _TRANSFORMER | {"patch_size": 8, "intermediate_size": 32, "initializer_range": 0.3},
+    "MobileNetV2": {"image_size": 32, "depth_multiplier": 0.35},
+    "EfficientNet": {"image_size": 32, "width_coefficient": 0.25, "depth_coefficient": 0.1, "hidden_dim": 320},
+    "Swin": {
+        "image_size": 32,
+        "patch_size": 4,
+        "embed_dim": 8,
+        "depths": [1, 1],
+        "num_heads": [2, 2],
+        "window_size": 4,
+    },
+}
+
+
+def picture(width: int = 40, height: int = 30, *, grey: bool = False, kind: str = "PNG") -> bytes:
+    """The file of an image that is another colour everywhere."""
+    from PIL import Image
+
+    rows, columns = np.mgrid[0:height, 0:width]
+    values = np.stack([rows * 255 // height, columns * 255 // width, (rows + columns) % 256], axis=-1).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(values[:, :, 1] if grey else values).save(file, kind)
+    return file.getvalue()
 
 
 COLUMNS = ("length", "width", "weight")

@@ -10,7 +10,7 @@ MAX_ITEMS = 32
 
 class Input(Protocol):
     kind: str
-    """``text``, ``row`` or ``tensors``: which form the page shows."""
+    """``text``, ``row``, ``image`` …: which form the page shows."""
 
     def items(self, data: Any) -> tuple[list[Any], bool]:
         """The items, and whether ``data`` was a single one. Raises InvalidInput."""

@@ -28,6 +28,10 @@ class ModelWrapper:
     declared: ClassVar[tuple[Parameter, ...]] = ()
     settings: ClassVar[tuple[str, ...]] = ()
     """What else of ``from_source`` a publisher may say on the command line, as JSON or plain text."""
+    media: ClassVar[tuple[str, ...]] = ()
+    """Types of files that a request's body, or the files of its form, may be instead of JSON, as ``image/*``."""
+    default_example: ClassVar[Any] = "Anna Schmidt moved from Berlin to Paris, and now works for the United Nations."
+    """What warm-up predicts when the publisher gives no example."""
 
     def __init__(
         self,
@@ -90,7 +94,7 @@ class ModelWrapper:
             "kind": self.input.kind,
             "data": self.input.schema(),
             "parameters": {name: parameter.schema() for name, parameter in self.parameters.items()},
-        }
+        } | ({"media": list(self.media)} if self.media else {})
 
 
 def check_trusted(source: str, *, trusted: bool) -> None:

@@ -1,5 +1,6 @@
 """The models of the browser's tests: tiny, real, one a task, and one that is hostile."""
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from deploy.publish import publish
 from model_functions.artifact.signing_key import SigningKey
+from model_functions.families.image_classification import ImageClassificationWrapper
 from model_functions.families.onnx import OnnxWrapper
 from model_functions.families.summarization import SummarizationWrapper
 from model_functions.families.tabular import TabularWrapper
@@ -24,6 +26,8 @@ EMOJI_TEXT = "😀 " + tiny_models.TEXT
 
 #: Its left half is drawn on.
 PICTURE = [[1.0, 1.0, 0.0, 0.0]] * 4
+_PICTURE = base64.b64encode(tiny_models.picture(grey=True)).decode()
+_OTHER_PICTURE = base64.b64encode(tiny_models.picture(20, 20, kind="JPEG")).decode()
 
 #: Those that import torch before they answer.
 TRANSFORMERS_MODELS = ("entity_model", "translation_model", "summary_model")
@@ -41,6 +45,7 @@ def publish_all(repository: Repository, key: SigningKey, folder: Path) -> None:
         ("translation_model", TranslationWrapper.from_source(str(generator), defaults=lengths), texts, "Translates."),
         ("summary_model", SummarizationWrapper.from_source(str(generator), defaults=lengths), texts, "Sums up."),
         ("size_model", _sizes(), rows, "Tells small from large."),
+        ("image_model", _eye(folder / "eye"), [_PICTURE, _OTHER_PICTURE], "Sees cats, dogs and birds."),
         ("untouched_model", _sizes(), rows, "Nobody has asked it before."),
         ("hostile_model", _hostile(), [[HOSTILE, 1.5, True], ["blue", None, False]], f"Says {HOSTILE}."),
     ]
@@ -52,6 +57,11 @@ def publish_all(repository: Repository, key: SigningKey, folder: Path) -> None:
     ]
     for name, wrapper, examples, description in models:
         publish(wrapper, name=name, examples=examples, repository=repository, key=key, description=description)
+
+
+def _eye(folder: Path) -> ImageClassificationWrapper:
+    """Of grey images, small enough for the page's pad."""
+    return ImageClassificationWrapper.from_source(str(tiny_models.image_folder(folder, channels=1)))
 
 
 def _sizes() -> TabularWrapper:

@@ -1,10 +1,15 @@
 """The front page in a real browser over the real emulator."""
 
+import base64
+import io
 import json
 import os
 import subprocess
+from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
 
@@ -14,7 +19,7 @@ from tests.browser.playground import Playground
 
 # Two emulators at once would stage the same folders.
 
-MODELS = ["entity_model", "hostile_model", "picture_model", "size_model", "summary_model", "sums_model"]
+MODELS = ["entity_model", "hostile_model", "image_model", "picture_model", "size_model", "summary_model", "sums_model"]
 MODELS += ["translation_model", "untouched_model"]
 #: Holds every request back until ``release()`` is called, and counts them.
 HOLD_FETCH = """
@@ -224,6 +229,79 @@ def test_several_tensors_have_a_part_of_the_answer_each(page: Playground) -> Non
     assert [heading.text for heading in page.all("#result h4")] == ["products", "scaled"]
     assert [cell.text for cell in page.all("#result td.number")] == ["3", "-8"]
     assert page.text("#result .prediction") == "-10"
+
+
+def test_an_image_is_shown_and_its_labels_as_bars(page: Playground, tmp_path: Path) -> None:
+    page.choose("image_model")
+    assert page.one("#preview").get_attribute("src").startswith("data:image/png;base64,")
+    page.send()
+    body = page.answer()["body"]
+    assert page.text("#result .prediction") == body[0]["label"]
+    assert [cell.text for cell in page.all("#result th")] == [one["label"] for one in body]
+    assert [cell.text for cell in page.all("#result td.number")] == [f"{100 * one['score']:.1f} %" for one in body]
+    file = tmp_path / "picture.webp"
+    file.write_bytes(tiny_models.picture(kind="WEBP"))
+    page.field("Image").send_keys(str(file))
+    page.wait(lambda: page.one("#preview").get_attribute("src").startswith("data:image/webp;base64,"))
+    assert page.command() == (
+        f"curl '{page.url}/predict?model_name=image_model' \\\n  -H 'Content-Type: image/webp' \\\n"
+        "  --data-binary @image.webp"
+    )
+    page.send()
+    shown = page.answer()
+    environment = os.environ | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+    command = page.command().replace("image.webp", str(file))
+    done = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, check=True)
+    assert json.loads(done.stdout) == shown
+
+
+def test_an_example_image_is_chosen_by_its_thumbnail(page: Playground) -> None:
+    page.choose("image_model")
+    page.all("#examples img")[1].click()
+    assert page.one("#preview").get_attribute("src").startswith("data:image/jpeg;base64,")
+
+
+def test_an_image_is_pasted_and_dropped(page: Playground) -> None:
+    page.choose("image_model")
+    for kind, field in (("paste", "clipboardData"), ("drop", "dataTransfer")):
+        page.script(
+            """
+            const [kind, field, text] = arguments;
+            const held = new DataTransfer();
+            const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+            held.items.add(new File([bytes], "x", { type: "image/gif" }));
+            const Kind = kind === "paste" ? ClipboardEvent : DragEvent;
+            const happening = new Kind(kind, { [field]: held, bubbles: true, cancelable: true });
+            document.querySelector("#data").dispatchEvent(happening);
+            """,
+            kind,
+            field,
+            base64.b64encode(tiny_models.picture(kind="GIF")).decode(),
+        )
+        page.wait(lambda: page.one("#preview").get_attribute("src").startswith("data:image/gif;base64,"))
+        page.use_example(0)
+
+
+def test_a_drawing_is_sent_cut_out_and_may_be_cleared(page: Playground) -> None:
+    page.choose("image_model")
+    before = page.one("#preview").get_attribute("src")
+    pad = page.one("#pad")
+    ActionChains(page.driver).move_to_element_with_offset(pad, -90, -90).click_and_hold().move_by_offset(
+        0, 60
+    ).release().perform()
+    page.wait(lambda: page.one("#preview").get_attribute("src") != before)
+    drawn = page.one("#preview").get_attribute("src").partition(",")[2]
+    ink = 255 - np.asarray(Image.open(io.BytesIO(base64.b64decode(drawn))).convert("L")).astype(int)
+    rows, columns = np.nonzero(ink > 127)
+    assert abs(rows.mean() - 140) < 4
+    assert abs(columns.mean() - 140) < 4
+    assert rows.max() - rows.min() > 190
+    page.send()
+    assert page.text("#result .prediction") in ("cat", "dog", "bird")
+    page.one("#clear-pad").click()
+    assert not page.one("#preview").is_displayed()
+    page.send()
+    assert page.text("#result strong").startswith("data is empty: 0 bytes.")
 
 
 def test_the_first_call_is_cold_and_the_next_is_warm(page: Playground) -> None:

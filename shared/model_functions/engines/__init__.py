@@ -68,6 +68,15 @@ class TaggingEngine(Protocol):
         """Shape (texts, tokens, labels)."""
 
 
+class ImageEngine(Protocol):
+    """Labels images."""
+
+    labels: list[str]
+
+    def logits(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Shape (images, labels), for pixels of shape (images, channels, height, width)."""
+
+
 class GenerationEngine(Protocol):
     """Writes a text for a text."""
 

@@ -11,13 +11,24 @@ from model_functions.engines import Tokens
 class Graph(Protocol):
     """A model as an engine runs it."""
 
-    def run(self, arrays: dict[str, NDArray[np.int64]]) -> NDArray[np.float32]:
+    def run(self, arrays: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
         """The graph's first output for its inputs, by name."""
 
 
 class Tokenizer(Protocol):
     def encode(self, texts: list[str]) -> Tokens:
         """Raises InvalidInput for a text with more tokens than the model reads."""
+
+
+class GraphImageClassifier:
+    """Labels images; what ImageClassifier answers, from a graph."""
+
+    def __init__(self, graph: Any, labels: list[str]) -> None:
+        self.graph: Graph = graph
+        self.labels = labels
+
+    def logits(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self.graph.run({"pixel_values": pixels})
 
 
 class GraphTagger:

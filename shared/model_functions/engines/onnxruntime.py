@@ -59,7 +59,7 @@ class OnnxGraph:
     ) -> None:
         self.__setstate__({"model": model, "weights": weights, "half": half, "copied": copied})
 
-    def run(self, arrays: dict[str, NDArray[np.int64]]) -> NDArray[np.float32]:
+    def run(self, arrays: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
         first: NDArray[np.float32] = self.outputs(arrays)[0]
         return first
 

@@ -21,6 +21,30 @@ def run(module: Any, arrays: dict[str, NDArray[np.int64]]) -> Any:
         return module(**tensors(arrays))
 
 
+class ImageClassifier:
+    """A module that gives logits for pixels, as its answer or as the answer's ``logits``.
+
+    Args:
+        labels: of the logits, in their order.
+    """
+
+    def __init__(self, module: Any, labels: list[str]) -> None:
+        self.module = frozen(module)
+        self.labels = labels
+
+    def logits(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            return array(image_logits(self.module, torch.from_numpy(pixels)))
+
+
+def image_logits(module: Any, pixels: torch.Tensor) -> torch.Tensor:
+    """What the module says of the pixels, which it gets in its own precision."""
+    dtypes = (parameter.dtype for parameter in module.parameters() if parameter.is_floating_point())
+    answer = module(pixels.to(next(dtypes, torch.float32)))
+    logits: torch.Tensor = getattr(answer, "logits", answer)
+    return logits
+
+
 def tensors(arrays: dict[str, NDArray[Any]]) -> dict[str, torch.Tensor]:
     return {name: torch.from_numpy(array) for name, array in arrays.items()}
 

@@ -32,7 +32,7 @@ class FamilyFunction(Service):
         self.cache = Once(self.open_cache)
 
     def predict(self, request: Request) -> Response:
-        asked = read_prediction_request(request, self.settings.max_body_bytes)
+        asked = read_prediction_request(request, self.settings.max_body_bytes, self.wrapper_class.media)
         name = asked.model_name or self.default_name()
         with self.model(name, request) as model:
             prediction = run(model, asked, request)
@@ -101,13 +101,13 @@ def answer(name: str, model: LoadedModel, fields: dict[str, Any]) -> Response:
 
 def run(model: LoadedModel, asked: PredictionRequest, request: Request) -> Any:
     """The wrapper's prediction, alone in its lane. Raises InvalidInput, ModelError."""
-    wrapper, data, parameters = model.wrapper, asked.data, asked.parameters
+    wrapper, data = model.wrapper, asked.data
     if asked.is_query:
         data = wrapper.input.from_query(data)
-        parameters = {
-            name: wrapper.parameters[name].parse(text) if name in wrapper.parameters else text
-            for name, text in parameters.items()
-        }
+    parameters = asked.parameters | {
+        name: wrapper.parameters[name].parse(text) if name in wrapper.parameters else text
+        for name, text in asked.spelled.items()
+    }
     with request.phases("queue"):
         model.lane.acquire()
     try:

@@ -30,8 +30,14 @@ class FunctionClient:
         self._pool = urllib3.PoolManager(maxsize=64, retries=False, timeout=TIMEOUT)
         self._tokens = IdTokens() if send_tokens else None
 
-    def ask(self, family: str, method: str, target: str, body: Any, request_id: str) -> Response:
-        """The function's answer, whatever its status. Raises FunctionUnreachable, DeadlineExceeded."""
+    def ask(
+        self, family: str, method: str, target: str, body: Any, request_id: str, content_type: str = JSON
+    ) -> Response:
+        """The function's answer, whatever its status. Raises FunctionUnreachable, DeadlineExceeded.
+
+        Args:
+            body: sent as it is if it is bytes, else as JSON; None: there is none.
+        """
         name = function_name(family)
         url = f"{self.url}/{name}"
         headers = {"Accept": JSON, "X-Request-Id": request_id}
@@ -39,8 +45,8 @@ class FunctionClient:
             headers["Authorization"] = f"Bearer {self._tokens.token(url)}"
         data = None
         if body is not None:
-            headers["Content-Type"] = JSON
-            data = json.dumps(body, ensure_ascii=False).encode()
+            headers["Content-Type"] = content_type
+            data = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
         try:
             answer = self._pool.request(method, url + target, headers=headers, body=data, redirect=False)
         except urllib3.exceptions.ReadTimeoutError as exc:

@@ -5,7 +5,8 @@ const base = location.origin + location.pathname.replace(/\/*$/, "/");
 const byId = (id) => document.getElementById(id);
 
 // The forms by the kind of a model's input, and the views of answers by its task: one file each, in inputs/ and answers/.
-// An input gives { node, read(), write(data), fits(data) }; a view a node, or null for a shape that it does not know.
+// An input gives { node, read(), write(data), fits(data) }, and may give thumbnail(data, index) for its examples, and
+// command(asked, quoted), where JSON would be no command to read; a view gives a node, or null for an unknown shape.
 const inputs = {};
 const views = {};
 
@@ -88,8 +89,8 @@ function buildForm() {
 }
 
 function exampleButton(example, index) {
-  const label = typeof example === "string" ? example.slice(0, 200) : `Example ${index + 1}`;
-  const button = make("button", { type: "button", title: label }, label);
+  const label = typeof example === "string" && !form.data.thumbnail ? example.slice(0, 200) : `Example ${index + 1}`;
+  const button = make("button", { type: "button", title: label }, form.data.thumbnail?.(example, index) ?? label);
   button.addEventListener("click", () => { form.data.write(example); update(); });
   return button;
 }
@@ -164,11 +165,12 @@ function update() {
   const asked = request();
   const count = Object.keys(asked.parameters ?? {}).length;
   byId("changed").textContent = count ? `${count} changed` : "as published";
-  byId("command").textContent = curl(JSON.stringify(asked));
+  byId("command").textContent = form.data.command?.(asked, quoted) ?? curl(JSON.stringify(asked));
 }
 
+const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+
 function curl(json) {
-  const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
   return `curl ${quoted(`${base}predict`)} \\\n  -H 'Content-Type: application/json' \\\n  -d ${quoted(json)}`;
 }
 
