@@ -2,11 +2,15 @@
 
 import base64
 import io
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from deploy.environments import satisfied
+from deploy.project import ROOT
 from deploy.samples import load_sample, sample_names
 from deploy.samples.digits import split
 from deploy.samples.training import BUILD, ensure_trained
@@ -17,25 +21,43 @@ pytestmark = pytest.mark.slow
 
 WRAPPERS: dict[str, ModelWrapper] = {}
 
+#: What every sample must reach on held-out data, whatever its script demands.
+PROMISED = {
+    "digits_model": 0.96,
+    "digits_onnx": 0.96,
+    "digits_pytorch": 0.96,
+    "digits_tensorflow": 0.96,
+    "entity_match_model": 0.8,
+    "russian_translation_model": 0.98,
+    "summarize_data_model": 0.85,
+    "wine_model": 0.94,
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def trained() -> None:
+    """All samples, trained first where that is needed, each where its family runs."""
+    subprocess.run([sys.executable, "-m", "deploy", "train", "--no-publish"], cwd=ROOT, check=True)
+
 
 def wrapper(name: str) -> ModelWrapper:
-    """The sample's wrapper, trained first where that is needed."""
     if name not in WRAPPERS:
-        ensure_trained(name, BUILD / name)
         WRAPPERS[name] = load_sample(name).wrapper(BUILD / name)
     return WRAPPERS[name]
+
+
+def test_every_sample_promises_something() -> None:
+    assert PROMISED.keys() == set(sample_names())
 
 
 @pytest.mark.parametrize("name", sample_names())
 def test_the_held_out_score_is_reached(name: str) -> None:
     score = ensure_trained(name, BUILD / name)
-    promised = {"entity_match_model": 0.8, "russian_translation_model": 0.98, "wine_model": 0.94}
-    promised |= {"digits_model": 0.96, "digits_onnx": 0.96, "digits_pytorch": 0.96}
-    assert score.minimum >= promised.get(name, 0.8)
+    assert score.minimum >= PROMISED[name]
     assert score.value >= score.minimum
 
 
-@pytest.mark.parametrize("name", sample_names())
+@pytest.mark.parametrize("name", [name for name in sample_names() if satisfied(load_sample(name).FAMILY)])
 def test_every_example_is_answered(name: str) -> None:
     examples = load_sample(name).EXAMPLES
     assert len(wrapper(name).predict(examples)) == len(examples)
