@@ -45,7 +45,7 @@ class Gateway(Service):
         family = self._family(name)
         method = "GET" if body is None else "POST"
         with request.phases("function"):
-            return self.functions().ask(family, method, target, body, request.id)
+            return self.functions().ask(family, method, target, body, request)
 
     def _family(self, name: str | None) -> str:
         if name is None:

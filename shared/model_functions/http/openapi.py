@@ -36,6 +36,8 @@ def _predict(models: list[Record]) -> dict[str, Any]:
     operation = _operation("The prediction for one item, or for each of a list.", _answer_schema(), *_PREDICT_ERRORS)
     schema = {"anyOf": schemas} if schemas else {"type": "object"}
     content = {"application/json": {"schema": schema, "examples": examples}}
+    if any(model.get("streams") for model in models):
+        operation["responses"]["200"]["content"]["text/event-stream"] = {"schema": {"type": "string"}}
     return operation | {"requestBody": {"required": True, "content": content}}
 
 
@@ -77,7 +79,7 @@ def _request_schema(model: Record) -> dict[str, Any]:
     }
 
 
-_PREDICT_ERRORS = (400, 404, 413, 415, 422, 500, 503)
+_PREDICT_ERRORS = (400, 404, 406, 413, 415, 422, 500, 503)
 
 
 def _operation(summary: str, schema: dict[str, Any], *statuses: int) -> dict[str, Any]:
