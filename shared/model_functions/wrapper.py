@@ -69,9 +69,7 @@ class ModelWrapper:
         """Whether ``stream`` works: a wrapper that can do it declares the parameter ``STREAM``."""
         return STREAM.name in self.parameters
 
-    def stream(
-        self, data: Any, parameters: Mapping[str, Any] | None = None
-    ) -> Generator[dict[str, Any], None, Any]:
+    def stream(self, data: Any, parameters: Mapping[str, Any] | None = None) -> Generator[dict[str, Any], None, Any]:
         """The pieces of the prediction as they come about; at the end it returns what ``predict`` would.
 
         Raises InvalidInput before the first piece.

@@ -121,9 +121,7 @@ def wants_stream(wrapper: ModelWrapper, asked: PredictionRequest, request: Reque
     return bool(parameter.parse(given) if asked.is_query else parameter.check(given))
 
 
-def stream(
-    name: str, model: LoadedModel, asked: PredictionRequest, request: Request, held: ExitStack
-) -> Response:
+def stream(name: str, model: LoadedModel, asked: PredictionRequest, request: Request, held: ExitStack) -> Response:
     """The prediction in pieces. Raises InvalidInput, ModelError, for what fails before the first one.
 
     Args:
