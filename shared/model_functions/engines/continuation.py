@@ -89,6 +89,65 @@ def _text_after(engine: WritingEngine, before: list[int], tokens: list[int]) -> 
     return text.removeprefix(known) if text.startswith(known) else engine.text(tokens)
 
 
+class Continuation:
+    """The tokens of the answers, each as if it were alone.
+
+    Each draws from numbers of its own, which follow from the seed and from which of its prompt's answers it is:
+    a prompt is answered alike alone and among others.
+
+    Args:
+        decoder: has the prompts before it.
+        parameters: those of GENERATION_PARAMETERS that concern the search.
+    """
+
+    def __init__(self, decoder: Decoder, prompts: list[list[int]], rules: Rules, parameters: dict[str, Any]) -> None:
+        self._decoder, self._rules, self._parameters = decoder, rules, parameters
+        self._copies: int = parameters["num_return_sequences"]
+        self._length = 0
+        # Negative: nothing stands there.
+        self._sequences = np.full((len(prompts), max(map(len, prompts))), -1, dtype=np.int64)
+        for row, prompt in enumerate(prompts):
+            self._sequences[row, -len(prompt) :] = prompt
+        self._answers = list(range(len(prompts) * self._copies))
+        seed = parameters["seed"]
+        self._random = [
+            np.random.default_rng(None if seed is None else (seed, answer % self._copies)) for answer in self._answers
+        ]
+
+    def step(self) -> dict[int, int]:
+        """The next token of each answer that goes on, by its number: each prompt's together, in order."""
+        logits = self._decoder.step(self._sequences[:, -1:])
+        if self._length == 0 and self._copies > 1:
+            # Read once, written several times.
+            rows = np.repeat(np.arange(len(logits)), self._copies)
+            self._decoder.select(rows)
+            logits, self._sequences = logits[rows], self._sequences[rows]
+        self._length += 1
+        scores = ruled(logits, self._sequences, self._rules, self._parameters, self._length)
+        tokens = self._drawn(scores) if self._parameters["do_sample"] else scores.argmax(axis=1)
+        self._sequences = np.column_stack((self._sequences, tokens))
+        return dict(zip(self._answers, tokens.tolist(), strict=True))
+
+    def end(self, finished: Collection[int]) -> None:
+        """These answers do not go on."""
+        going_on = [row for row, answer in enumerate(self._answers) if answer not in finished]
+        if len(going_on) == len(self._answers):
+            return
+        self._answers = [self._answers[row] for row in going_on]
+        self._random = [self._random[row] for row in going_on]
+        rows = np.array(going_on, dtype=np.int64)
+        self._sequences = self._sequences[rows]
+        if going_on:
+            self._decoder.select(rows)
+
+    def _drawn(self, scores: Floats) -> Integers:
+        scores = narrowed(scores, self._parameters, keep=1)
+        shares = np.exp((scores - scores.max(axis=1, keepdims=True)).astype(np.float64)).cumsum(axis=1)
+        places = np.array([random.random() for random in self._random]) * shares[:, -1]
+        tokens: Integers = (shares <= places[:, None]).sum(axis=1)
+        return tokens
+
+
 class Answer:
     """An answer's text while it is written.
 
