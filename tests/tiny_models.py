@@ -211,7 +211,7 @@ def llama_folder(folder: Path) -> Path:
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
     torch.manual_seed(0)
-    special = ["<unk>", "<s>", "</s>"]
+    special = ["<unk>", "<s>", "</s>", "<end>"]
     words = [
         "▁hello",
         "▁world",
@@ -233,14 +233,19 @@ def llama_folder(folder: Path) -> Path:
     vocabulary = {
         piece: number for number, piece in enumerate([*special, *(f"<0x{n:02X}>" for n in range(256)), *words])
     }
-    pieces = Tokenizer(models.Unigram([(piece, -1.0 - len(special)) for piece in vocabulary], 0, byte_fallback=True))
+    pieces = Tokenizer(models.Unigram([(piece, -5.0) for piece in vocabulary], 0, byte_fallback=True))
     pieces.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
     pieces.decoder = decoders.Sequence(
         [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
     )
     pieces.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
     tokens = PreTrainedTokenizerFast(
-        tokenizer_object=pieces, unk_token="<unk>", bos_token="<s>", eos_token="</s>", model_max_length=128
+        tokenizer_object=pieces,
+        unk_token="<unk>",
+        bos_token="<s>",
+        eos_token="</s>",
+        extra_special_tokens=["<end>"],
+        model_max_length=128,
     )
     tokens.chat_template = CHAT_TEMPLATE
     config = LlamaConfig(
@@ -253,11 +258,11 @@ def llama_folder(folder: Path) -> Path:
         max_position_embeddings=128,
         initializer_range=0.6,
         bos_token_id=1,
-        eos_token_id=[2, 280],
+        eos_token_id=[2, 3],
     )
     model = LlamaForCausalLM(config)
     # At random it would write hardly anything else, and half characters only.
-    model.generation_config.suppress_tokens = list(range(3, 259))
+    model.generation_config.suppress_tokens = list(range(4, 260))
     return _saved(model, folder, tokens)
 
 
