@@ -14,6 +14,7 @@ from model_functions.artifact.signing import Trust
 from model_functions.artifact.signing_key import SigningKey
 from model_functions.families.summarization import SummarizationWrapper
 from model_functions.families.tabular import TabularWrapper
+from model_functions.families.text_generation import TextGenerationWrapper
 from model_functions.families.token_classification import TokenClassificationWrapper
 from model_functions.families.translation import TranslationWrapper
 from model_functions.repository import Repository
@@ -70,6 +71,13 @@ def translator(marian_folder: Path) -> TranslationWrapper:
     return TranslationWrapper.from_source(str(marian_folder))
 
 
+@pytest.fixture(scope="session")
+def writer(tmp_path_factory: pytest.TempPathFactory) -> TextGenerationWrapper:
+    """It chats, and never ends by itself what it writes."""
+    folder = tiny_models.llama_folder(tmp_path_factory.mktemp("llama"))
+    return TextGenerationWrapper.from_source(str(folder), defaults={"max_new_tokens": 16, "min_new_tokens": 16})
+
+
 @pytest.fixture(scope="session", autouse=True)
 def exported_once() -> Iterator[None]:
     """Each model is exported once for all tests; those of the exporter itself undo it."""
@@ -106,10 +114,11 @@ def store_folder(
     summarizer: SummarizationWrapper,
     translator: TranslationWrapper,
     classifier: TabularWrapper,
+    writer: TextGenerationWrapper,
 ) -> Path:
-    """A store with a model of each family: tiny_tagger, tiny_summarizer, tiny_translator, tiny_classifier.
+    """A store with a model of each family: tiny_tagger, tiny_summarizer, tiny_translator, tiny_classifier, tiny_writer.
 
-    The summarizer runs in torch, the tagger and the translator by graphs.
+    The summarizer and the writer run in torch, the tagger and the translator by graphs.
     """
     folder = tmp_path_factory.mktemp("store")
     repository = Repository(FolderStore(folder), trust)
@@ -117,6 +126,7 @@ def store_folder(
     publish(tagger, name="tiny_tagger", examples=text, repository=repository, key=key)
     publish(summarizer, name="tiny_summarizer", examples=text, repository=repository, key=key, engine="torch")
     publish(translator, name="tiny_translator", examples=text, repository=repository, key=key, engine="onnxruntime")
+    publish(writer, name="tiny_writer", examples=["hello world"], repository=repository, key=key, engine="torch")
     row = [dict.fromkeys(tiny_models.COLUMNS, 0.5)]
     publish(classifier, name="tiny_classifier", examples=row, repository=repository, key=key)
     return folder

@@ -55,7 +55,7 @@ def _words(rng: random.Random, *, held_out: bool) -> dict[str, str]:
     pronouns = ("she", "her", "her") if kind == "girl" else ("he", "him", "his")
     names = dict(zip(("they", "them", "their"), pronouns, strict=True))
     capitalised = {name.capitalize(): word.capitalize() for name, word in names.items()}
-    return found | names | capitalised | {"friend": friend, "hero": _one_of(kind, rng), "them2": "it"}
+    return found | names | capitalised | {"friend": friend, "hero": _one_of(kind, rng)}
 
 
 def _one_of(kind: str, rng: random.Random) -> str:

@@ -16,9 +16,14 @@ from model_functions.wrapper import STREAM, ModelWrapper
 if TYPE_CHECKING:
     from model_functions.engines.continuation import Answer, Writing
 
+#: Tokens of an answer, at most, and where nobody says how many.
+LONGEST_ANSWER, DEFAULT_ANSWER = 4096, 128
+
 _OWN = {
-    "max_new_tokens": Parameter("max_new_tokens", "integer", "The longest answer, in tokens.", 128, 1, 4096),
-    "min_new_tokens": Parameter("min_new_tokens", "integer", "The shortest answer, in tokens.", 0, 0, 4096),
+    "max_new_tokens": Parameter(
+        "max_new_tokens", "integer", "The longest answer, in tokens.", DEFAULT_ANSWER, 1, LONGEST_ANSWER
+    ),
+    "min_new_tokens": Parameter("min_new_tokens", "integer", "The shortest answer, in tokens.", 0, 0, LONGEST_ANSWER),
     "num_return_sequences": Parameter("num_return_sequences", "integer", "Answers for each prompt.", 1, 1, 8),
     "seed": Parameter(
         "seed",
@@ -64,12 +69,13 @@ class TextGenerationWrapper(ModelWrapper):
         defaults: Mapping[str, Any] | None = None,
         bounds: Mapping[str, tuple[float, float]] | None = None,
     ) -> None:
-        # One position at least is the prompt's.
-        longest = None if engine.positions is None else engine.positions - 1
-        declared = [possible(p, longest) for p in self.declared]
+        # One position at least is the prompt's, and half of them where nobody says how long the answer may be.
+        positions = engine.positions or 2 * LONGEST_ANSWER
+        declared = [possible(p, positions - 1) for p in self.declared]
+        room = {"max_new_tokens": min(DEFAULT_ANSWER, positions // 2)}
         super().__init__(
             PromptInput(max_characters, max_items, chats=engine.chat is not None),
-            defaults=brought(declared, engine.generation_defaults()) | dict(defaults or {}),
+            defaults=room | brought(declared, engine.generation_defaults()) | dict(defaults or {}),
             bounds=bounds,
             declared=declared,
         )
