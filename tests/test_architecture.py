@@ -36,6 +36,7 @@ OWNERS = {
     "google.cloud": "store/upload.py",
     "google.auth": {"http/upstream.py", "store/credentials.py", "store/upload.py"},
     "cryptography": {"artifact/signing.py", "artifact/signing_key.py"},
+    "jinja2": "engines/chat.py",
     "torch": "engines/torch.py",
     "transformers": "engines/transformers.py",
     "pandas": "engines/sklearn.py",

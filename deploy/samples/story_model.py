@@ -27,9 +27,9 @@ EXAMPLES: list[Any] = [
     [{"role": "user", "content": "Can you tell me a story about Clara the owl?"}],
 ]
 SEED = 11
-STORIES = 12_000
+STORIES = 5_000
 HELD_OUT = 500
-VOCABULARY = 700
+VOCABULARY = 1_200
 LONGEST = 384
 #: How much less surprised the model is by a token than one that knows how often each token occurs.
 MINIMUM_RATIO = 6.0
@@ -54,7 +54,7 @@ def train(folder: Path, *, progress: bool = True) -> Score:
     """Trains a small Llama on made-up stories and measures it on words that never met and sentences it never saw."""
     with reproducible(SEED) as rng:
         stories = [make_story(rng, held_out=False) for _ in range(STORIES)]
-        tokenizer = build_tokenizer(stories[:4000])
+        tokenizer = build_tokenizer(stories[:2_000])
         model = small_llama(tokenizer)
         examples = [as_example(tokenizer, story, rng) for story in stories]
         batches = bucketed(examples, size=16, pad=tokenizer.pad_token_id, rng=rng)

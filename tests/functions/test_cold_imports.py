@@ -26,6 +26,7 @@ HEAVY = (
     "torch",
     "transformers",
     "tokenizers",
+    "model_functions.engines.continuation",
     "onnxruntime",
     "openvino",
     "sklearn",
@@ -53,6 +54,7 @@ COLD = {
     "tiny_tagger": ("token_classification", BASE | {"onnxruntime", "tokenizers"}),
     "tiny_torch_tagger": ("token_classification", BASE | TRANSFORMERS | SKLEARN),
     "tiny_translator": ("translation", BASE | {"onnxruntime", "tokenizers"}),
+    "tiny_writer": ("text_generation", BASE | TRANSFORMERS | SKLEARN),
     "tiny_summarizer": ("summarization", BASE | TRANSFORMERS | SKLEARN),
     "tiny_classifier": ("tabular", BASE | SKLEARN),
 }

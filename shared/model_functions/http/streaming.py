@@ -32,6 +32,7 @@ class EventStream:
         try:
             return next(self._events)
         except StopIteration:
+            self.close()
             raise
         except ServingError as error:
             return self._failed(error)
@@ -44,6 +45,7 @@ class EventStream:
         self._held.close()
 
     def _failed(self, error: ServingError) -> bytes:
+        self.close()
         self._events = iter(())
         return event("error", json.loads(render(error, self._request_id).body))
 

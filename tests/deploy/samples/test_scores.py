@@ -22,7 +22,7 @@ def wrapper(name: str) -> ModelWrapper:
 @pytest.mark.parametrize("name", sample_names())
 def test_the_held_out_score_is_reached(name: str) -> None:
     score = ensure_trained(name, BUILD / name)
-    promised = {"entity_match_model": 0.8, "russian_translation_model": 0.98, "wine_model": 0.94}
+    promised = {"entity_match_model": 0.8, "russian_translation_model": 0.98, "story_model": 3, "wine_model": 0.94}
     assert score.minimum >= promised.get(name, 0.8)
     assert score.value >= score.minimum
 

@@ -7,12 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deploy.publish import publish
 from model_functions.artifact import stream
+from model_functions.artifact.signing import Trust
+from model_functions.artifact.signing_key import SigningKey
 from model_functions.engines.continuation import Answer
 from model_functions.errors import InvalidInput
 from model_functions.families.text_generation import TextGenerationWrapper
 from model_functions.http.function import FamilyFunction
+from model_functions.repository import Repository
 from model_functions.settings import Settings
+from model_functions.store.folder import FolderStore
 from tests import tiny_models
 from tests.shared.http.requests import body, get, post
 
@@ -140,7 +145,12 @@ def test_generation_truly_ends_with_a_stop_sequence(llama: TextGenerationWrapper
     steps = []
     engine: Any = llama.engine
     forward = engine.model.forward
-    monkeypatch.setattr(engine.model, "forward", lambda **inputs: steps.append(1) or forward(**inputs))
+
+    def counted(**inputs: Any) -> Any:
+        steps.append(inputs["input_ids"].shape)
+        return forward(**inputs)
+
+    monkeypatch.setattr(engine.model, "forward", counted)
     found = llama.predict(
         "hello world", {"max_new_tokens": 60, "min_new_tokens": 60, "stop": [whole["generated_text"][4:7]]}
     )
@@ -185,7 +195,8 @@ def test_a_chat_is_written_as_transformers_does(llama: TextGenerationWrapper) ->
         "{% for m in messages %}{{ m['role'] | upper }}: {{ m.content | tojson }}\n{% endfor %}{{ eos_token }}",
         "{% set ns = namespace(n=0) %}{% for m in messages %}{% set ns.n = ns.n + 1 %}{{ ns.n }}{{ m.content }}"
         "{% if loop.last %}{% break %}{% endif %}{% endfor %}",
-        "{%- for m in messages -%}\n  {% generation %}{{ m.content }}{% endgeneration %}\n{%- endfor %}{{ dict(a=1).a }}",
+        "{%- for m in messages -%}\n  {% generation %}{{ m.content }}{% endgeneration %}\n{%- endfor %}"
+        "{{ dict(a=1).a }}",
     ],
 )
 def test_templates_do_all_that_transformers_lets_them(llama: TextGenerationWrapper, template: str) -> None:
@@ -327,7 +338,9 @@ def test_the_models_own_configuration_is_the_default(tmp_path: Path) -> None:
     assert {name: parameters[name].default for name in wanted} == wanted
 
 
-@pytest.mark.parametrize("setting", [{"penalty_alpha": 0.6}, {"bad_words_ids": [[270, 271]]}, {"sequence_bias": [[[5], 1.0]]}])
+@pytest.mark.parametrize(
+    "setting", [{"penalty_alpha": 0.6}, {"bad_words_ids": [[270, 271]]}, {"sequence_bias": [[[5], 1.0]]}]
+)
 def test_a_model_that_searches_otherwise_is_refused(tmp_path: Path, setting: dict[str, Any]) -> None:
     import json
 
@@ -359,8 +372,13 @@ def test_the_interface_tells_that_it_streams(llama: TextGenerationWrapper, gpt2:
 
 
 @pytest.fixture(scope="module")
-def function(store_folder: Path, trust_file: Path) -> FamilyFunction:
-    environment = {"MODEL_STORE": str(store_folder), "MODEL_TRUST": str(trust_file)}
+def function(
+    tmp_path_factory: pytest.TempPathFactory, writer: TextGenerationWrapper, key: SigningKey, trust_file: Path
+) -> FamilyFunction:
+    store = tmp_path_factory.mktemp("store")
+    repository = Repository(FolderStore(store), Trust.read(trust_file, on_google_cloud=False))
+    publish(writer, name="tiny_writer", examples=["hello"], repository=repository, key=key, engine="torch")
+    environment = {"MODEL_STORE": str(store), "MODEL_TRUST": str(trust_file)}
     return FamilyFunction(TextGenerationWrapper, Settings.from_environment(environment))
 
 
@@ -398,7 +416,8 @@ MESSAGE = 'Send {"role": ROLE, "content": TEXT}.'
         (
             ["hello", "hello " * 150],
             {},
-            "The prompt has 152 tokens, and with 16 new ones that is 168; the model reads 128. Send at most 127 tokens.",
+            "The prompt has 152 tokens, and with 16 new ones that is 168; the model reads 128. "
+            "Send at most 127 tokens.",
         ),
         ("hello", {"max_new_tokens": 0}, '"max_new_tokens": 0 is out of bounds. Give an integer from 1 to 127.'),
         ("hello", {"temperature": 0}, '"temperature": 0 is out of bounds. Give a number from 0.05 to 5.'),
@@ -413,7 +432,11 @@ MESSAGE = 'Send {"role": ROLE, "content": TEXT}.'
             {"stop": ["x"] * 9},
             '"stop": a list of 9 is out of bounds. Give a list of at most 8 strings of 1 to 100 characters.',
         ),
-        ("hello", {"stop": ["a", 1]}, '"stop": 1 is no string. Give a list of at most 8 strings of 1 to 100 characters.'),
+        (
+            "hello",
+            {"stop": ["a", 1]},
+            '"stop": 1 is no string. Give a list of at most 8 strings of 1 to 100 characters.',
+        ),
         (
             "hello",
             {"stop": [""]},
