@@ -204,7 +204,7 @@ def gpt2_folder(folder: Path) -> Path:
     return _saved(GPT2LMHeadModel(config), folder, tokens)
 
 
-def llama_folder(folder: Path) -> Path:
+def llama_folder(folder: Path, positions: int = 128) -> Path:
     """A Llama with grouped heads, pieces that carry spaces, bytes for what it does not know, and a chat template."""
     import torch
     from tokenizers import Tokenizer, decoders, models, normalizers, processors
@@ -245,7 +245,7 @@ def llama_folder(folder: Path) -> Path:
         bos_token="<s>",
         eos_token="</s>",
         extra_special_tokens=["<end>"],
-        model_max_length=128,
+        model_max_length=positions,
     )
     tokens.chat_template = CHAT_TEMPLATE
     config = LlamaConfig(
@@ -255,7 +255,7 @@ def llama_folder(folder: Path) -> Path:
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
-        max_position_embeddings=128,
+        max_position_embeddings=positions,
         initializer_range=0.6,
         bos_token_id=1,
         eos_token_id=[2, 3],
