@@ -379,9 +379,15 @@ def test_an_answer_is_seen_while_it_is_written(page: Playground) -> None:
     page.fill("min_new_tokens", "4000")
     page.fill("max_new_tokens", "4000")
     page.one("#send").click()
-    lengths = []
-    page.wait(lambda: lengths.append(len(page.content("#result"))) or lengths[-1] > 200)
-    assert len({length for length in lengths if length}) > 2, "it grows"
+    lengths = {0}
+
+    def grown() -> bool:
+        lengths.add(len(page.content("#result .text")))
+        return max(lengths) > 200
+
+    page.wait(lambda: page.all("#result.streaming .text"))
+    page.wait(grown)
+    assert len(lengths) > 2
     page.one("#stop").click()
     page.wait_for_answer()
     stopped = page.content("#result")
