@@ -60,7 +60,10 @@ class CausalSteps:
             inputs["logits_to_keep"] = 1
         with torch.inference_mode():
             answer = self._model(**inputs, past_key_values=self._cache)
-        self._cache = answer.past_key_values
+        self._cache = getattr(answer, "past_key_values", None)
+        if self._cache is None:
+            name = type(self._model).__name__
+            raise ValueError(f"{name} gives no past_key_values to go on with, so it cannot be served here.")
         return array(answer.logits[:, -1])
 
     def select(self, rows: NDArray[np.int64]) -> None:

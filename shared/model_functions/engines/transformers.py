@@ -196,8 +196,8 @@ class TransformersWriter(TransformersEngine):
         return text
 
     def special(self, text: str) -> int | None:
-        number: int | None = self.tokenizer.get_added_vocab().get(text)
-        return number
+        added = self.tokenizer.added_tokens_decoder.items()
+        return next((number for number, token in added if token.special and token.content == text), None)
 
     def read(self, prompts: list[list[int]]) -> Any:
         return torch.CausalSteps(self.model, *rectangle(prompts, self.rules.pad, "left"))
