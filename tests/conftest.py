@@ -15,6 +15,7 @@ from model_functions.artifact.signing_key import SigningKey
 from model_functions.families.image_classification import ImageClassificationWrapper
 from model_functions.families.summarization import SummarizationWrapper
 from model_functions.families.tabular import TabularWrapper
+from model_functions.families.text_generation import TextGenerationWrapper
 from model_functions.families.token_classification import TokenClassificationWrapper
 from model_functions.families.translation import TranslationWrapper
 from model_functions.repository import Repository
@@ -81,6 +82,13 @@ def translator(marian_folder: Path) -> TranslationWrapper:
     return TranslationWrapper.from_source(str(marian_folder))
 
 
+@pytest.fixture(scope="session")
+def writer(tmp_path_factory: pytest.TempPathFactory) -> TextGenerationWrapper:
+    """It chats, and never ends by itself what it writes."""
+    folder = tiny_models.llama_folder(tmp_path_factory.mktemp("llama"))
+    return TextGenerationWrapper.from_source(str(folder), defaults={"max_new_tokens": 16, "min_new_tokens": 16})
+
+
 @pytest.fixture(scope="session", autouse=True)
 def exported_once() -> Iterator[None]:
     """Each model is exported once for all tests; those of the exporter itself undo it."""
@@ -118,10 +126,11 @@ def store_folder(
     translator: TranslationWrapper,
     classifier: TabularWrapper,
     eye: ImageClassificationWrapper,
+    writer: TextGenerationWrapper,
 ) -> Path:
-    """A store with a model of each family: tiny_tagger, tiny_summarizer, tiny_translator, tiny_classifier, tiny_eye.
+    """A store with a model of each family, named as tiny_tagger.
 
-    The summarizer runs in torch, the tagger, the translator and the eye by graphs.
+    The summarizer and the writer run in torch, the tagger, the translator and the eye by graphs.
     """
     folder = tmp_path_factory.mktemp("store")
     repository = Repository(FolderStore(folder), trust)
@@ -129,6 +138,7 @@ def store_folder(
     publish(tagger, name="tiny_tagger", examples=text, repository=repository, key=key)
     publish(summarizer, name="tiny_summarizer", examples=text, repository=repository, key=key, engine="torch")
     publish(translator, name="tiny_translator", examples=text, repository=repository, key=key, engine="onnxruntime")
+    publish(writer, name="tiny_writer", examples=["hello world"], repository=repository, key=key, engine="torch")
     row = [dict.fromkeys(tiny_models.COLUMNS, 0.5)]
     publish(classifier, name="tiny_classifier", examples=row, repository=repository, key=key)
     publish(eye, name="tiny_eye", examples=[eye.default_example], repository=repository, key=key, engine="onnxruntime")

@@ -38,6 +38,7 @@ OWNERS = {
     "google.cloud": "store/upload.py",
     "google.auth": {"http/upstream.py", "store/credentials.py", "store/upload.py"},
     "cryptography": {"artifact/signing.py", "artifact/signing_key.py"},
+    "jinja2": "engines/chat.py",
     "torch": {"engines/torch.py", "engines/modules.py"},
     "transformers": "engines/transformers.py",
     "pandas": "engines/sklearn.py",

@@ -165,6 +165,108 @@ def old_marian_folder(folder: Path) -> Path:
     return _saved(MarianMTModel(config), folder, tokens)
 
 
+#: Answers each message with its role; refuses any but the usual ones.
+CHAT_TEMPLATE = """{{ bos_token }}{% for message in messages %}
+{% if message.role not in ["system", "user", "assistant"] %}
+{{ raise_exception("Roles are system, user and assistant, not " + message.role) }}
+{% endif %}
+<{{ message.role }}>{{ message.content | trim }}</{{ message.role }}>
+{% endfor %}
+{% if add_generation_prompt %}<assistant>{% endif %}"""
+
+_LINES = [
+    "Anna lives in Berlin, and works for UN.",
+    "один два три",
+    "« ça va » 😀🎉 日本",
+    "one two three hello world",
+] * 3
+
+
+def gpt2_folder(folder: Path) -> Path:
+    """A GPT-2 that writes bytes, whole characters of some of them: no pad token, and no chat template."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+
+    torch.manual_seed(0)
+    pieces = Tokenizer(models.BPE())
+    pieces.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    pieces.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=300, special_tokens=["<|end|>"], initial_alphabet=alphabet, show_progress=False
+    )
+    pieces.train_from_iterator(_LINES, trainer)
+    tokens = PreTrainedTokenizerFast(tokenizer_object=pieces, eos_token="<|end|>", model_max_length=64)
+    ends = {"bos_token_id": 0, "eos_token_id": 0}
+    config = GPT2Config(
+        vocab_size=len(tokens), n_embd=16, n_layer=2, n_head=2, n_positions=64, initializer_range=0.6, **ends
+    )
+    return _saved(GPT2LMHeadModel(config), folder, tokens)
+
+
+def llama_folder(folder: Path, positions: int = 128) -> Path:
+    """A Llama with grouped heads, pieces that carry spaces, bytes for what it does not know, and a chat template."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, normalizers, processors
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    torch.manual_seed(0)
+    special = ["<unk>", "<s>", "</s>", "<end>"]
+    words = [
+        "▁hello",
+        "▁world",
+        "▁one",
+        "▁two",
+        "▁a",
+        "▁lives",
+        "▁in",
+        "▁",
+        ".",
+        ",",
+        "<",
+        ">",
+        "/",
+        *_LETTERS,
+        "д",
+        "😀",
+    ]
+    vocabulary = {
+        piece: number for number, piece in enumerate([*special, *(f"<0x{n:02X}>" for n in range(256)), *words])
+    }
+    pieces = Tokenizer(models.Unigram([(piece, -5.0) for piece in vocabulary], 0, byte_fallback=True))
+    pieces.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    pieces.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    pieces.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    tokens = PreTrainedTokenizerFast(
+        tokenizer_object=pieces,
+        unk_token="<unk>",
+        bos_token="<s>",
+        eos_token="</s>",
+        extra_special_tokens=["<end>"],
+        model_max_length=positions,
+    )
+    tokens.chat_template = CHAT_TEMPLATE
+    config = LlamaConfig(
+        vocab_size=len(tokens),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=positions,
+        initializer_range=0.6,
+        bos_token_id=1,
+        eos_token_id=[2, 3],
+    )
+    model = LlamaForCausalLM(config)
+    # At random it would write hardly anything else, and half characters only.
+    model.generation_config.suppress_tokens = list(range(4, 260))
+    return _saved(model, folder, tokens)
+
+
 def _two_towers(config_class: Any, vocabulary_size: int, **settings: Any) -> Any:
     """The configuration of a small encoder-decoder."""
     return config_class(

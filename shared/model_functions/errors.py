@@ -86,6 +86,13 @@ class MethodNotAllowed(ServingError):
     code = "method_not_allowed"
 
 
+class NotAcceptable(ServingError):
+    """The caller takes only a form of answer that the model does not have."""
+
+    status = 406
+    code = "not_acceptable"
+
+
 class PayloadTooLarge(ServingError):
     status = 413
     code = "payload_too_large"

@@ -1,10 +1,12 @@
 """The object that is serialized: preprocess, model, postprocess behind one ``predict``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from model_functions.inputs import Input
 from model_functions.parameters import Parameter, check_names, check_parameters
+
+STREAM = Parameter("stream", "boolean", "Send the answer while it is written, as server-sent events.", False)
 
 
 class ModelWrapper:
@@ -68,6 +70,18 @@ class ModelWrapper:
         predictions = self.postprocess(self.forward(self.preprocess(items, values), values), values)
         return predictions[0] if single else predictions
 
+    @property
+    def streams(self) -> bool:
+        """Whether ``stream`` works: a wrapper that can do it declares the parameter ``STREAM``."""
+        return STREAM.name in self.parameters
+
+    def stream(self, data: Any, parameters: Mapping[str, Any] | None = None) -> Generator[dict[str, Any], None, Any]:
+        """The pieces of the prediction as they come about; at the end it returns what ``predict`` would.
+
+        Raises InvalidInput before the first piece.
+        """
+        raise NotImplementedError
+
     def check(self, items: list[Any], parameters: dict[str, Any]) -> None:
         """Refuses what each value alone could not show: parameters that contradict each other."""
 
@@ -89,12 +103,14 @@ class ModelWrapper:
 
     def interface(self) -> dict[str, Any]:
         """What a caller may send, as the manifest records it."""
-        return {
+        interface = {
             "task": self.task,
             "kind": self.input.kind,
             "data": self.input.schema(),
             "parameters": {name: parameter.schema() for name, parameter in self.parameters.items()},
-        } | ({"media": list(self.media)} if self.media else {})
+        }
+        interface |= {"media": list(self.media)} if self.media else {}
+        return interface | ({"streams": True} if self.streams else {})
 
 
 def check_trusted(source: str, *, trusted: bool) -> None:

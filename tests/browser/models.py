@@ -12,6 +12,7 @@ from model_functions.families.image_classification import ImageClassificationWra
 from model_functions.families.onnx import OnnxWrapper
 from model_functions.families.summarization import SummarizationWrapper
 from model_functions.families.tabular import TabularWrapper
+from model_functions.families.text_generation import TextGenerationWrapper
 from model_functions.families.token_classification import TokenClassificationWrapper
 from model_functions.families.translation import TranslationWrapper
 from model_functions.repository import Repository
@@ -29,14 +30,18 @@ PICTURE = [[1.0, 1.0, 0.0, 0.0]] * 4
 _PICTURE = base64.b64encode(tiny_models.picture(grey=True)).decode()
 _OTHER_PICTURE = base64.b64encode(tiny_models.picture(20, 20, kind="JPEG")).decode()
 
+CHAT = [{"role": "system", "content": "one two"}, {"role": "user", "content": "hello"}]
+
 #: Those that import torch before they answer.
-TRANSFORMERS_MODELS = ("entity_model", "translation_model", "summary_model")
+TRANSFORMERS_MODELS = ("entity_model", "translation_model", "summary_model", "writing_model")
 
 
 def publish_all(repository: Repository, key: SigningKey, folder: Path) -> None:
     """Publishes every model of the tests as ``prod``."""
     tagger, generator = tiny_models.tagger_folder(folder / "tagger"), tiny_models.generator_folder(folder / "generator")
     texts = [tiny_models.TEXT, EMOJI_TEXT]
+    letters = tiny_models.llama_folder(folder / "writer", positions=4100)
+    writer = TextGenerationWrapper.from_source(str(letters), defaults={"min_new_tokens": 8, "max_new_tokens": 8})
     rows = [{"length": 1.5, "width": 2, "weight": 0.5}, [-1.5, -2, -0.5]]
     # Words that end the sentence early would leave nothing to look at.
     lengths = {"min_new_tokens": 4, "max_new_tokens": 8}
@@ -44,6 +49,7 @@ def publish_all(repository: Repository, key: SigningKey, folder: Path) -> None:
         ("entity_model", TokenClassificationWrapper.from_source(str(tagger)), texts, "Finds entities."),
         ("translation_model", TranslationWrapper.from_source(str(generator), defaults=lengths), texts, "Translates."),
         ("summary_model", SummarizationWrapper.from_source(str(generator), defaults=lengths), texts, "Sums up."),
+        ("writing_model", writer, [tiny_models.TEXT, CHAT], "Goes on with a text."),
         ("size_model", _sizes(), rows, "Tells small from large."),
         ("image_model", _eye(folder / "eye"), [_PICTURE, _OTHER_PICTURE], "Sees cats, dogs and birds."),
         ("untouched_model", _sizes(), rows, "Nobody has asked it before."),

@@ -14,13 +14,13 @@ from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from tests import tiny_models
-from tests.browser.models import EMOJI_TEXT, HOSTILE, PICTURE
+from tests.browser.models import CHAT, EMOJI_TEXT, HOSTILE, PICTURE
 from tests.browser.playground import Playground
 
 # Two emulators at once would stage the same folders.
 
 MODELS = ["entity_model", "hostile_model", "image_model", "picture_model", "size_model", "summary_model", "sums_model"]
-MODELS += ["translation_model", "untouched_model"]
+MODELS += ["translation_model", "untouched_model", "writing_model"]
 #: Holds every request back until ``release()`` is called, and counts them.
 HOLD_FETCH = """
     const fetch = window.fetch;
@@ -500,3 +500,83 @@ def test_every_field_has_a_label_and_every_link_a_name(page: Playground) -> None
 def _assert_nothing_ran(page: Playground) -> None:
     assert page.all("img") == []
     assert page.script("return window.hostile") is None
+
+
+def test_an_answer_is_seen_while_it_is_written(page: Playground) -> None:
+    page.choose("writing_model")
+    assert page.asked()["parameters"] == {"stream": True}
+    assert page.command().startswith("curl -N '")
+    page.show_parameters()
+    page.fill("min_new_tokens", "4000")
+    page.fill("max_new_tokens", "4000")
+    page.one("#send").click()
+    lengths = {0}
+
+    def grown() -> bool:
+        lengths.add(len(page.content("#result .text")))
+        return max(lengths) > 200
+
+    page.wait(lambda: page.all("#result.streaming .text"))
+    page.wait(grown)
+    assert len(lengths) > 2
+    page.one("#stop").click()
+    page.wait_for_answer()
+    stopped = page.content("#result")
+    assert page.text("#timing") == "stopped"
+    assert not page.one("#stop").is_displayed()
+    page.fill("min_new_tokens", "6")
+    page.fill("max_new_tokens", "6")
+    page.send()
+    answer = page.answer()["body"]
+    assert page.text("#result .soft") == f"cut at max_new_tokens · {answer['prompt_tokens']} tokens read, 6 written"
+    assert page.content("#result .text") == answer["generated_text"] != stopped
+
+
+def test_a_streamed_answer_is_the_one_that_comes_whole(page: Playground) -> None:
+    page.choose("writing_model")
+    page.show_parameters()
+    page.fill("stop", "zz")
+    page.send()
+    streamed = page.answer()
+    page.field("stream").click()
+    assert page.asked()["parameters"] == {"stop": ["zz"]}
+    assert page.command().startswith("curl 'http")
+    page.send()
+    assert page.answer() == streamed
+
+
+def test_stop_sequences_stand_one_a_line(page: Playground) -> None:
+    page.choose("writing_model")
+    page.send()
+    text = page.answer()["body"]["generated_text"]
+    page.show_parameters()
+    page.fill("stop", "a\\nb")
+    assert page.asked()["parameters"]["stop"] == ["a\nb"]
+    page.script("arguments[0].value = arguments[1]", page.field("stop"), f"never\n{text[3:5]}")
+    page.send()
+    assert page.answer()["body"]["stop_sequence"] == text[3:5]
+    assert page.text("#result .soft").startswith(f'ended by "{text[3:5]}" · ')
+
+
+def test_a_chat_is_a_list_of_messages(page: Playground) -> None:
+    page.choose("writing_model")
+    page.use_example(1)
+    assert page.asked()["data"] == CHAT
+    next(button for button in page.all("#input button") if button.text == "Add a message").click()
+    areas = page.all("#input .message textarea")
+    areas[-1].send_keys("two")
+    assert page.asked()["data"] == [*CHAT, {"role": "assistant", "content": "two"}]
+    page.all("#input .message button")[0].click()
+    assert page.asked()["data"] == [CHAT[1], {"role": "assistant", "content": "two"}]
+    page.send()
+    assert page.answer()["body"]["generated_tokens"] == 8
+    next(button for button in page.all("#input button") if button.text == "Text").click()
+    assert page.asked()["data"] == tiny_models.TEXT
+
+
+def test_an_error_of_a_stream_is_shown_like_any_other(page: Playground) -> None:
+    page.choose("writing_model")
+    page.show_parameters()
+    page.fill("num_beams", "2")
+    page.send()
+    assert page.text("#result strong").startswith('"num_beams" is 2, and beams are chosen from at the end only.')

@@ -17,6 +17,7 @@ QUESTIONS: list[tuple[str, Any, str]] = [
     ("tiny_summarizer", TEXT, "summary_text"),
     ("tiny_translator", TEXT, "translation_text"),
     ("tiny_classifier", ROW, "prediction"),
+    ("tiny_writer", "hello world", "generated_text"),
 ]
 
 

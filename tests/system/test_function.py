@@ -23,6 +23,7 @@ FAMILIES = {
     "tiny_summarizer": "summarization",
     "tiny_translator": "translation",
     "tiny_classifier": "tabular",
+    "tiny_writer": "text_generation",
 }
 
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from model_functions.engines.chat import ChatTemplate
+    from model_functions.engines.search import Decoder, Rules
+
 
 @dataclass(frozen=True)
 class Half:
@@ -99,6 +102,37 @@ class GenerationEngine(Protocol):
 
     def decode(self, sequences: NDArray[np.int64]) -> list[str]:
         """The texts without special tokens."""
+
+    def generation_defaults(self) -> dict[str, Any]:
+        """The generation parameters that the model brings with it."""
+
+
+class WritingEngine(Protocol):
+    """Goes on with a text."""
+
+    rules: Rules
+    chat: ChatTemplate | None
+    """How the model has learnt to read a chat, if it has."""
+
+    @property
+    def positions(self) -> int | None:
+        """Tokens of a prompt and its answer together; None: any number."""
+
+    def numbers(self, text: str, *, special: bool) -> list[int]:
+        """The text's tokens.
+
+        Args:
+            special: with those that the tokenizer puts around a text.
+        """
+
+    def text(self, numbers: list[int]) -> str:
+        """The text of tokens, without special ones."""
+
+    def special(self, text: str) -> int | None:
+        """The special token of this very text, if there is one."""
+
+    def read(self, prompts: list[list[int]]) -> Decoder:
+        """The model with the prompts before it."""
 
     def generation_defaults(self) -> dict[str, Any]:
         """The generation parameters that the model brings with it."""

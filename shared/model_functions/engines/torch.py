@@ -1,5 +1,6 @@
 """Runs torch modules on numpy arrays; the only module that imports torch."""
 
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,6 +53,50 @@ def tensors(arrays: dict[str, NDArray[Any]]) -> dict[str, torch.Tensor]:
 def array(tensor: torch.Tensor) -> NDArray[np.float32]:
     """The tensor's values; a half-precision one is widened, as numpy has no bfloat16."""
     return tensor.float().numpy()
+
+
+class CausalSteps:
+    """A causal transformers model that goes on with prompts, and remembers what its earlier steps computed.
+
+    Args:
+        numbers, mask: the prompts, padded on the left: what follows them must stand side by side.
+    """
+
+    def __init__(self, model: Any, numbers: NDArray[np.int64], mask: NDArray[np.int64]) -> None:
+        self._model = model
+        self._numbers: torch.Tensor | None = torch.from_numpy(numbers)
+        self._mask = torch.from_numpy(mask)
+        self._cache: Any = None
+        self._takes = inspect.signature(model.forward).parameters
+
+    def step(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The scores of what may follow; the first step reads the prompts, whose last tokens these are."""
+        if self._numbers is None:
+            numbers = torch.from_numpy(tokens)
+            self._mask = torch.cat((self._mask, torch.ones_like(numbers)), dim=1)
+        else:
+            numbers, self._numbers = self._numbers, None
+        inputs: dict[str, Any] = {"input_ids": numbers, "attention_mask": self._mask, "use_cache": True}
+        if "position_ids" in self._takes:
+            places = (self._mask.cumsum(dim=1) - 1).clamp(min=0)
+            inputs["position_ids"] = places[:, -numbers.shape[1] :]
+        if "logits_to_keep" in self._takes:
+            inputs["logits_to_keep"] = 1
+        with torch.inference_mode():
+            answer = self._model(**inputs, past_key_values=self._cache)
+        self._cache = getattr(answer, "past_key_values", None)
+        if self._cache is None:
+            name = type(self._model).__name__
+            raise ValueError(f"{name} gives no past_key_values to go on with, so it cannot be served here.")
+        return array(answer.logits[:, -1])
+
+    def select(self, rows: NDArray[np.int64]) -> None:
+        if np.array_equal(rows, np.arange(len(self._mask))):
+            return
+        chosen = torch.from_numpy(rows)
+        self._mask = self._mask[chosen]
+        with torch.inference_mode():
+            self._cache.reorder_cache(chosen)
 
 
 @contextmanager

@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_functions.engines import Tokens, check_length, torch, unknown_language
+from model_functions.engines.chat import ChatTemplate
+from model_functions.engines.search import Rules
+from model_functions.engines.texts import rectangle
 
 # A tokenizer that knows no limit names one beyond this.
 _NO_LIMIT = 1_000_000
@@ -139,7 +142,7 @@ class TransformersGenerator(TransformersEngine):
     def __init__(self, model: Any, tokenizer: Any, *, max_tokens: int | None = None) -> None:
         super().__init__(model, tokenizer, max_tokens=max_tokens)
         own = self.model.generation_config
-        self._defaults = {name: value for name, value in own.to_dict().items() if value is not None}
+        self._defaults = _defaults(own)
         # A tokenizer of several languages stays in the one it was last set to: each request sets its own.
         self.source_language: str | None = tokenizer.src_lang if self.multilingual else None
         # A hash that changes with the process; it only tells save_pretrained of changes.
@@ -211,6 +214,86 @@ class TransformersGenerator(TransformersEngine):
         """The token of each language: M2M wraps its code, for the others the token is the code."""
         wrapped: dict[str, str] | None = getattr(self.tokenizer, "lang_code_to_token", None)
         return wrapped or {token: token for token in self.tokenizer.all_special_tokens if "_" in token}
+
+
+class TransformersWriter(TransformersEngine):
+    """A transformers decoder, which goes on with a text; what it writes is searched for by us."""
+
+    auto_class = "AutoModelForCausalLM"
+
+    def __init__(self, model: Any, tokenizer: Any, *, max_tokens: int | None = None) -> None:
+        super().__init__(model, tokenizer, max_tokens=max_tokens)
+        own = self.model.generation_config
+        self.rules = rules_of(own)
+        self._defaults = _defaults(own)
+        # A hash that changes with the process; it only tells save_pretrained of changes.
+        own._original_object_hash = None
+        self.chat = _chat_template(tokenizer)
+
+    @property
+    def positions(self) -> int | None:
+        return self.max_tokens
+
+    def numbers(self, text: str, *, special: bool) -> list[int]:
+        found: list[int] = self.tokenizer(text, add_special_tokens=special, verbose=False)["input_ids"]
+        return found
+
+    def text(self, numbers: list[int]) -> str:
+        # Closing up spaces would take back what has been told already.
+        text: str = self.tokenizer.decode(numbers, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return text
+
+    def special(self, text: str) -> int | None:
+        added = self.tokenizer.added_tokens_decoder.items()
+        return next((number for number, token in added if token.special and token.content == text), None)
+
+    def read(self, prompts: list[list[int]]) -> Any:
+        return torch.CausalSteps(self.model, *rectangle(prompts, self.rules.pad, "left"))
+
+    def generation_defaults(self) -> dict[str, Any]:
+        return self._defaults
+
+
+#: What a decoder's generation_config may say that changes nothing here: our rules, and what each request sets anew.
+_KNOWN = {
+    *("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id", "transformers_version"),
+    *("cache_implementation", "use_cache", "bad_words_ids", "suppress_tokens", "_from_model_config", "min_p", *_TURNED),
+}
+
+
+def rules_of(config: Any) -> Rules:
+    """What a decoder's generation_config says of tokens. Raises ValueError for what our search does not do."""
+    neutral = config._get_default_generation_params()
+    for name, value in config.to_dict().items():
+        if name not in _KNOWN and value is not None and value is not False and value != neutral.get(name):
+            raise ValueError(
+                f"The model's generation_config sets {name}, which is not supported here. Take it out of "
+                "generation_config.json."
+            )
+    banned = [*([number] for number in config.suppress_tokens or []), *(config.bad_words_ids or [])]
+    if any(len(words) > 1 for words in banned):
+        raise ValueError("The model's generation_config bans words of several tokens. Take out bad_words_ids.")
+    ends = config.eos_token_id
+    ends = () if ends is None else (ends,) if isinstance(ends, int) else tuple(ends)
+    return Rules(
+        start=config.bos_token_id or 0,
+        ends=ends,
+        pad=config.pad_token_id or (*ends, 0)[0],
+        banned=tuple(sorted({number for words in banned for number in words} - set(ends))),
+    )
+
+
+def _chat_template(tokenizer: Any) -> ChatTemplate | None:
+    source = tokenizer.chat_template
+    if isinstance(source, dict):
+        source = source.get("default")
+    if source is None:
+        return None
+    return ChatTemplate(source, {name: str(token) for name, token in tokenizer.special_tokens_map.items()})
+
+
+def _defaults(config: Any) -> dict[str, Any]:
+    return {name: value for name, value in config.to_dict().items() if value is not None}
 
 
 def _limit(model: Any, tokenizer: Any) -> int | None:

@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from model_functions.errors import ConfigurationInvalid, InvalidInput, ModelNotFound
 from model_functions.http import description, pages
-from model_functions.http.message import JSON, Request, Response
+from model_functions.http.message import Request, Response
 from model_functions.http.prediction import ANY_MEDIA, read_prediction_request
 from model_functions.http.service import Service
 from model_functions.http.upstream import FunctionClient
@@ -48,8 +48,7 @@ class Gateway(Service):
         family = self._family(name)
         method = "GET" if body is None else "POST"
         with request.phases("function"):
-            content_type = request.headers["content-type"] if isinstance(body, bytes) else JSON
-            return self.functions().ask(family, method, target, body, request.id, content_type)
+            return self.functions().ask(family, method, target, body, request)
 
     def _family(self, name: str | None) -> str:
         if name is None:

@@ -35,6 +35,8 @@ def _predict(models: list[Record]) -> dict[str, Any]:
     }
     operation = _operation("The prediction for one item, or for each of a list.", _answer_schema(), *_PREDICT_ERRORS)
     schema = {"anyOf": schemas} if schemas else {"type": "object"}
+    if any(model.get("streams") for model in models):
+        operation["responses"]["200"]["content"]["text/event-stream"] = {"schema": {"type": "string"}}
     content = {"application/json": {"schema": schema, "examples": examples}} | _file_content(models)
     body = {"requestBody": {"required": True, "content": content}}
     asked = _file_parameters(models)
@@ -121,7 +123,7 @@ def _request_schema(model: Record) -> dict[str, Any]:
     }
 
 
-_PREDICT_ERRORS = (400, 404, 413, 415, 422, 500, 503)
+_PREDICT_ERRORS = (400, 404, 406, 413, 415, 422, 500, 503)
 
 
 def _operation(summary: str, schema: dict[str, Any], *statuses: int) -> dict[str, Any]:
