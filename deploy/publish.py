@@ -33,7 +33,7 @@ class Published:
     pointer: Pointer | None
     """The alias after publishing; None when none was moved."""
     note: str = ""
-    """How equal the fast lane is, or why there is none."""
+    """What was taken for granted of the source, and how equal the fast lane is, or why there is none."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -165,7 +165,7 @@ def publish(
     with output.progress_bar(f"publishing {name}", sum(map(len, files.values()))) as advance:
         repository.add(manifest, files, key, advance)
     pointer = None if alias is None else repository.point(manifest, alias, key)
-    return Published(manifest, pointer, lane.note)
+    return Published(manifest, pointer, "\n".join(filter(None, (wrapper.assumed, lane.note))))
 
 
 def _engine_package(name: str) -> str:

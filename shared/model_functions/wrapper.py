@@ -26,6 +26,8 @@ class ModelWrapper:
     engine_name: ClassVar[str] = "torch"
     """What runs the model where no graph does, as the manifest records it."""
     declared: ClassVar[tuple[Parameter, ...]] = ()
+    assumed = ""
+    """What was taken for granted of the source, for the publisher to read."""
 
     def __init__(
         self,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,17 @@ def tensors(arrays: dict[str, NDArray[Any]]) -> dict[str, torch.Tensor]:
 def array(tensor: torch.Tensor) -> NDArray[np.float32]:
     """The tensor's values; a half-precision one is widened, as numpy has no bfloat16."""
     return tensor.float().numpy()
+
+
+def weights_of(path: Path) -> dict[str, NDArray[np.float32]]:
+    """The arrays of a .safetensors file, or of a torch checkpoint of nothing but tensors."""
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        weights = load_file(path)
+    else:
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+    return {name: array(tensor) for name, tensor in weights.items()}
 
 
 @contextmanager
