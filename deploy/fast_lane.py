@@ -3,7 +3,7 @@
 from types import ModuleType
 from typing import Any
 
-from deploy.lanes import Lane, NotEqual, generating, tagging
+from deploy.lanes import Lane, NotEqual, encoding, generating
 from model_functions.artifact.manifest import EngineRecord
 from model_functions.wrapper import ModelWrapper
 
@@ -15,7 +15,7 @@ PRECISIONS = ("auto", "float32", "float16")
 FASTEST = "onnxruntime"
 
 #: Which lane a wrapper's engine has.
-_KINDS = {"TransformersTagger": tagging, "TransformersGenerator": generating}
+_KINDS = dict.fromkeys(encoding.NAMES, encoding) | {"TransformersGenerator": generating}
 
 
 def build(wrapper: ModelWrapper, engine: str, precision: str, examples: list[Any]) -> Lane:

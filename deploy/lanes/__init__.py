@@ -40,9 +40,13 @@ def as_stored(wrapper: ModelWrapper) -> ModelWrapper:
     return loaded
 
 
-def texts_of(examples: list[Any]) -> Iterator[str]:
-    for example in examples:
-        yield from (text for text in (example if isinstance(example, list) else [example]) if isinstance(text, str))
+def texts_of(examples: Any) -> Iterator[str]:
+    """Every string in the examples, however deep."""
+    if isinstance(examples, str):
+        yield examples
+    elif isinstance(examples, dict | list):
+        for part in examples.values() if isinstance(examples, dict) else examples:
+            yield from texts_of(part)
 
 
 def batches(encode: Any, examples: list[Any]) -> Iterator[list[str]]:

@@ -3,11 +3,12 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 Mask = NDArray[np.int64]
 
 #: Beneath a division; sentence-transformers has the same.
@@ -39,11 +40,13 @@ class Pooling:
 
 
 def _first(vectors: Floats, mask: Mask, places: Mask) -> Floats:
-    return vectors[np.arange(len(vectors)), mask.argmax(axis=1)]
+    firsts: Floats = vectors[np.arange(len(vectors)), mask.argmax(axis=1)]
+    return firsts
 
 
 def _last(vectors: Floats, mask: Mask, places: Mask) -> Floats:
-    return vectors[np.arange(len(vectors)), mask.shape[1] - 1 - mask[:, ::-1].argmax(axis=1)]
+    lasts: Floats = vectors[np.arange(len(vectors)), mask.shape[1] - 1 - mask[:, ::-1].argmax(axis=1)]
+    return lasts
 
 
 def _largest(vectors: Floats, mask: Mask, places: Mask) -> Floats:
@@ -69,10 +72,11 @@ def _sum(vectors: Floats, weights: Mask) -> Floats:
 
 
 def _total(weights: Mask) -> Floats:
-    return weights.sum(axis=1, keepdims=True).astype(np.float32)
+    total: Floats = weights.sum(axis=1, keepdims=True).astype(np.float32)
+    return total
 
 
-#: By sentence-transformers' names: from vectors, counted tokens and places (from 1, 0 for padding) to one vector a text.
+#: By sentence-transformers' names: from vectors, counted tokens and places (from 1; 0 is padding) to a text's vector.
 POOLINGS: dict[str, Callable[[Floats, Mask, Mask], Floats]] = {
     "cls": _first,
     "max": _largest,
@@ -132,7 +136,8 @@ class Normalize:
 def normalized(vectors: Floats) -> Floats:
     """The vectors at length 1."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return vectors / np.maximum(lengths, np.float32(1e-12))
+    unit: Floats = vectors / np.maximum(lengths, np.float32(1e-12))
+    return unit
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from model_functions.engines.pooling import ACTIVATIONS, POOLINGS, SIMILARITIES, Dense, Head, LayerNorm, Normalize, Pooling
+from model_functions.engines.pooling import (
+    ACTIVATIONS,
+    POOLINGS,
+    SIMILARITIES,
+    Dense,
+    Head,
+    LayerNorm,
+    Normalize,
+    Pooling,
+)
 
 #: The encoder's settings were once named after its kind.
 _TRANSFORMER_FILES = ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")

@@ -210,7 +210,9 @@ class FeatureExtractionWrapper(ModelWrapper):
 
     def check(self, items: list[Item], parameters: dict[str, Any]) -> None:
         if parameters["prompt"] is not None and self._named_prompt(parameters) is not None:
-            raise InvalidInput("parameters.prompt", 'The request has both "prompt" and "prompt_name". Send one of them.')
+            raise InvalidInput(
+                "parameters.prompt", 'The request has both "prompt" and "prompt_name". Send one of them.'
+            )
 
     def preprocess(self, items: list[Item], parameters: dict[str, Any]) -> Encoded:
         texts = [text for item in items for text in self._texts(item, parameters)]
@@ -240,9 +242,7 @@ class FeatureExtractionWrapper(ModelWrapper):
         stacked = np.stack(vectors)
         return features.items, normalized(stacked) if parameters["normalize"] else stacked
 
-    def postprocess(
-        self, outputs: tuple[list[Item], NDArray[np.float32]], parameters: dict[str, Any]
-    ) -> list[Any]:
+    def postprocess(self, outputs: tuple[list[Item], NDArray[np.float32]], parameters: dict[str, Any]) -> list[Any]:
         items, vectors = outputs
         answers: list[Any] = []
         done = 0
@@ -252,7 +252,7 @@ class FeatureExtractionWrapper(ModelWrapper):
         return answers
 
     def _texts(self, item: Item, parameters: dict[str, Any]) -> list[Text]:
-        """The item's texts with their prompts: those of queries and documents are the model's own, unless one is sent."""
+        """The item's texts with their prompts: a query and documents have the model's own, unless one is sent."""
         sent = parameters["prompt"]
         if sent is None and (name := self._named_prompt(parameters)) is not None:
             sent = self.prompts[name]

@@ -95,7 +95,7 @@ class Labelled:
 class TextClassificationWrapper(ModelWrapper):
     """A prediction is ``[{"label", "score"}]``, best first.
 
-    With ``candidate_labels``, which a model of entailment takes, it is ``{"sequence", "labels", "scores"}``, best first.
+    With ``candidate_labels``, which a model of entailment takes, it is ``{"sequence", "labels", "scores"}``, so ordered.
     """
 
     family, task = "text_classification", "text-classification"
@@ -243,7 +243,11 @@ def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     return sigmoid(logits)
 
 
-_APPLIED = {"softmax": _softmax, "sigmoid": _sigmoid, "none": lambda logits: logits}
+def _none(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    return logits
+
+
+_APPLIED = {"softmax": _softmax, "sigmoid": _sigmoid, "none": _none}
 
 
 def _best_first(labels: list[str], scores: NDArray[np.float32]) -> list[tuple[str, float]]:
