@@ -95,7 +95,7 @@ class Labelled:
 class TextClassificationWrapper(ModelWrapper):
     """A prediction is ``[{"label", "score"}]``, best first.
 
-    With ``candidate_labels``, which a model of entailment takes, it is ``{"sequence", "labels", "scores"}``, so ordered.
+    With ``candidate_labels``, which a model of entailment takes, it is ``{"sequence", "labels", "scores"}``, so too.
     """
 
     family, task = "text_classification", "text-classification"
