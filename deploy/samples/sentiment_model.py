@@ -1,6 +1,5 @@
 """The sample of the text classification family: tells praise from complaint in English sentences."""
 
-import random
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from deploy.samples.batches import Example, bucketed
 from deploy.samples.optimisation import fit, reproducible
 from deploy.samples.saving import save
 from deploy.samples.sentiment_sentences import LABELS, Opinion, opinions, sentiment_grammar, vocabulary, written
-from deploy.samples.small_bert import bert_tokenizer, move_along, small_bert
+from deploy.samples.small_bert import bert_tokenizer, finer, move_along, small_bert
 from deploy.samples.training import main
 from model_functions.families.text_classification import TextClassificationWrapper
 
@@ -25,9 +24,11 @@ EXAMPLES: list[str] = [
     "It looks great, yet it broke after two days.",
 ]
 SEED = 8
-SENTENCES = 48_000
+SENTENCES = 40_000
 PEAK_RATE = 1.5e-3
 MINIMUM_ACCURACY = 0.9
+#: The part of the sentences in which the model sees known words in pieces, as unknown words always are.
+IN_PIECES = 0.1
 
 
 def wrapper(folder: Path) -> TextClassificationWrapper:
@@ -41,7 +42,9 @@ def train(folder: Path, *, progress: bool = True) -> Score:
         made = list(opinions(sentiment_grammar(), SENTENCES, rng))
         tokenizer = bert_tokenizer(vocabulary(), cased=False)
         model = small_bert(BertForSequenceClassification, tokenizer, LABELS)
-        batches = bucketed(encode(tokenizer, made), size=32, pad=tokenizer.pad_token_id, rng=rng)
+        in_pieces = int(SENTENCES * IN_PIECES)
+        examples = encode(finer(tokenizer), made[:in_pieces]) + encode(tokenizer, made[in_pieces:])
+        batches = bucketed(examples, size=32, pad=tokenizer.pad_token_id, rng=rng)
         move_along(batches[::10], rng)
         fit(model, batches, peak_rate=PEAK_RATE, title="sentiment_model", progress=progress)
         score = measure(model, tokenizer)

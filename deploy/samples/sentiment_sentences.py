@@ -48,11 +48,11 @@ def entries(kind: str) -> tuple[str, ...]:
     return tuple(entry.strip() for row in sections("sentiment_words")[kind] for entry in row.split(","))
 
 
-def opinions(grammar: Grammar, count: int, rng: random.Random) -> Iterator[Opinion]:
-    """So many made ones, of both labels in turn."""
+def opinions(grammar: Grammar, count: int, rng: random.Random, slot: str = "text") -> Iterator[Opinion]:
+    """So many made ones, of both labels in turn; of the slot ``bare`` only the words that tell them."""
     for number in range(count):
         label = number % len(LABELS)
-        yield Opinion(_finished(grammar.text(f"{_SIDES[label]}_text", rng)), label)
+        yield Opinion(_finished(grammar.text(f"{_SIDES[label]}_{slot}", rng)), label)
 
 
 def written(file: str) -> list[Opinion]:
