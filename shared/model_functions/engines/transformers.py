@@ -81,6 +81,13 @@ class TransformersEngine:
             spans=[[(int(start), int(end)) for start, end in row] for row in spans],
         )
 
+    def __getstate__(self) -> dict[str, Any]:
+        if self.tokenizer.is_fast:
+            # The last call's, and no matter of the model.
+            self.tokenizer.backend_tokenizer.no_padding()
+            self.tokenizer.backend_tokenizer.no_truncation()
+        return self.__dict__
+
 
 class TransformersTagger(TransformersEngine):
     """A transformers model that labels tokens; needs a fast tokenizer for the places of the words."""
