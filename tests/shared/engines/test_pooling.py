@@ -49,7 +49,7 @@ def test_a_dense_layer_is_torchs(activation: str) -> None:
 
 
 def test_a_layer_norm_is_torchs() -> None:
-    weight, bias = np.float32([1, 2, 3, 4]), np.float32([0, 1, 0, 1])
+    weight, bias = np.array([1, 2, 3, 4], dtype=np.float32), np.array([0, 1, 0, 1], dtype=np.float32)
     theirs = torch.nn.functional.layer_norm(torch.tensor(VECTORS[0]), (4,), torch.tensor(weight), torch.tensor(bias))
     assert LayerNorm(weight, bias).apply(VECTORS[0]) == pytest.approx(theirs.numpy(), abs=1e-5)
 

@@ -20,8 +20,8 @@ from tests.shared.http.requests import message, post
 from tests.tiny_models import TEXT
 
 TEXTS = ["anna", "Berlin sales", "the report says", "hello", "Paris"]
-SIMILAR = {"source_sentence": "anna works", "sentences": ["anna lives", "sales fell", "anna works"]}
-RANK = {"query": "anna works", "documents": ["sales fell", "anna works", "anna lives"]}
+SIMILAR: dict[str, Any] = {"source_sentence": "anna works", "sentences": ["anna lives", "sales fell", "anna works"]}
+RANK: dict[str, Any] = {"query": "anna works", "documents": ["sales fell", "anna works", "anna lives"]}
 
 
 @pytest.fixture(scope="module")
@@ -242,6 +242,7 @@ def test_the_schema_accepts_what_the_function_does(function: FamilyFunction) -> 
     assert record["kind"] == "sentences"
     for data in ("a", ["a", RANK], RANK, SIMILAR):
         jsonschema.validate(data, record["data"])
-    for wrong in (5, {}, {"query": "a"}, {"query": "a", "documents": []}, []):
+    wrongs: list[Any] = [5, {}, {"query": "a"}, {"query": "a", "documents": []}, []]
+    for wrong in wrongs:
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(wrong, record["data"])
