@@ -7,8 +7,8 @@ from deploy.samples.grammar import SLOT
 from deploy.samples.small_bert import fixed_words
 from deploy.samples.word_lists import sections
 
-#: What a meaning is made of: one line of each list.
-PARTS = ("who", "deed", "what", "where", "when")
+#: What a meaning is made of: a line of each list, and where or when it was.
+PARTS = ("who", "deed", "what", "at")
 
 Meaning = tuple[int, ...]
 
@@ -48,4 +48,5 @@ def _said(meaning: Meaning, shape: str, rng: random.Random) -> str:
 
 
 def _lines(part: str) -> tuple[str, ...]:
-    return sections("sentence_meanings")[part]
+    lists = sections("sentence_meanings")
+    return lists["where"] + lists["when"] if part == "at" else lists[part]

@@ -36,8 +36,8 @@ EXAMPLES: list[Any] = [
     },
 ]
 SEED = 11
-STEPS, BATCH = 700, 64
-PEAK_RATE = 1e-3
+STEPS, BATCH = 800, 48
+PEAK_RATE = 1.5e-3
 #: Divides the cosines: the smaller, the more the nearest wrong sentence counts.
 TEMPERATURE = 0.05
 HELD_OUT = 500
@@ -53,7 +53,7 @@ def train(folder: Path, *, progress: bool = True) -> Score:
     """Trains a small BERT to tell paraphrases from near misses, and measures it on shapes of sentences it never saw."""
     with reproducible(SEED) as rng:
         tokenizer = bert_tokenizer(vocabulary(), cased=False)
-        model = small_bert(BertModel, tokenizer)
+        model = small_bert(BertModel, tokenizer, layers=2)
         model.pooler = None
         batches = [_batch(tokenizer, [triple(rng, held_out=False) for _ in range(BATCH)]) for _ in range(STEPS)]
         fit(Contrast(model), batches, peak_rate=PEAK_RATE, title="sentence_model", progress=progress)

@@ -111,18 +111,17 @@ def _known_words(texts: Iterable[str], normalizer: Any, cased: bool) -> list[str
     return list(dict.fromkeys([*characters, *words, *everyday]))
 
 
-def small_bert(model_class: Any, tokenizer: Any, labels: Sequence[str] = (), **settings: Any) -> Any:
+def small_bert(model_class: Any, tokenizer: Any, labels: Sequence[str] = (), *, layers: int = 3) -> Any:
     """A BERT with fresh weights that knows where its tokens stand.
 
     Args:
         model_class: one of transformers' classes of BERT.
         labels: what it tells apart.
-        settings: more of its configuration.
     """
     config = BertConfig(
         vocab_size=len(tokenizer),
         hidden_size=WIDTH,
-        num_hidden_layers=3,
+        num_hidden_layers=layers,
         num_attention_heads=HEADS,
         intermediate_size=2 * WIDTH,
         max_position_embeddings=LONGEST,
@@ -131,7 +130,6 @@ def small_bert(model_class: Any, tokenizer: Any, labels: Sequence[str] = (), **s
         pad_token_id=tokenizer.pad_token_id,
         id2label=dict(enumerate(labels)),
         label2id={label: index for index, label in enumerate(labels)},
-        **settings,
     )
     model = model_class(config)
     _start_with_neighbours(model)

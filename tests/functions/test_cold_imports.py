@@ -9,11 +9,14 @@ import pytest
 from deploy.publish import publish
 from model_functions.artifact.signing import Trust
 from model_functions.artifact.signing_key import SigningKey
+from model_functions.families.feature_extraction import FeatureExtractionWrapper
+from model_functions.families.text_classification import TextClassificationWrapper
 from model_functions.families.token_classification import TokenClassificationWrapper
 from model_functions.repository import Repository
 from model_functions.store import open_store
+from model_functions.wrapper import ModelWrapper
 from tests.fakes.bucket import FakeBucket
-from tests.tiny_models import TEXT
+from tests.tiny_models import TEXT, sentence_folder, text_classifier_folder
 
 ROOT = Path(__file__).parents[2]
 FAMILIES = sorted(path.parent.name for path in (ROOT / "functions").glob("*/main.py"))
@@ -31,6 +34,8 @@ HEAVY = (
     "sklearn",
     "scipy",
     "pandas",
+    "safetensors",
+    "sentence_transformers",
     "joblib",
     "google.cloud.storage",
     "google.auth",
@@ -52,6 +57,8 @@ SKLEARN |= {"pandas", "dateutil", "charset_normalizer", "cloudpickle", "rich", "
 COLD = {
     "tiny_tagger": ("token_classification", BASE | {"onnxruntime", "tokenizers"}),
     "tiny_torch_tagger": ("token_classification", BASE | TRANSFORMERS | SKLEARN),
+    "tiny_text_classifier": ("text_classification", BASE | {"onnxruntime", "tokenizers"}),
+    "tiny_encoder": ("feature_extraction", BASE | {"onnxruntime", "tokenizers"}),
     "tiny_translator": ("translation", BASE | {"onnxruntime", "tokenizers"}),
     "tiny_summarizer": ("summarization", BASE | TRANSFORMERS | SKLEARN),
     "tiny_classifier": ("tabular", BASE | SKLEARN),
@@ -87,12 +94,19 @@ def test_a_cold_start_imports_what_its_model_needs(
     tagger: TokenClassificationWrapper,
     trust: Trust,
     key: SigningKey,
+    tmp_path: Path,
 ) -> None:
     for path in store_folder.rglob("*"):
         if path.is_file() and not path.name.startswith("."):
             fake_bucket.put(path.relative_to(store_folder).as_posix(), path.read_bytes())
     repository = Repository(open_store("gs://models"), trust)
     publish(tagger, name="tiny_torch_tagger", examples=[TEXT], repository=repository, key=key, engine="torch")
+    if model == "tiny_text_classifier":
+        wrapper: ModelWrapper = TextClassificationWrapper.from_source(str(text_classifier_folder(tmp_path)))
+        publish(wrapper, name=model, examples=[TEXT], repository=repository, key=key, engine="onnxruntime")
+    if model == "tiny_encoder":
+        wrapper = FeatureExtractionWrapper.from_source(str(sentence_folder(tmp_path)))
+        publish(wrapper, name=model, examples=["anna"], repository=repository, key=key, engine="onnxruntime")
     family, allowed = COLD[model]
     code = (
         "import functions_framework\n"
