@@ -120,6 +120,7 @@ function bounds({ minimum, maximum, default: preset }) {
 
 function controlFor(schema) {
   const [type, nullable] = [schema.type].flat();
+  if (type === "array") return linesControl();
   if (schema.enum) return selectControl(schema.enum, nullable);
   if (type === "boolean") return nullable ? selectControl([true, false], nullable) : checkControl();
   return type === "string" ? stringControl(nullable) : numberControl(type, schema);
@@ -141,6 +142,16 @@ const valueControl = (node, read) => ({ node, read, write: (value) => { node.val
 function stringControl(nullable) {
   const node = make("input", { type: "text", dir: "auto", autocomplete: "off" });
   return valueControl(node, () => (nullable && node.value === "" ? null : node.value));
+}
+
+// A list of strings, one a line, in which \\n stands for a line break.
+function linesControl() {
+  const node = make("textarea", { class: "lines", rows: 2, spellcheck: "false", placeholder: "one a line" });
+  const read = () => {
+    const lines = node.value.split("\n").filter(Boolean).map((line) => line.replaceAll("\\n", "\n"));
+    return lines.length ? lines : null;
+  };
+  return { node, read, write: (value) => { node.value = (value ?? []).map((line) => line.replaceAll("\n", "\\n")).join("\n"); } };
 }
 
 function numberControl(type, { minimum, maximum }) {
