@@ -3,7 +3,7 @@
 from types import ModuleType
 from typing import Any
 
-from deploy.lanes import Lane, NotEqual, generating, images, modules, tagging
+from deploy.lanes import Lane, NotEqual, encoding, generating, images, modules
 from model_functions.artifact.manifest import EngineRecord
 from model_functions.wrapper import ModelWrapper
 
@@ -15,8 +15,8 @@ PRECISIONS = ("auto", "float32", "float16")
 FASTEST = "onnxruntime"
 
 #: Which lane a wrapper's engine has.
-_KINDS = {
-    "TransformersTagger": tagging,
+_KINDS: dict[str, ModuleType] = {
+    **dict.fromkeys(encoding.NAMES, encoding),
     "TransformersGenerator": generating,
     "ImageClassifier": images,
     "ExportedModel": modules,

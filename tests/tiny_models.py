@@ -41,6 +41,17 @@ def tokenizer() -> Any:
     )
 
 
+def pair_tokenizer() -> Any:
+    """The same, which tells the second text of a pair from the first."""
+    from tokenizers import processors
+
+    tokens = tokenizer()
+    tokens.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> $B:1 </s>:1", special_tokens=[("<s>", 3), ("</s>", 2)]
+    )
+    return tokens
+
+
 def tagger_folder(folder: Path, width: int = 16, spread: float = 0.8) -> Path:
     """A BERT that labels tokens, as ``from_pretrained`` reads it.
 
@@ -48,11 +59,75 @@ def tagger_folder(folder: Path, width: int = 16, spread: float = 0.8) -> Path:
         spread: of the random weights; above 0.5 every token has a clear label, and rounding is felt.
     """
     import torch
-    from transformers import BertConfig, BertForTokenClassification
+    from transformers import BertForTokenClassification
 
     torch.manual_seed(0)
-    labels = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
-    config = BertConfig(
+    config = _bert_config(width, spread, ("O", "B-PER", "I-PER", "B-LOC", "I-LOC"))
+    return _saved(BertForTokenClassification(config), folder)
+
+
+def text_classifier_folder(
+    folder: Path, labels: tuple[str, ...] = ("bad", "so-so", "good"), *, spread: float = 0.8, **settings: Any
+) -> Path:
+    """A BERT that labels texts and pairs of texts.
+
+    Args:
+        settings: more of its configuration, as its problem_type.
+    """
+    import torch
+    from transformers import BertForSequenceClassification
+
+    torch.manual_seed(1)
+    config = _bert_config(16, spread, labels, **settings)
+    return _saved(BertForSequenceClassification(config), folder, pair_tokenizer())
+
+
+def encoder_folder(folder: Path, *, spread: float = 0.8) -> Path:
+    """A plain BERT, which says nothing of sentences."""
+    import torch
+    from transformers import BertModel
+
+    torch.manual_seed(2)
+    return _saved(BertModel(_bert_config(16, spread, ()), add_pooling_layer=False), folder, pair_tokenizer())
+
+
+def sentence_folder(folder: Path, *, spread: float = 0.8) -> Path:
+    """The same as sentence-transformers keeps it: mean, a dense layer, length 1; prompts, and eight tokens at most."""
+    from safetensors.numpy import save_file
+
+    encoder_folder(folder, spread=spread)
+    kinds = ("Transformer", "Pooling", "Dense", "Normalize")
+    modules = [
+        {"idx": index, "name": str(index), "path": f"{index}_{kind}" if index else "", "type": f"{_MODULES}.{kind}"}
+        for index, kind in enumerate(kinds)
+    ]
+    files: dict[str, Any] = {
+        "modules.json": modules,
+        "sentence_bert_config.json": {"max_seq_length": 8, "do_lower_case": True},
+        "config_sentence_transformers.json": {
+            "prompts": {"query": "one: ", "document": "two: "},
+            "similarity_fn_name": "dot",
+        },
+        "1_Pooling/config.json": {"word_embedding_dimension": 16, "pooling_mode_mean_tokens": True},
+        "2_Dense/config.json": {"in_features": 16, "out_features": 6, "bias": True, "activation_function": _TANH},
+    }
+    for name, content in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(json.dumps(content))
+    (folder / "3_Normalize").mkdir()
+    numbers = np.random.default_rng(3).normal(size=(6, 17)).astype(np.float32)
+    dense = {"linear.weight": numbers[:, :16].copy(), "linear.bias": numbers[:, 16].copy()}
+    save_file(dense, folder / "2_Dense" / "model.safetensors")
+    return folder
+
+
+_MODULES, _TANH = "sentence_transformers.models", "torch.nn.modules.activation.Tanh"
+
+
+def _bert_config(width: int, spread: float, labels: tuple[str, ...], **settings: Any) -> Any:
+    from transformers import BertConfig
+
+    return BertConfig(
         vocab_size=len(VOCABULARY),
         hidden_size=width,
         num_hidden_layers=2,
@@ -61,10 +136,13 @@ def tagger_folder(folder: Path, width: int = 16, spread: float = 0.8) -> Path:
         max_position_embeddings=32,
         initializer_range=spread,
         pad_token_id=0,
-        id2label=dict(enumerate(labels)),
-        label2id={label: index for index, label in enumerate(labels)},
+        **(
+            {"id2label": dict(enumerate(labels)), "label2id": {label: i for i, label in enumerate(labels)}}
+            if labels
+            else {}
+        ),
+        **settings,
     )
-    return _saved(BertForTokenClassification(config), folder)
 
 
 def generator_folder(folder: Path) -> Path:

@@ -4,14 +4,16 @@ import random
 from pathlib import Path
 from typing import Any
 
+from transformers import BertForTokenClassification
+
 from deploy.samples import Score
 from deploy.samples.batches import bucketed
 from deploy.samples.entity_sentences import held_out_grammar, training_grammar
-from deploy.samples.entity_tagging import encode, find_entities
+from deploy.samples.entity_tagging import TAGS, encode, find_entities, tagging_tokenizer
 from deploy.samples.optimisation import fit, reproducible
 from deploy.samples.saving import save
 from deploy.samples.scoring import entity_f1
-from deploy.samples.small_bert import bert_tokenizer, finer, move_along, small_bert
+from deploy.samples.small_bert import finer, move_along, small_bert
 from deploy.samples.training import main
 from model_functions.families.token_classification import TokenClassificationWrapper
 
@@ -42,8 +44,8 @@ def train(folder: Path, *, progress: bool = True) -> Score:
     with reproducible(SEED) as rng:
         grammar = training_grammar()
         sentences = [grammar.sentence("text", rng) for _ in range(SENTENCES)]
-        tokenizer = bert_tokenizer()
-        model = small_bert(tokenizer)
+        tokenizer = tagging_tokenizer()
+        model = small_bert(BertForTokenClassification, tokenizer, TAGS)
         in_pieces = int(SENTENCES * IN_PIECES)
         examples = encode(finer(tokenizer), sentences[:in_pieces]) + encode(tokenizer, sentences[in_pieces:])
         batches = bucketed(examples, size=16, pad=tokenizer.pad_token_id, rng=rng)

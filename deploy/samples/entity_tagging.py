@@ -8,9 +8,19 @@ import torch
 from deploy.samples.batches import NO_LABEL, Example
 from deploy.samples.entity_sentences import LABELS
 from deploy.samples.grammar import Entity, Sentence
+from deploy.samples.name_sources import NAME_LISTS, known_names
+from deploy.samples.small_bert import bert_tokenizer, fixed_words
+from deploy.samples.word_lists import names
 
 #: "B-" opens a name, "I-" goes on with it, also within a word; "O" is outside of names.
 TAGS = ("O", *(f"{prefix}-{label}" for label in LABELS for prefix in "BI"))
+
+
+def tagging_tokenizer() -> Any:
+    """The pieces of the words that training knows; capitals count."""
+    listed = [name for list_name in NAME_LISTS for name in known_names(list_name, held_out=False)]
+    texts = [*listed, *names("common_words"), *fixed_words("everyday_words", "entity_sentences", "name_shapes")]
+    return bert_tokenizer(texts, cased=True)
 
 
 def encode(tokenizer: Any, sentences: Sequence[Sentence]) -> list[Example]:

@@ -34,6 +34,8 @@ class ModelWrapper:
     """Types of files that a request's body, or the files of its form, may be instead of JSON, as ``image/*``."""
     default_example: ClassVar[Any] = "Anna Schmidt moved from Berlin to Paris, and now works for the United Nations."
     """What warm-up predicts when the publisher gives no example."""
+    assumed = ""
+    """What was taken for granted of the source, for the publisher to read."""
 
     def __init__(
         self,

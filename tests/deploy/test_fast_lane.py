@@ -46,7 +46,7 @@ def test_a_graph_predicts_what_torch_does(tagger: TokenClassificationWrapper, en
     for parameters in ({}, {"aggregation_strategy": "none"}, {"aggregation_strategy": "average"}):
         for data in (*TEXTS, TEXTS):
             expected, found = tagger.predict(data, parameters), lane.wrapper.predict(data, parameters)
-            assert lanes._close(expected, found, lane.record.tolerance)
+            assert lanes.close(expected, found, lane.record.tolerance)
 
 
 def test_float16_halves_what_is_stored(tagger: TokenClassificationWrapper) -> None:

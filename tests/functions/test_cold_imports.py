@@ -10,14 +10,17 @@ import torch
 from deploy.publish import publish
 from model_functions.artifact.signing import Trust
 from model_functions.artifact.signing_key import SigningKey
+from model_functions.families.feature_extraction import FeatureExtractionWrapper
 from model_functions.families.onnx import OnnxWrapper
 from model_functions.families.pytorch import PytorchWrapper
+from model_functions.families.text_classification import TextClassificationWrapper
 from model_functions.families.token_classification import TokenClassificationWrapper
 from model_functions.repository import Repository
 from model_functions.store import open_store
+from model_functions.wrapper import ModelWrapper
 from tests import tiny_graphs
 from tests.fakes.bucket import FakeBucket
-from tests.tiny_models import TEXT
+from tests.tiny_models import TEXT, sentence_folder, text_classifier_folder
 
 ROOT = Path(__file__).parents[2]
 ROW = [0.5, -1.0, 2.0]
@@ -39,6 +42,8 @@ HEAVY = (
     "sklearn",
     "scipy",
     "pandas",
+    "safetensors",
+    "sentence_transformers",
     "joblib",
     "google.cloud.storage",
     "google.auth",
@@ -63,6 +68,8 @@ SKLEARN |= {"pandas", "dateutil", "charset_normalizer", "cloudpickle", "rich", "
 COLD = {
     "tiny_tagger": ("token_classification", BASE | {"onnxruntime", "tokenizers"}),
     "tiny_torch_tagger": ("token_classification", BASE | TRANSFORMERS | SKLEARN),
+    "tiny_text_classifier": ("text_classification", BASE | {"onnxruntime", "tokenizers"}),
+    "tiny_encoder": ("feature_extraction", BASE | {"onnxruntime", "tokenizers"}),
     "tiny_translator": ("translation", BASE | {"onnxruntime", "tokenizers"}),
     "tiny_eye": ("image_classification", BASE | {"onnxruntime", "PIL"}),
     "tiny_writer": ("text_generation", BASE | TRANSFORMERS | SKLEARN),
@@ -117,6 +124,12 @@ def test_a_cold_start_imports_what_its_model_needs(
         module = PytorchWrapper.from_module(torch.nn.Linear(3, 2), ROW)
         engine = "onnxruntime" if model == "tiny_module" else "torch"
         publish(module, name=model, examples=[ROW], repository=repository, key=key, engine=engine)
+    if model == "tiny_text_classifier":
+        wrapper: ModelWrapper = TextClassificationWrapper.from_source(str(text_classifier_folder(tmp_path)))
+        publish(wrapper, name=model, examples=[TEXT], repository=repository, key=key, engine="onnxruntime")
+    if model == "tiny_encoder":
+        wrapper = FeatureExtractionWrapper.from_source(str(sentence_folder(tmp_path)))
+        publish(wrapper, name=model, examples=["anna"], repository=repository, key=key, engine="onnxruntime")
     family, allowed = COLD[model]
     code = (
         "import functions_framework\n"

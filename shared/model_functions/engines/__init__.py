@@ -42,12 +42,24 @@ class Tokens:
     spans: list[list[tuple[int, int]]]
 
 
+class TextRefused(InvalidInput):
+    """A text that the model cannot read.
+
+    Args:
+        index: its place among those that were encoded; a family whose items hold several texts knows a better one.
+    """
+
+    def __init__(self, index: int, message: str) -> None:
+        super().__init__(f"data[{index}]", message)
+        self.index = index
+
+
 def check_length(index: int, count: int, limit: int | None) -> None:
     """Refuses a text of no tokens, or of more than the model reads."""
     if count == 0:
-        raise InvalidInput(f"data[{index}]", "The model's tokenizer finds nothing in this text. Send words.")
+        raise TextRefused(index, "The model's tokenizer finds nothing in this text. Send words.")
     if limit is not None and count > limit:
-        raise InvalidInput(f"data[{index}]", f"The text has {count} tokens; the model reads {limit}. Send it in parts.")
+        raise TextRefused(index, f"The text has {count} tokens; the model reads {limit}. Send it in parts.")
 
 
 def unknown_language(language: str, parameter: str, known: Iterable[str]) -> InvalidInput:
@@ -78,6 +90,30 @@ class ImageEngine(Protocol):
 
     def logits(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Shape (images, labels), for pixels of shape (images, channels, height, width)."""
+
+
+class ClassificationEngine(Protocol):
+    """Labels a text, or how a pair of texts belongs together."""
+
+    labels: list[str]
+    function_to_apply: str
+    """What makes scores of the logits: softmax, sigmoid or none."""
+
+    def encode(self, texts: list[str], pairs: list[str] | None = None) -> Tokens:
+        """Raises TextRefused for a text, or a pair, with more tokens than the model reads."""
+
+    def logits(self, tokens: Tokens) -> NDArray[np.float32]:
+        """Shape (texts, labels)."""
+
+
+class EmbeddingEngine(Protocol):
+    """Gives each token a vector."""
+
+    def encode(self, texts: list[str], *, truncate: bool = False) -> Tokens:
+        """Raises TextRefused for a text with more tokens than the model reads, unless it is to be truncated."""
+
+    def last_hidden_state(self, tokens: Tokens) -> NDArray[np.float32]:
+        """Shape (texts, tokens, width)."""
 
 
 class GenerationEngine(Protocol):

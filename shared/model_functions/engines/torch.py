@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,17 @@ class CausalSteps:
         self._mask = self._mask[chosen]
         with torch.inference_mode():
             self._cache.reorder_cache(chosen)
+
+
+def weights_of(path: Path) -> dict[str, NDArray[np.float32]]:
+    """The arrays of a .safetensors file, or of a torch checkpoint of nothing but tensors."""
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        weights = load_file(path)
+    else:
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+    return {name: array(tensor) for name, tensor in weights.items()}
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 import copy
 from dataclasses import dataclass
-from typing import Any, Self
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,8 @@ class TransformersEngine:
     """
 
     auto_class: str
+    spare: ClassVar[tuple[str, ...]] = ()
+    """The parts of the model that nothing is asked of."""
 
     def __init__(self, model: Any, tokenizer: Any, *, max_tokens: int | None = None) -> None:
         self.model = torch.frozen(model)
@@ -44,21 +47,35 @@ class TransformersEngine:
         self.max_tokens = max_tokens or _limit(model, tokenizer)
 
     @classmethod
-    def from_pretrained(cls, source: str, *, max_tokens: int | None = None) -> Self:
-        """From a Hub id or a folder. Raises OSError where there is none."""
+    def from_pretrained(cls, source: str, *, max_tokens: int | None = None, subfolder: str = "") -> Self:
+        """From a Hub id or a folder. Raises OSError where there is none, ValueError where it lacks weights."""
         # Imported here: an unpickled model brings its own classes and needs none of the Auto ones.
         import transformers
 
         transformers.utils.logging.disable_progress_bar()
-        tokenizer = transformers.AutoTokenizer.from_pretrained(source)
-        model = getattr(transformers, cls.auto_class).from_pretrained(source)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(source, subfolder=subfolder)
+        auto = getattr(transformers, cls.auto_class_of(source, subfolder))
+        model, loading = auto.from_pretrained(source, subfolder=subfolder, output_loading_info=True)
+        lacking = sorted(name for name in loading["missing_keys"] if not name.startswith(cls.spare))
+        if lacking:
+            # transformers would go on with random ones.
+            raise ValueError(
+                f"{source} has no weights for {lacking[0]} ({len(lacking)} are missing): it was not trained as "
+                f"{type(model).__name__}. Choose the family that it was trained for."
+            )
         return cls(model, tokenizer, max_tokens=max_tokens)
 
-    def encode(self, texts: list[str]) -> Tokens:
-        fast = self.tokenizer.is_fast
+    @classmethod
+    def auto_class_of(cls, source: str, subfolder: str) -> str:
+        """The class of transformers that reads the source."""
+        return cls.auto_class
+
+    def encode(self, texts: list[str], pairs: list[str] | None = None, *, truncate: bool = False) -> Tokens:
+        fast, cut = self.tokenizer.is_fast, truncate and self.max_tokens is not None
         # What is too long is refused below: a warning too would say it twice.
         wanted = {"return_attention_mask": True, "return_offsets_mapping": fast, "return_tensors": "np"}
-        batch = self.tokenizer(texts, padding=True, verbose=False, **wanted)
+        wanted |= {"truncation": True, "max_length": self.max_tokens} if cut else {}
+        batch = self.tokenizer(texts, pairs, padding=True, verbose=False, **wanted)
         for index, count in enumerate(batch["attention_mask"].sum(axis=1)):
             check_length(index, int(count), self.max_tokens)
         spans = batch.pop("offset_mapping", np.zeros((len(texts), 0, 2), dtype=np.int64))
@@ -67,6 +84,13 @@ class TransformersEngine:
             words=[batch.word_ids(index) if fast else [] for index in range(len(texts))],
             spans=[[(int(start), int(end)) for start, end in row] for row in spans],
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self.tokenizer.is_fast:
+            # The last call's, and no matter of the model.
+            self.tokenizer.backend_tokenizer.no_padding()
+            self.tokenizer.backend_tokenizer.no_truncation()
+        return self.__dict__
 
 
 class TransformersTagger(TransformersEngine):
@@ -132,6 +156,47 @@ def _channels(config: Any) -> int:
     seeing = getattr(config, "vision_config", config)
     channels: int = getattr(seeing, "num_channels", 3)
     return channels
+
+
+class TransformersClassifier(TransformersEngine):
+    """A transformers model that labels texts and pairs of texts."""
+
+    auto_class = "AutoModelForSequenceClassification"
+
+    def __init__(self, model: Any, tokenizer: Any, *, max_tokens: int | None = None) -> None:
+        _ensure_padding(model, tokenizer)
+        super().__init__(model, tokenizer, max_tokens=max_tokens)
+        self.labels: list[str] = [model.config.id2label[index] for index in range(model.config.num_labels)]
+        self.function_to_apply = _function_to_apply(model.config)
+
+    def logits(self, tokens: Tokens) -> NDArray[np.float32]:
+        return torch.array(torch.run(self.model, tokens.arrays).logits)
+
+
+class TransformersEmbedder(TransformersEngine):
+    """A transformers model whose vectors of tokens are wanted."""
+
+    auto_class = "AutoModel"
+    spare = ("pooler.",)
+
+    def __init__(self, model: Any, tokenizer: Any, *, max_tokens: int | None = None) -> None:
+        _ensure_padding(model, tokenizer)
+        # A pooler is never asked; and where its weights are missing, random ones would make two artifacts differ.
+        if getattr(model, "pooler", None) is not None:
+            model.pooler = None
+        super().__init__(model, tokenizer, max_tokens=max_tokens)
+
+    @classmethod
+    def auto_class_of(cls, source: str, subfolder: str) -> str:
+        """Of an encoder-decoder the encoder, where transformers has it alone (T5)."""
+        from transformers import MODEL_FOR_TEXT_ENCODING_MAPPING, AutoConfig
+
+        config = AutoConfig.from_pretrained(source, subfolder=subfolder)
+        alone = config.is_encoder_decoder and type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING
+        return "AutoModelForTextEncoding" if alone else cls.auto_class
+
+    def last_hidden_state(self, tokens: Tokens) -> NDArray[np.float32]:
+        return torch.array(torch.run(self.model, tokens.arrays).last_hidden_state)
 
 
 class TransformersGenerator(TransformersEngine):
@@ -294,6 +359,32 @@ def _chat_template(tokenizer: Any) -> ChatTemplate | None:
 
 def _defaults(config: Any) -> dict[str, Any]:
     return {name: value for name, value in config.to_dict().items() if value is not None}
+
+
+def model_file(source: str, name: str) -> Path | None:
+    """A file of a folder or a Hub id; None where there is no such file."""
+    from transformers.utils import cached_file
+
+    found = cached_file(
+        source, name, _raise_exceptions_for_missing_entries=False, _raise_exceptions_for_connection_errors=False
+    )
+    return None if found is None else Path(found)
+
+
+def _ensure_padding(model: Any, tokenizer: Any) -> None:
+    """A decoder's tokenizer often knows no padding, and the model finds a text's end by it."""
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    if model.config.pad_token_id is None:
+        model.config.pad_token_id = tokenizer.pad_token_id
+
+
+def _function_to_apply(config: Any) -> str:
+    """As transformers' own pipeline chooses it."""
+    if config.problem_type == "regression":
+        return "none"
+    single = config.num_labels == 1 or config.problem_type == "multi_label_classification"
+    return "sigmoid" if single else "softmax"
 
 
 def _limit(model: Any, tokenizer: Any) -> int | None:

@@ -29,6 +29,8 @@ PROMISED = {
     "digits_tensorflow": 0.96,
     "entity_match_model": 0.8,
     "russian_translation_model": 0.98,
+    "sentence_model": 0.9,
+    "sentiment_model": 0.9,
     "story_model": 3,
     "summarize_data_model": 0.85,
     "wine_model": 0.94,

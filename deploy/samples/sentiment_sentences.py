@@ -1,0 +1,74 @@
+"""English sentences of praise and of complaint: made ones to train on, and ones written by hand to be measured on."""
+
+import random
+import re
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from deploy.samples.grammar import Grammar, Leaf
+from deploy.samples.invented_words import murmur
+from deploy.samples.small_bert import fixed_words
+from deploy.samples.small_words import everyday_words, small_words
+from deploy.samples.word_lists import names, sections
+
+LABELS = ("negative", "positive")
+
+#: What the lists call the two, in the order of the labels.
+_SIDES = ("bad", "good")
+
+
+class Opinion(NamedTuple):
+    text: str
+    label: int
+    """Its index in LABELS."""
+
+
+def sentiment_grammar() -> Grammar:
+    """Makes the texts to learn from: ``good_text`` and ``bad_text``."""
+    leaves: dict[str, Leaf] = {"small_words": small_words, "murmur": murmur}
+    leaves |= {kind: partial(_choose, everyday_words(kind)) for kind in sections("everyday_words")}
+    leaves |= {kind: partial(_choose, entries(kind)) for kind in sections("sentiment_words")}
+    rules: dict[str, Sequence[str]] = {}
+    for slot, templates in sections("sentiment_sentences").items():
+        if slot.startswith("one_"):
+            for side, opposite in (_SIDES, _SIDES[::-1]):
+                rules[slot.replace("one_", f"{side}_")] = [_sided(line, side, opposite) for line in templates]
+        else:
+            rules[slot] = [_sided(line, "good", "bad") for line in templates]
+    return Grammar(rules, leaves, {})
+
+
+def _sided(template: str, one: str, other: str) -> str:
+    return template.replace("{one_", f"{{{one}_").replace("{other_", f"{{{other}_")
+
+
+def entries(kind: str) -> tuple[str, ...]:
+    """One list of sentiment_words.txt."""
+    return tuple(entry.strip() for row in sections("sentiment_words")[kind] for entry in row.split(","))
+
+
+def opinions(grammar: Grammar, count: int, rng: random.Random, slot: str = "text") -> Iterator[Opinion]:
+    """So many made ones, of both labels in turn; of the slot ``bare`` only the words that tell them."""
+    for number in range(count):
+        label = number % len(LABELS)
+        yield Opinion(_finished(grammar.text(f"{_SIDES[label]}_{slot}", rng)), label)
+
+
+def written(file: str) -> list[Opinion]:
+    """Those written by hand: ``sentiment_held_out``, or ``sentiment_tuning``, which training was tuned on."""
+    return [Opinion(text, label) for label, side in enumerate(_SIDES) for text in sections(file)[side]]
+
+
+def _choose(words: Sequence[str], rng: random.Random) -> str:
+    return rng.choice(words)
+
+
+def _finished(text: str) -> str:
+    return re.sub(r"\b([Aa]) (?=[aeiou])", r"\1n ", text[:1].upper() + text[1:])
+
+
+def vocabulary() -> list[str]:
+    """The texts whose words the model reads whole."""
+    listed = [entry for kind in sections("sentiment_words") for entry in entries(kind)]
+    return [*listed, *names("common_words"), *fixed_words("everyday_words", "sentiment_sentences")]
