@@ -10,7 +10,7 @@ from model_functions.artifact.region import Region
 from model_functions.boot import BOOT
 from model_functions.errors import ArtifactRefused, ManifestInvalid, ServingError
 from model_functions.phases import Phases
-from model_functions.repository import WEIGHTS_FILE, WRAPPER_FILE, Pointer, Repository
+from model_functions.repository import PREDICTIONS_FILE, WEIGHTS_FILE, WRAPPER_FILE, Pointer, Repository
 from model_functions.wrapper import ModelWrapper
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,8 @@ class ModelLoader:
         """The revision's wrapper. Raises ArtifactRefused, StoreUnavailable."""
         BOOT.charge(phases)
         # All files are on their way while the engine's packages are imported.
-        downloads = {file: self.repository.download(manifest, file) for file in manifest.files}
+        loaded = [file for file in manifest.files if file != PREDICTIONS_FILE]
+        downloads = {file: self.repository.download(manifest, file) for file in loaded}
         try:
             with memory.rarely_collected():
                 wrapper = self._unpickled(manifest, downloads, phases)
@@ -58,7 +59,7 @@ class ModelLoader:
             "model": manifest.name,
             "revision": manifest.revision,
             "engine": manifest.engine.name,
-            "bytes": sum(entry.size for entry in manifest.files.values()),
+            "bytes": sum(manifest.files[file].size for file in loaded),
             "digests_cpu_ms": round(sum(download.hashing_s for download in downloads.values()) * 1000, 1),
             "phases": phases.ledger(),
         }
