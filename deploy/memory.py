@@ -11,11 +11,18 @@ RUNTIME = {
     "onnxruntime": 110 * _MIB,
     "openvino": 130 * _MIB,
     "sklearn": 190 * _MIB,
+    "python": 60 * _MIB,
 }
 
 #: What becomes of one byte of weights while the engine starts, and afterwards. OpenVINO lays them out anew beside
 #: the originals; a scikit-learn tree copies its nodes.
-GROWTH = {"torch": (1.0, 1.0), "onnxruntime": (1.0, 1.0), "openvino": (2.0, 2.0), "sklearn": (2.0, 2.0)}
+GROWTH = {
+    "torch": (1.0, 1.0),
+    "onnxruntime": (1.0, 1.0),
+    "openvino": (2.0, 2.0),
+    "sklearn": (2.0, 2.0),
+    "python": (2.0, 2.0),
+}
 
 
 def memory_need(engine: str, serialized: Serialized) -> MemoryNeed:

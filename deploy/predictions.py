@@ -12,8 +12,17 @@ TOLERANCE = 1e-4
 
 
 def answers(wrapper: ModelWrapper, examples: list[Any]) -> list[dict[str, Any]]:
-    """For each example ``{"prediction": …}``, ``{"random": true}`` for one that is drawn, or ``{"error": message}``."""
+    """For each example ``{"prediction": …}`` or ``{"error": message}``."""
     return [_answer(wrapper, example) for example in examples]
+
+
+def recorded(wrapper: ModelWrapper, example: Any) -> dict[str, Any]:
+    """What is written down: ``{"prediction": …}``, or ``{"random": true}`` for an answer that is drawn.
+
+    Raises what the wrapper raises, and ValueError for a prediction that is no JSON.
+    """
+    first = _as_json(wrapper.predict(example))
+    return {"prediction": first} if _as_json(wrapper.predict(example)) == first else {"random": True}
 
 
 def same_answer(one: dict[str, Any], other: dict[str, Any], tolerance: float = 0.0) -> bool | None:
@@ -38,16 +47,16 @@ def close(one: Any, other: Any, tolerance: float) -> bool:
 
 def _answer(wrapper: ModelWrapper, example: Any) -> dict[str, Any]:
     try:
-        prediction = _as_json(wrapper.predict(example))
-        if _as_json(wrapper.predict(example)) != prediction:
-            return {"random": True}
+        return {"prediction": _as_json(wrapper.predict(example))}
     except ServingError as exc:
         return {"error": exc.message}
     except Exception as exc:  # noqa: BLE001 - a model may raise anything
         return {"error": f"{type(exc).__name__}: {exc}"}
-    return {"prediction": prediction}
 
 
 def _as_json(prediction: Any) -> Any:
-    """As a caller receives it. Raises ValueError for what is no JSON."""
-    return json.loads(json.dumps(prediction, allow_nan=False))
+    """As a caller receives it."""
+    try:
+        return json.loads(json.dumps(prediction, allow_nan=False))
+    except (TypeError, ValueError) as exc:
+        raise ValueError(f"The prediction cannot be sent as JSON: {exc}. Let postprocess give plain values.") from exc

@@ -1,4 +1,4 @@
-"""Where a published model comes from: its source's digest, the publisher's Git tree, what its training says of itself."""
+"""Where a published model comes from: the source, the Git tree, what the training says of itself."""
 
 import hashlib
 import json

@@ -8,7 +8,7 @@ from typing import Any
 import hypothesis  # noqa: F401 - before a load freezes the collector, through which it looks for references
 import pytest
 
-from deploy import generation_graphs, graphs
+from deploy import generation_graphs, graphs, proof
 from deploy.publish import publish
 from model_functions.artifact.signing import Trust
 from model_functions.artifact.signing_key import SigningKey
@@ -76,6 +76,14 @@ def exported_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for module in (graphs, generation_graphs):
             patch.setattr(module, "export", _once(module.export))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def examined_here() -> Iterator[None]:
+    """A fresh process imports its frameworks anew: the tests of the proof itself have one, the others save it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(proof, "_in_a_fresh_process", proof.examine_here)
         yield
 
 

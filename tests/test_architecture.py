@@ -15,7 +15,7 @@ SHARED = ROOT / "shared" / "model_functions"
 LAYERS = (
     ("http",),
     ("families",),
-    ("generation",),
+    ("generation", "legacy"),
     ("cache", "directory"),
     ("loading", "budget"),
     ("repository",),
@@ -23,7 +23,7 @@ LAYERS = (
     ("engines", "store"),
     ("wrapper",),
     ("inputs",),
-    ("parameters",),
+    ("parameters", "source"),
     ("boot",),
     ("settings", "metrics", "logs", "phases", "names", "once", "memory", "backoff"),
     ("errors",),

@@ -1,10 +1,15 @@
 """The object that is serialized: preprocess, model, postprocess behind one ``predict``."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from model_functions.inputs import Input
 from model_functions.parameters import Parameter, check_names, check_parameters
+
+if TYPE_CHECKING:
+    from model_functions.source import Source
 
 
 class ModelWrapper:
@@ -26,6 +31,10 @@ class ModelWrapper:
     engine_name: ClassVar[str] = "torch"
     """What runs the model where no graph does, as the manifest records it."""
     declared: ClassVar[tuple[Parameter, ...]] = ()
+    formats: ClassVar[tuple[str, ...]] = ()
+    """Formats of files (Source.format) that are models of this family."""
+    architectures: ClassVar[tuple[str, ...]] = ()
+    """How the names of a Hugging Face model's classes end, as ``ForTokenClassification``."""
 
     def __init__(
         self,
@@ -50,6 +59,18 @@ class ModelWrapper:
         vouches for a file that runs code when it is loaded.
         """
         raise NotImplementedError
+
+    @classmethod
+    def recognises(cls, source: Source) -> str | None:
+        """Why the source is a model of this family, for the publisher; None when it is none.
+
+        Looks at nothing but what the source has read already, and the files beside it: it must run none of them.
+        """
+        if source.format in cls.formats:
+            return source.evidence
+        if cls.architectures and source.architecture.endswith(cls.architectures):
+            return f"config.json names the architecture {source.architecture}"
+        return None
 
     def predict(self, data: Any, parameters: Mapping[str, Any] | None = None) -> Any:
         """The prediction for one item, or the list of them for a list, in order.

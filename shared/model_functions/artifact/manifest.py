@@ -20,6 +20,9 @@ from model_functions.errors import ManifestInvalid, PackageMismatch, PythonMisma
 #: add an old file to tests/shared/artifact/data/.
 MANIFEST_VERSION = 4
 
+#: Of the Python modules among a revision's files; each is ``source/<package>/<module>.py``.
+SOURCES_FOLDER = "source/"
+
 #: Bytes that are fetched, and verified, at a time.
 CHUNK_SIZE = 4 * 1024 * 1024
 

@@ -10,10 +10,13 @@ from model_functions.engines import RowEngine
 from model_functions.errors import InvalidInput
 from model_functions.inputs import check_count, json_type, one_or_many
 from model_functions.parameters import Parameter
+from model_functions.source import Source
 from model_functions.wrapper import ModelWrapper, check_trusted
 
 MAX_ROWS = 10_000
 MAX_STRING = 1_000
+#: What the pickle of an estimator never names: a torch module's, an old wrapper's with its class.
+_OTHERS_PICKLES = ("torch", "transformers", "dill.", "keras", "tensorflow")
 _TYPES: dict[str, tuple[type, ...]] = {"number": (int, float), "string": (str,), "boolean": (bool,)}
 
 
@@ -139,6 +142,11 @@ class TabularWrapper(ModelWrapper):
         best = {"method": "predict_proba"} if engine.has_probabilities else {}
         super().__init__(RowInput(columns, max_items), defaults=best | dict(defaults or {}), bounds=bounds)
         self.engine = engine
+
+    @classmethod
+    def recognises(cls, source: Source) -> str | None:
+        others = [name for name in source.names if name.startswith(_OTHERS_PICKLES)]
+        return source.evidence if source.format in ("pickle", "skops") and not others else None
 
     @classmethod
     def from_estimator(cls, estimator: Any, example: Any, *, columns: list[str] | None = None, **settings: Any) -> Self:
