@@ -1,5 +1,6 @@
 """An old single-file dill becomes a wrapper that serves as it did: it is loaded once, here."""
 
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,17 +9,26 @@ from deploy.memory import RUNTIME
 from deploy.project import wrapper_class
 from deploy.recognition import recognise
 from model_functions.artifact import stream
-from model_functions.legacy import CALLS, LegacyWrapper, body, plain
+from model_functions.legacy import CALLS, LegacyWrapper
 from model_functions.source import Source
 
 #: What a transformers pipeline calls its task, where a family has another name for it.
 _TASKS = {"ner": "token_classification", "sentiment_analysis": "text_classification"}
 #: How deep a wrapper's attributes are looked through for its model.
 _DEPTH = 3
+#: How many modules an old wrapper may miss.
+_LOST_MODULES = 20
 
 
-def read(path: Path) -> Any:
-    """The object in the file. It runs what its maker put into it. Raises ValueError for what cannot be loaded."""
+#: What scripts call modules, where it is not their name.
+_ALIASES = {"np": "numpy", "pd": "pandas", "tf": "tensorflow", "nn": "torch.nn", "F": "torch.nn.functional"}
+
+
+def read(path: Path) -> tuple[Any, dict[str, Any]]:
+    """The object in the file, and the globals of its functions. It runs what its maker put into it.
+
+    Raises ValueError for what cannot be loaded.
+    """
     try:
         return stream.load_foreign(path.read_bytes())
     except OSError:
@@ -27,10 +37,11 @@ def read(path: Path) -> Any:
         raise ValueError(f"{path.name} cannot be loaded: {type(exc).__name__}: {exc}") from exc
 
 
-def wrap(old: Any, name: str, *, family: str | None, example: Any) -> tuple[LegacyWrapper, str]:
+def wrap(old: Any, names: dict[str, Any], name: str, *, family: str | None, example: Any) -> tuple[LegacyWrapper, str]:
     """The old wrapper as one of ours, and why it is of its family.
 
     Args:
+        names: its functions' globals: a module that they name is put there.
         name: of the file, for messages.
         example: data that it takes: how it wants to be called is tried with it.
 
@@ -42,7 +53,7 @@ def wrap(old: Any, name: str, *, family: str | None, example: Any) -> tuple[Lega
         family, reason = _recognised(old, name)
     else:
         reason = "--family says so"
-    call = _call(old, name, example)
+    call = _call(old, names, name, example)
     own = wrapper_class(family).engine_name
     engine_name = own if own in RUNTIME else "torch"
     kind = "text" if isinstance(example, str) else "json"
@@ -79,19 +90,35 @@ def _held(value: Any, depth: int) -> Iterator[Any]:
             yield from _held(part, depth - 1)
 
 
-def _call(old: Any, name: str, example: Any) -> str:
+def _call(old: Any, names: dict[str, Any], name: str, example: Any) -> str:
     """The first way of calling it that answers the example with success."""
     failures = []
     for call in _candidates(old):
         try:
-            plain(body(LegacyWrapper(old, "", call, engine_name="")._answer(example)))
+            _answered(LegacyWrapper(old, "", call, engine_name=""), names, example)
         except Exception as exc:  # noqa: BLE001 - it may raise anything when it is called wrongly
             failures.append(f"predict({call}): {type(exc).__name__}: {str(exc)[:160]}")
+            if isinstance(exc, NameError):
+                failures[-1] += " (dill left the script's globals out: dump it again with dill.dump(…, recurse=True))"
         else:
             return call
     raise ValueError(
         f"{name} does not answer the example. Give one that it takes with --example. Tried: " + "; ".join(failures)
     )
+
+
+def _answered(wrapper: LegacyWrapper, names: dict[str, Any], example: Any) -> None:
+    """Asks it; a module that its script had imported, and its dump has lost, is imported."""
+    for _ in range(_LOST_MODULES):
+        try:
+            wrapper.predict(example)
+        except NameError as exc:
+            try:
+                names[str(exc.name)] = importlib.import_module(_ALIASES.get(str(exc.name), str(exc.name)))
+            except ImportError:
+                raise exc from None
+        else:
+            return
 
 
 def _candidates(old: Any) -> list[str]:

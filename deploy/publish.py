@@ -342,7 +342,7 @@ def _from_dill(args: argparse.Namespace, examples: list[Any]) -> _Found:
         raise ValueError("An old wrapper has no settings: leave out --set, --bounds and --wrapper.")
     check_trusted(str(path), trusted=args.trust)
     wrapper, reason = legacy.wrap(
-        legacy.read(path), path.name, family=args.family, example=examples[0] if examples else DEFAULT_EXAMPLE
+        *legacy.read(path), path.name, family=args.family, example=examples[0] if examples else DEFAULT_EXAMPLE
     )
     record = {"format": "dill", "digest": provenance.digest_of(path)}
     return _Found(wrapper, Recognised(wrapper.family, reason), record, path)
