@@ -22,7 +22,7 @@ from model_functions.artifact.manifest import FileEntry, Manifest, python_minor
 from model_functions.artifact.signing import canonical
 from model_functions.artifact.signing_key import SigningKey
 from model_functions.artifact.stream import Serialized
-from model_functions.errors import Conflict, InvalidInput, ModelNotFound
+from model_functions.errors import Conflict, InvalidInput, ModelNotFound, ServingError
 from model_functions.names import MODEL_NAME_RULE, is_model_name
 from model_functions.repository import PREDICTIONS_FILE, WEIGHTS_FILE, WRAPPER_FILE, Pointer, Repository
 from model_functions.source import Source
@@ -284,9 +284,22 @@ def _found(args: argparse.Namespace, examples: list[Any]) -> _Found:
     settings |= {name: value for name, value in offered.items() if name in wanted}
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in wanted.values()):
         settings = {name: value for name, value in settings.items() if name in wanted or value}
-    wrapper = cls.from_source(source.location, **settings)
+    wrapper = _made(cls, source.location, settings)
     _place(wrapper, recognised.family)
     return _Found(wrapper, recognised, _recorded_source(source), source.path)
+
+
+def _made(cls: type[ModelWrapper], location: str, settings: dict[str, Any]) -> ModelWrapper:
+    try:
+        return cls.from_source(location, **settings)
+    except (ServingError, ValueError, OSError):
+        raise
+    except NotImplementedError as exc:
+        raise ValueError(f"{cls.__name__} has no from_source, which makes it of a file or a folder.") from exc
+    except Exception as exc:
+        # A framework that reads a broken file raises nearly anything.
+        reason = str(exc).strip().partition("\n")[0][:300]
+        raise ValueError(f"{cls.__name__} cannot be made of {location}: {type(exc).__name__}: {reason}") from exc
 
 
 def _source(args: argparse.Namespace) -> Source:

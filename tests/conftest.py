@@ -79,6 +79,15 @@ def exported_once() -> Iterator[None]:
         yield
 
 
+_IN_A_FRESH_PROCESS = proof._in_a_fresh_process
+
+
+@pytest.fixture
+def fresh_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Revisions are examined as a publisher does it: each in a process of its own."""
+    monkeypatch.setattr(proof, "_in_a_fresh_process", _IN_A_FRESH_PROCESS)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def examined_here() -> Iterator[None]:
     """A fresh process imports its frameworks anew: the tests of the proof itself have one, the others save it."""

@@ -10,7 +10,6 @@ from typing import Any
 import dill
 import pytest
 
-from deploy import proof
 from deploy.__main__ import main
 from deploy.project import wrapper_class
 from deploy.publisher import open_repository
@@ -99,9 +98,8 @@ def test_an_estimator_answers_with_plain_values_and_its_statuses_become_errors(
 
 
 def test_a_class_of_main_with_its_globals_survives_fresh_processes(
-    dumped: Path, workshop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    dumped: Path, workshop: Path, fresh_processes: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(proof, "_in_a_fresh_process", FRESH)
     arguments = ("--family", "tabular")
     assert publish(dumped / "words.dill", "tw", *arguments) == 0
     first = json.loads(capsys.readouterr().out)
@@ -150,6 +148,3 @@ def test_nothing_is_loaded_unless_trusted_and_nothing_written_of_what_is_no_wrap
         assert publish(workshop / name, "tw", "--family", "tabular") == 1
         assert said in capsys.readouterr().err
     assert not list(workshop.rglob("manifest.json"))
-
-
-FRESH = proof._in_a_fresh_process

@@ -248,5 +248,5 @@ def test_a_file_of_another_revision_is_refused_before_dill(
 
 def test_the_whole_model_loads(weighty: Repository) -> None:
     manifest = ModelLoader(weighty, TabularWrapper, "prod").resolve("wine", Phases())
-    assert set(manifest.files) == {"wrapper.dill", "weights.safetensors"}
+    assert set(manifest.files) == {"wrapper.dill", "weights.safetensors", "predictions.json"}
     assert loaded(ModelLoader(weighty, TabularWrapper, "prod")).predict(ROW)["prediction"] in (True, False)
