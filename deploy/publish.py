@@ -69,6 +69,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="data that the model takes, as JSON or as plain text; the first is the sample that warm-up predicts",
     )
     parser.add_argument(
+        "--data",
+        metavar="FILE",
+        help="a tabular model's training data, .csv or a .json of pandas' orient table: its columns' types and ranges",
+    )
+    parser.add_argument(
         "--set",
         action="append",
         default=[],
@@ -113,7 +118,7 @@ def run(args: argparse.Namespace) -> None:
         found.wrapper,
         name=args.name,
         description=args.description,
-        examples=examples or [DEFAULT_EXAMPLE],
+        examples=examples or [found.wrapper.sample() or DEFAULT_EXAMPLE],
         alias=None if args.no_alias else args.alias,
         repository=publisher.open_repository(),
         key=publisher.signing_key(),
@@ -279,8 +284,10 @@ def _found(args: argparse.Namespace, examples: list[Any]) -> _Found:
         cls = wrapper_class(recognised.family)
     _check_pickle(source, trusted=args.trust)
     settings = _settings(cls, args.set) | {"bounds": dict(map(_bounds, args.bounds))}
-    offered = {"example": examples[0] if examples else None, "trusted": args.trust}
+    offered = {"example": examples[0] if examples else None, "trusted": args.trust, "data": args.data}
     wanted = inspect.signature(cls.from_source).parameters
+    if args.data and "data" not in wanted:
+        raise ValueError(f"--data {args.data}: {recognised.family} reads no training data. Leave it out.")
     settings |= {name: value for name, value in offered.items() if name in wanted}
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in wanted.values()):
         settings = {name: value for name, value in settings.items() if name in wanted or value}

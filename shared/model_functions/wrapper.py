@@ -98,6 +98,10 @@ class ModelWrapper:
         """One JSON-ready prediction an item, in order."""
         raise NotImplementedError
 
+    def sample(self) -> Any:
+        """Data to predict where the publisher gives no example; None where the model brings none."""
+        return None
+
     def interface(self) -> dict[str, Any]:
         """What a caller may send, as the manifest records it."""
         return {

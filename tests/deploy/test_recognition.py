@@ -105,8 +105,12 @@ def test_the_rules_of_other_families_by_format(format_: str, family: str) -> Non
 
 
 def test_several_families_are_named_with_their_reasons_and_the_card_decides(tmp_path: Path) -> None:
-    both = {"summarization": {}, "translation_en_to_de": {}}
-    values = {"architectures": ["T5ForConditionalGeneration"], "model_type": "t5", "task_specific_params": both}
+    both: dict[str, Any] = {"summarization": {}, "translation_en_to_de": {}}
+    values: dict[str, Any] = {
+        "architectures": ["T5ForConditionalGeneration"],
+        "model_type": "t5",
+        "task_specific_params": both,
+    }
     with pytest.raises(ValueError, match=r"several families: summarization \(config.*; translation \(config") as caught:
         recognise(read_source(str(config(tmp_path / "m", **values))))
     assert str(caught.value).endswith("Say which with --family.")
@@ -170,7 +174,7 @@ def test_what_torch_writes_is_told_apart(tmp_path: Path) -> None:
 
     module = torch.nn.Linear(2, 1)
     with pytest.warns(DeprecationWarning, match="trace"):
-        script = torch.jit.trace(module, torch.zeros(1, 2))
+        script = torch.jit.trace(module, torch.zeros(1, 2))  # type: ignore[no-untyped-call]
     torch.save(module.state_dict(), tmp_path / "new.pt")
     torch.save(module.state_dict(), tmp_path / "old.pt", _use_new_zipfile_serialization=False)
     script.save(str(tmp_path / "script.pt"))
