@@ -65,6 +65,13 @@ class Column:
         self._check_value(value, path)
         return value
 
+    def parse(self, text: str) -> Any:
+        """The value that a query string spells; what it spells wrongly stays text, which ``check`` refuses."""
+        if text == "" and self.nullable:
+            return None
+        words = {"true": True, "false": False} if self.type == "boolean" else {}
+        return _number_from_text(text) if self.type == "number" else words.get(text.lower(), text)
+
     def _check_value(self, value: Any, path: str) -> None:
         if self.type == "number" and not _is_finite(value):
             raise InvalidInput(path, f'The column "{self.name}" is {_shown(value)}. Send a finite number.')
@@ -104,7 +111,7 @@ class RowInput:
 
     def from_query(self, values: list[str]) -> Any:
         """Each value is a row: JSON, or values between commas."""
-        rows = [_row_from_text(value) for value in values]
+        rows = [self._row_from_text(value) for value in values]
         return rows[0] if len(rows) == 1 else rows
 
     def schema(self) -> dict[str, Any]:
@@ -122,6 +129,16 @@ class RowInput:
             "maxItems": len(columns),
         }
         return one_or_many({"anyOf": [named, listed]}, self.max_items)
+
+    def _row_from_text(self, text: str) -> Any:
+        try:
+            return json.loads(text)
+        except ValueError:
+            parts = [part.strip() for part in text.split(",")]
+        # Values that are too many or too few are refused as such, whatever they are.
+        return [column.parse(part) for column, part in zip(self.columns, parts, strict=False)] + parts[
+            len(self.columns) :
+        ]
 
     def _row(self, row: Any, path: str) -> list[Any]:
         if isinstance(row, dict):
@@ -382,14 +399,7 @@ def _column_type(value: Any) -> str:
     return "string" if isinstance(value, str) else "number"
 
 
-def _row_from_text(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return [_value_from_text(part.strip()) for part in text.split(",")]
-
-
-def _value_from_text(text: str) -> Any:
+def _number_from_text(text: str) -> Any:
     try:
         return float(text)
     except ValueError:

@@ -153,6 +153,8 @@ def test_a_wrong_parameter_is_a_422(function: FamilyFunction, parameters: Any, s
 def test_a_number_that_is_none_is_refused_in_json_and_in_a_query(function: FamilyFunction) -> None:
     response = function.handle(post({"data": ROW | {"heat": math.nan}}))
     assert response.status == 400
+    response = function.handle(get("/predict?data=Rome,40,21.5,true,2024-01-20,2&data=Oslo,,,FALSE,2024-01-20,2"))
+    assert (response.status, len(body(response)["body"])) == (200, 2)
     response = function.handle(get("/predict?data=Rome,40,inf,true,2024-01-20,2"))
     assert (response.status, message(response)) == (422, 'The column "heat" is Infinity. Send a finite number.')
 
