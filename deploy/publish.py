@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from deploy import fast_lane, legacy, output, own_wrapper, pickles, pins, proof, provenance, publisher
+from deploy import fast_lane, legacy, output, own_wrapper, pickles, pins, proof, provenance, publisher, torchserve
 from deploy.comparison import Comparison, compare, others_of
 from deploy.memory import RUNTIME, memory_need
 from deploy.predictions import recorded, same_answer
@@ -118,7 +118,7 @@ def run(args: argparse.Namespace) -> None:
         found.wrapper,
         name=args.name,
         description=args.description,
-        examples=examples or [found.wrapper.sample() or DEFAULT_EXAMPLE],
+        examples=examples or [found.wrapper.sample()],
         alias=None if args.no_alias else args.alias,
         repository=publisher.open_repository(),
         key=publisher.signing_key(),
@@ -158,10 +158,6 @@ class _Found:
     recognised: Recognised
     source: dict[str, str]
     path: Path | None
-
-
-#: What warm-up predicts when the publisher gives no example.
-DEFAULT_EXAMPLE = "Anna Schmidt moved from Berlin to Paris, and now works for the United Nations."
 
 
 def publish(
@@ -277,6 +273,8 @@ def _found(args: argparse.Namespace, examples: list[Any]) -> _Found:
     if args.from_dill is not None:
         return _from_dill(args, examples)
     source = _source(args)
+    if source.format == "mar":
+        return _from_archive(args, source, examples)
     if args.wrapper or source.format == "wrapper":
         cls, recognised = _own_class(args, source)
     else:
@@ -362,10 +360,21 @@ def _from_dill(args: argparse.Namespace, examples: list[Any]) -> _Found:
         raise ValueError("An old wrapper has no settings: leave out --set, --bounds and --wrapper.")
     check_trusted(str(path), trusted=args.trust)
     wrapper, reason = legacy.wrap(
-        *legacy.read(path), path.name, family=args.family, example=examples[0] if examples else DEFAULT_EXAMPLE
+        *legacy.read(path),
+        path.name,
+        family=args.family,
+        example=examples[0] if examples else ModelWrapper.default_example,
     )
     record = {"format": "dill", "digest": provenance.digest_of(path)}
     return _Found(wrapper, Recognised(wrapper.family, reason), record, path)
+
+
+def _from_archive(args: argparse.Namespace, source: Source, examples: list[Any]) -> _Found:
+    if args.set or args.bounds or args.wrapper:
+        raise ValueError("A TorchServe archive has no settings: leave out --set, --bounds and --wrapper.")
+    example = examples[0] if examples else ModelWrapper.default_example
+    wrapper, reason = torchserve.wrap(Path(args.source), family=args.family, example=example, trusted=args.trust)
+    return _Found(wrapper, Recognised(wrapper.family, reason), _recorded_source(source), source.path)
 
 
 def _recorded_source(source: Source) -> dict[str, str]:

@@ -15,7 +15,8 @@ SHARED = ROOT / "shared" / "model_functions"
 LAYERS = (
     ("http",),
     ("families",),
-    ("generation", "legacy"),
+    ("generation", "torchserve"),
+    ("legacy",),
     ("cache", "directory"),
     ("loading", "budget"),
     ("repository",),
@@ -36,7 +37,7 @@ OWNERS = {
     "google.cloud": "store/upload.py",
     "google.auth": {"http/upstream.py", "store/credentials.py", "store/upload.py"},
     "cryptography": {"artifact/signing.py", "artifact/signing_key.py"},
-    "torch": "engines/torch.py",
+    "torch": {"engines/torch.py", "engines/torch_handler.py"},
     "transformers": "engines/transformers.py",
     "pandas": "engines/sklearn.py",
     "sentencepiece": "engines/sentencepiece.py",

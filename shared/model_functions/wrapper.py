@@ -31,6 +31,8 @@ class ModelWrapper:
     engine_name: ClassVar[str] = "torch"
     """What runs the model where no graph does, as the manifest records it."""
     declared: ClassVar[tuple[Parameter, ...]] = ()
+    default_example: ClassVar[Any] = "Anna Schmidt moved from Berlin to Paris, and now works for the United Nations."
+    """What warm-up predicts when the publisher gives no example."""
     formats: ClassVar[tuple[str, ...]] = ()
     """Formats of files (Source.format) that are models of this family."""
     architectures: ClassVar[tuple[str, ...]] = ()
@@ -99,8 +101,8 @@ class ModelWrapper:
         raise NotImplementedError
 
     def sample(self) -> Any:
-        """Data to predict where the publisher gives no example; None where the model brings none."""
-        return None
+        """What is predicted where the publisher gives no example: the model's own data, if it has kept some."""
+        return self.default_example
 
     def interface(self) -> dict[str, Any]:
         """What a caller may send, as the manifest records it."""

@@ -18,6 +18,8 @@ from typing import Any
 from model_functions.artifact.manifest import SOURCES_FOLDER
 
 _PREFIX = "shipped_"
+#: In a module's name here, for a dot in the name by which the others import it.
+DOT = "__"
 
 
 def install(sources: Mapping[str, bytes], package: str | None = None) -> str:
@@ -104,6 +106,7 @@ class _Shipped(MetaPathFinder, InspectLoader):
     def _import(self, name: str, *rest: Any, **named: Any) -> ModuleType:
         """``import``, as it is inside these modules: the others of the package come before all that is installed."""
         level = named.get("level", rest[3] if len(rest) > 3 else 0)
-        if level == 0 and name in self.sources:
-            return importlib.import_module(f"{self.package}.{name}")
+        stem = name.replace(".", DOT)
+        if level == 0 and stem in self.sources:
+            return importlib.import_module(f"{self.package}.{stem}")
         return __import__(name, *rest, **named)

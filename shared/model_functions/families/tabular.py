@@ -280,7 +280,7 @@ class TabularWrapper(ModelWrapper):
     def sample(self) -> Any:
         columns = self.input.columns if isinstance(self.input, RowInput) else []
         row = {column.name: column.example for column in columns}
-        return row if any(value is not None for value in row.values()) else None
+        return row if any(value is not None for value in row.values()) else self.default_example
 
     def check(self, items: list[Any], parameters: dict[str, Any]) -> None:
         if parameters["method"] == "predict_proba" and not self.engine.has_probabilities:
