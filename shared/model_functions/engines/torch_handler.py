@@ -161,5 +161,5 @@ def stored(handler: Any) -> Stored:
 
 def _bytes(module: Any) -> NDArray[np.uint8]:
     buffer = io.BytesIO()
-    torch.jit.save(module, buffer)  # type: ignore[no-untyped-call]
+    torch.jit.save(module, buffer)
     return np.frombuffer(buffer.getvalue(), dtype=np.uint8)
