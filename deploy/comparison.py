@@ -47,7 +47,7 @@ class Comparison:
             head = f"Revision {self.old}, which is served now, gives no answers here: {self.problem}"
         cells = [("example", "old", "new", "")]
         words = {True: "changed", False: "same", None: "-"}
-        cells += [(short(row.example), _told(row.old), _told(row.new), words[row.changed]) for row in self.rows]
+        cells += [(short(row.example), *_both(row), words[row.changed]) for row in self.rows]
         widths = [max(len(row[column]) for row in cells) for column in range(3)]
         lines = ["  ".join(text.ljust(width) for text, width in zip(row, [*widths, 0], strict=True)) for row in cells]
         return "\n".join([head, *(f"  {line.rstrip()}" for line in lines)])
@@ -83,6 +83,16 @@ def _answers_of(repository: Repository, manifest: Manifest, examples: list[Any])
     except ValueError as exc:
         return str(exc)
     return report.others or " ".join(report.failures)
+
+
+def _both(row: Row) -> tuple[str, str]:
+    """Both answers; of objects that differ only the fields that do, so that a line has room for them."""
+    old, new = row.old.get("prediction"), row.new.get("prediction")
+    if row.changed and isinstance(old, dict) and isinstance(new, dict):
+        names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+        old, new = ({name: one[name] for name in names if name in one} for one in (old, new))
+        return short(old), short(new)
+    return _told(row.old), _told(row.new)
 
 
 def _told(answer: dict[str, Any]) -> str:

@@ -1,17 +1,24 @@
 """Which family a source belongs to, told without running any of it."""
 
+import hashlib
 import io
 import json
 import pickle
+import subprocess
+import sys
+import threading
 import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import joblib
 import pytest
 
+from deploy.project import ROOT
 from deploy.recognition import RULES, read_source, recognise
 from model_functions.source import Source
+from tests.running import clean_environment
 from tests.tiny_models import classifier
 
 
@@ -246,3 +253,64 @@ def test_a_zip_is_listed_and_never_unpacked(tmp_path: Path) -> None:
     (tmp_path / "m.zip").write_bytes(buffer.getvalue())
     assert read_source(str(tmp_path / "m.zip")).format == "unknown"
     assert [path.name for path in tmp_path.iterdir()] == ["m.zip"]
+
+
+class Hub(BaseHTTPRequestHandler):
+    """Answers as the Hub does, of one model."""
+
+    files: ClassVar[dict[str, bytes]] = {
+        "config.json": b'{"architectures": ["BertForTokenClassification"], "model_type": "bert"}',
+        "README.md": b"---\npipeline_tag: token-classification\n---\n",
+    }
+
+    def do_HEAD(self) -> None:
+        self._answer(send=False)
+
+    def do_GET(self) -> None:
+        self._answer(send=True)
+
+    def _answer(self, *, send: bool) -> None:
+        repository, _, file = self.path.partition("/resolve/main/")
+        data = self.files.get(file) if repository == "/team/ner" else None
+        self.send_response(404 if data is None else 200)
+        if repository != "/team/ner":
+            self.send_header("X-Error-Code", "RepoNotFound")
+        elif data is None:
+            self.send_header("X-Error-Code", "EntryNotFound")
+        self.send_header("X-Repo-Commit", "c" * 40)
+        self.send_header("ETag", f'"{hashlib.sha256(data or b"").hexdigest()}"')
+        self.send_header("Content-Length", str(len(data or b"")))
+        self.end_headers()
+        if send and data:
+            self.wfile.write(data)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Silent."""
+
+
+def test_a_hub_id_is_recognised_by_its_documents_alone(tmp_path: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        code = (
+            "from deploy.recognition import read_source, recognise\n"
+            "import sys\n"
+            "try:\n"
+            "    print(*recognise(read_source(sys.argv[1])))\n"
+            "except OSError as error:\n"
+            "    print(error)\n"
+        )
+        environment = clean_environment(HF_ENDPOINT=f"http://127.0.0.1:{server.server_port}", HF_HOME=str(tmp_path))
+        said = [
+            subprocess.run(
+                [sys.executable, "-c", code, name],
+                cwd=ROOT,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout.strip()
+            for name in ("team/ner", "team/none")
+        ]
+        server.shutdown()
+    assert said[0] == "token_classification config.json names the architecture BertForTokenClassification"
+    assert said[1].startswith("team/none is no file or folder, and no model in the Hub: ")
