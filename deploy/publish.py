@@ -114,6 +114,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     examples = [_json_or_text(text) for text in args.example]
     found = _found(args, examples)
+    if not examples and found.wrapper.input.kind != "text" and found.wrapper.sample() is ModelWrapper.default_example:
+        raise ValueError("A model is proven by an example before it is served. Give data that it takes with --example.")
     published = publish(
         found.wrapper,
         name=args.name,

@@ -151,6 +151,11 @@ def _by_family(archive: Archive, family: str | None, *, trusted: bool) -> tuple[
         )
     from model_functions.engines.torch_handler import BaseHandler, Context
 
+    if archive.file("modelFile") is None:
+        raise ValueError(
+            f"{archive.name} holds its network as TorchScript, which {family} does not take. Archive it again with "
+            "--model-file and its state dict, or with a handler of your own."
+        )
     check_trusted(f"{archive.name} (its network)", trusted=trusted)
     handler = _default_handler(archive, BaseHandler)
     handler.initialize(Context(archive.manifest, str(archive.folder)))
