@@ -12,6 +12,7 @@ RUNTIME = {
     "openvino": 130 * _MIB,
     "sklearn": 190 * _MIB,
     "tensorflow": 350 * _MIB,
+    "python": 60 * _MIB,
 }
 
 #: What becomes of one byte of weights while the engine starts, and afterwards. OpenVINO lays them out anew beside
@@ -22,6 +23,7 @@ GROWTH = {
     "openvino": (2.0, 2.0),
     "sklearn": (2.0, 2.0),
     "tensorflow": (3.0, 1.0),
+    "python": (2.0, 2.0),
 }
 
 

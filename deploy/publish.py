@@ -1,28 +1,45 @@
-"""Publish a model: serialize its wrapper, prove it, sign it, write it to the store.
+"""Publish a model: recognise it, serialize its wrapper, prove it in a fresh process, sign it, move the alias.
 
-Prints the revision. Publishing the same model again changes nothing. The store is MODEL_STORE, else build/store.
+Prints the revision, and what changes for callers if another one was served. Publishing the same model again changes
+nothing. The store is MODEL_STORE, else build/store.
 """
 
 import argparse
 import base64
 import inspect
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from deploy import environments, fast_lane, output, publisher
-from deploy.lanes import TOLERANCE, close
-from deploy.memory import memory_need
+from deploy import (
+    environments,
+    fast_lane,
+    legacy,
+    output,
+    own_wrapper,
+    pickles,
+    pins,
+    proof,
+    provenance,
+    publisher,
+    torchserve,
+)
+from deploy.comparison import Comparison, compare, others_of
+from deploy.memory import RUNTIME, memory_need
+from deploy.predictions import recorded, same_answer
 from deploy.project import model_families, wrapper_class
-from model_functions.artifact import stream
+from deploy.recognition import Recognised, read_source, recognise
+from model_functions.artifact import sources, stream
 from model_functions.artifact.manifest import FileEntry, Manifest, python_minor
+from model_functions.artifact.signing import canonical
 from model_functions.artifact.signing_key import SigningKey
 from model_functions.artifact.stream import Serialized
-from model_functions.errors import Conflict, InvalidInput
+from model_functions.errors import Conflict, InvalidInput, ModelNotFound, ServingError
 from model_functions.names import MODEL_NAME_RULE, is_model_name
-from model_functions.repository import WEIGHTS_FILE, WRAPPER_FILE, Pointer, Repository
-from model_functions.wrapper import ModelWrapper
+from model_functions.repository import PREDICTIONS_FILE, WEIGHTS_FILE, WRAPPER_FILE, Pointer, Repository
+from model_functions.source import Source
+from model_functions.wrapper import ModelWrapper, check_trusted
 
 EXAMPLE = (
     "python -m deploy publish ./my-summarizer --family summarization --name my_model "
@@ -37,13 +54,24 @@ class Published:
     """The alias after publishing; None when none was moved."""
     note: str = ""
     """What was taken for granted of the source, and how equal the fast lane is, or why there is none."""
+    comparison: Comparison | None = None
+    """With the revision that the alias pointed at; None when it was this one, or none."""
+
+
+class NotProven(ValueError):
+    """The revision is written, and a fresh process does not serve it as the publisher's did."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "source", help="a Hugging Face folder or Hub id; or a file: .joblib, .pkl, .pickle, .onnx, .pt2, .pt, .pth"
+        "source",
+        nargs="?",
+        help="a Hugging Face folder or Hub id, a .pkl, .joblib, .skops, .onnx, .pt2, .pt, .keras or .h5 file, a "
+        "SavedModel or TensorFlow Serving folder, a folder with a wrapper.py",
     )
-    parser.add_argument("--family", required=True, choices=model_families())
+    parser.add_argument("--family", choices=model_families(), help="default: what the source is recognised as")
+    parser.add_argument("--from-dill", type=Path, metavar="FILE", help="an older wrapper, dumped whole with dill")
+    parser.add_argument("--wrapper", metavar="FILE.py:CLASS", help="your own wrapper class, whose source ships too")
     parser.add_argument("--name", required=True, help=MODEL_NAME_RULE)
     parser.add_argument("--description", default="", help="one sentence for people")
     parser.add_argument(
@@ -53,6 +81,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DATA",
         help="data that the model takes, as JSON, as plain text, or @FILE, which becomes base64; the first is the "
         "sample that warm-up predicts",
+    )
+    parser.add_argument(
+        "--data",
+        metavar="FILE",
+        help="a tabular model's training data, .csv or a .json of pandas' orient table: its columns' types and ranges",
     )
     parser.add_argument(
         "--set",
@@ -81,6 +114,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="of a graph's weights in the store: auto halves them only if the answers stay equal within the tolerance",
     )
+    parser.add_argument("--note", help="what the manifest keeps of the training; a training.json beside the model too")
     parser.add_argument("--alias", default="prod", help="the alias to move to the revision (default: prod)")
     parser.add_argument("--no-alias", action="store_true", help="write the revision and move no alias")
     parser.add_argument(
@@ -92,35 +126,66 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int | None:
-    if not environments.satisfied(args.family):
-        return environments.run(args.family, "deploy", *args.arguments)
+    family = _family(args)
+    if not environments.satisfied(family):
+        return environments.run(family, "deploy", *args.arguments)
     examples = [_json_or_text(text) for text in args.example]
-    wrapper = _wrapper(args, examples)
-    if not examples and wrapper.input.kind != "text":
-        raise ValueError("Every publishing is proven on an example. Give data that the model takes with --example.")
+    found = _found(args, examples)
+    if not examples and found.wrapper.input.kind != "text" and found.wrapper.sample() is ModelWrapper.default_example:
+        raise ValueError("A model is proven by an example before it is served. Give data that it takes with --example.")
     published = publish(
-        wrapper,
+        found.wrapper,
         name=args.name,
         description=args.description,
-        examples=examples or [wrapper.default_example],
+        examples=examples or [found.wrapper.sample()],
         alias=None if args.no_alias else args.alias,
         repository=publisher.open_repository(),
         key=publisher.signing_key(),
         engine=args.engine,
         precision=args.precision,
+        source=found.source,
+        training=provenance.training_record(found.path, args.note),
     )
-    manifest, pointer = published.manifest, published.pointer
+    manifest, pointer, comparison = published.manifest, published.pointer, published.comparison
     alias = "" if pointer is None else f' and is "{pointer.alias}"'
+    advice = pins.advice(manifest.family, manifest.packages)
     result = {
         "family": manifest.family,
         "name": manifest.name,
         "revision": manifest.revision,
         "alias": None if pointer is None else pointer.alias,
         "engine": asdict(manifest.engine),
+        "recognised": found.recognised._asdict(),
+        "comparison": None if comparison is None else asdict(comparison) | {"changed": comparison.changed},
+        "advice": advice,
     }
-    told = [f"{manifest.family}/{manifest.name} is published as revision {manifest.revision}{alias}.", published.note]
+    told = [
+        f"{args.source or args.from_dill} is recognised as {manifest.family}: {found.recognised.reason}.",
+        f"{manifest.family}/{manifest.name} is published as revision {manifest.revision}{alias}.",
+        published.note,
+        "" if comparison is None else comparison.table(),
+        advice,
+    ]
     output.tell(args, result, "\n".join(filter(None, told)))
     return None
+
+
+def _family(args: argparse.Namespace) -> str:
+    """Whose environment is needed; a wrapper of the publisher's own, or an archive, is read in this one."""
+    if args.family or args.source is None or args.wrapper:
+        return args.family or ""
+    source = _source(args)
+    return "" if source.format in ("mar", "wrapper") else recognise(source).family
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A wrapper with what is recorded of its source."""
+
+    wrapper: ModelWrapper
+    recognised: Recognised
+    source: dict[str, str]
+    path: Path | None
 
 
 def publish(
@@ -134,24 +199,29 @@ def publish(
     alias: str | None = "prod",
     engine: str = "auto",
     precision: str = "auto",
+    source: dict[str, str] | None = None,
+    training: dict[str, Any] | None = None,
 ) -> Published:
-    """Writes the wrapper as a revision and moves the alias to it.
+    """Writes the wrapper as a revision, proves it in a fresh process, and moves the alias to it.
 
     Args:
         examples: data that the wrapper takes; the first is the sample.
         alias: None writes the revision only.
         engine: one of fast_lane.ENGINES; ``auto`` takes the fastest that answers as the wrapper does.
         precision: one of fast_lane.PRECISIONS, in which a graph's weights are stored.
+        source: its format and digest, for the record.
+        training: what is recorded of the training.
 
-    Raises InvalidInput for a name or an example that cannot be, Conflict when another publisher was faster.
+    Raises InvalidInput for a name or an example that cannot be, NotProven, Conflict when another publisher was faster.
     """
     if not is_model_name(name):
         raise InvalidInput("name", f'"{name}" is no model\'s name: {MODEL_NAME_RULE}.')
     _check_name_is_free(repository, wrapper.family, name)
     lane = fast_lane.build(wrapper, engine, precision, examples)
     serialized = stream.dump(lane.wrapper)
-    names = _proven(lane.wrapper, serialized, examples)
-    files = {WRAPPER_FILE: serialized.stream}
+    names, predictions = _tried(lane.wrapper, serialized, examples)
+    shipped = sources.files_of(names)
+    files = {WRAPPER_FILE: serialized.stream, PREDICTIONS_FILE: canonical(predictions)} | shipped
     if serialized.weights:
         files[WEIGHTS_FILE] = serialized.weights
     manifest = Manifest(
@@ -163,16 +233,60 @@ def publish(
         memory=memory_need(lane.record.name, serialized, lane.wrapper.copied_bytes()),
         weights=serialized.layout,
         python=python_minor(),
-        packages=stream.packages_of([*names, *map(_engine_package, names)]),
-        files={file: FileEntry.of(data) for file, data in files.items()},
+        packages=stream.packages_of([*names, *map(_engine_package, names), *_imports_of(shipped)]),
+        files={file: FileEntry.of(data) for file, data in sorted(files.items())},
         globals=names,
         interface=wrapper.interface(),
         examples=examples,
+        provenance=provenance.provenance(source or {}, training or {}),
     )
-    with output.progress_bar(f"publishing {name}", sum(map(len, files.values()))) as advance:
-        repository.add(manifest, files, key, advance)
+    served = _served(repository, manifest, alias or "prod")
+    if served is not None and _same_model(repository, served, manifest, predictions):
+        manifest = served
+    else:
+        with output.progress_bar(f"publishing {name}", sum(map(len, files.values()))) as advance:
+            repository.add(manifest, files, key, advance)
+    comparison = _proven(repository, manifest, served)
     pointer = None if alias is None else repository.point(manifest, alias, key)
-    return Published(manifest, pointer, "\n".join(filter(None, (wrapper.assumed, lane.note))))
+    return Published(manifest, pointer, "\n".join(filter(None, (wrapper.assumed, lane.note))), comparison)
+
+
+def _served(repository: Repository, manifest: Manifest, alias: str) -> Manifest | None:
+    """The manifest that the alias points at now, if there is one that can be read."""
+    try:
+        pointer = repository.resolve(manifest.family, manifest.name, alias)
+        return repository.manifest(manifest.family, manifest.name, pointer.revision, pointer.manifest)
+    except ModelNotFound:
+        return None
+
+
+def _same_model(repository: Repository, old: Manifest, new: Manifest, predictions: list[dict[str, Any]]) -> bool:
+    """Whether nothing but the publisher's commit, or the rounding of the recorded answers, tells them apart."""
+    if PREDICTIONS_FILE not in old.files:
+        return False
+    made = replace(new.provenance, commit=old.provenance.commit, dirty=old.provenance.dirty)
+    files = new.files | {PREDICTIONS_FILE: old.files[PREDICTIONS_FILE]}
+    if replace(new, provenance=made, files=files).digest != old.digest:
+        return False
+    before = json.loads(bytes(repository.download(old, PREDICTIONS_FILE).wait().memory))
+    return all(same_answer(one, other) is not False for one, other in zip(before, predictions, strict=True))
+
+
+def _proven(repository: Repository, manifest: Manifest, served: Manifest | None) -> Comparison | None:
+    """How its answers differ from those of the revision that is served, once a fresh process has proven it."""
+    replaced = served if served is not None and served.revision != manifest.revision else None
+    others = [] if replaced is None else others_of(replaced, manifest)
+    report = proof.examine(repository, manifest.family, manifest.name, manifest.revision, others)
+    if not report.proven:
+        raise NotProven(
+            f"Revision {manifest.revision} of {manifest.family}/{manifest.name} is written, and no alias was moved to "
+            f"it: a fresh process does not serve it. {' '.join(report.failures)}"
+        )
+    return None if replaced is None else compare(repository, replaced, manifest, report)
+
+
+def _imports_of(shipped: dict[str, bytes]) -> list[str]:
+    return sorted({name for source in shipped.values() for name in sources.imported_by(source)})
 
 
 def _engine_package(name: str) -> str:
@@ -181,13 +295,121 @@ def _engine_package(name: str) -> str:
     return "PIL" if package == "pillow" else package
 
 
-def _wrapper(args: argparse.Namespace, examples: list[Any]) -> ModelWrapper:
-    cls = wrapper_class(args.family)
+def _found(args: argparse.Namespace, examples: list[Any]) -> _Found:
+    """The wrapper that the arguments ask for. Raises ValueError, OSError."""
+    if (args.source is None) == (args.from_dill is None):
+        raise ValueError("Name one source: a path or Hub id, or an old wrapper with --from-dill FILE.")
+    if args.from_dill is not None:
+        return _from_dill(args, examples)
+    source = _source(args)
+    if source.format == "mar":
+        return _from_archive(args, source, examples)
+    if args.wrapper or source.format == "wrapper":
+        cls, recognised = _own_class(args, source)
+    else:
+        recognised = Recognised(args.family, "--family says so") if args.family else recognise(source)
+        cls = wrapper_class(recognised.family)
+    _check_pickle(source, trusted=args.trust)
     settings = _settings(cls, args.set) | {"bounds": dict(map(_bounds, args.bounds))}
-    offered = {"example": examples[0] if examples else None, "trusted": args.trust}
+    offered = {"example": examples[0] if examples else None, "trusted": args.trust, "data": args.data}
     wanted = inspect.signature(cls.from_source).parameters
+    if args.data and "data" not in wanted:
+        raise ValueError(f"--data {args.data}: {recognised.family} reads no training data. Leave it out.")
     settings |= {name: value for name, value in offered.items() if name in wanted}
-    return cls.from_source(args.source, **settings)
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in wanted.values()):
+        settings = {name: value for name, value in settings.items() if name in wanted or value}
+    wrapper = _made(cls, source.location, settings)
+    _place(wrapper, recognised.family)
+    return _Found(wrapper, recognised, _recorded_source(source), source.path)
+
+
+def _made(cls: type[ModelWrapper], location: str, settings: dict[str, Any]) -> ModelWrapper:
+    try:
+        return cls.from_source(location, **settings)
+    except (ServingError, ValueError, OSError):
+        raise
+    except NotImplementedError as exc:
+        raise ValueError(f"{cls.__name__} has no from_source, which makes it of a file or a folder.") from exc
+    except Exception as exc:
+        # A framework that reads a broken file raises nearly anything.
+        reason = str(exc).strip().partition("\n")[0][:300]
+        raise ValueError(f"{cls.__name__} cannot be made of {location}: {type(exc).__name__}: {reason}") from exc
+
+
+def _source(args: argparse.Namespace) -> Source:
+    if args.family and not Path(args.source).exists() and not Path(args.source).is_absolute():
+        # A Hub id, whose family is known: the model's own loader reads it.
+        return Source(args.source, "huggingface", "--family says so")
+    return read_source(args.source)
+
+
+def _own_class(args: argparse.Namespace, source: Source) -> tuple[type[ModelWrapper], Recognised]:
+    place = args.wrapper
+    if not place:
+        place = str(Path(args.source) / own_wrapper.FILE)
+        check_trusted(place, trusted=args.trust)
+    cls = own_wrapper.load_class(place)
+    family = args.family or getattr(cls, "family", None)
+    if family not in model_families():
+        raise ValueError(
+            f"{cls.__name__} names {'no family' if not family else f'the family {family}'}, so no function would serve "
+            f"it. Give it family = one of {', '.join(model_families())}, or say --family."
+        )
+    return cls, Recognised(family, f"{Path(place).name} brings the wrapper class {cls.__name__}")
+
+
+def _place(wrapper: ModelWrapper, family: str) -> None:
+    """Fills in what a class of the publisher's own leaves out."""
+    missing = {"family": family, "task": family.replace("_", "-")}
+    vars(wrapper).update({name: value for name, value in missing.items() if not hasattr(wrapper, name)})
+    if wrapper.family != family:
+        vars(wrapper)["family"] = family
+    if wrapper.engine_name not in RUNTIME:
+        raise ValueError(
+            f'{type(wrapper).__name__} has the engine_name "{wrapper.engine_name}". There are: {", ".join(RUNTIME)}.'
+        )
+
+
+def _check_pickle(source: Source, *, trusted: bool) -> None:
+    """Refuses a pickle that names what no model needs, and says what one names that nobody vouches for."""
+    bad = pickles.suspicious(source.names)
+    if bad:
+        raise ValueError(
+            f"{source.location} would run {', '.join(bad[:3])} when it is loaded, which no model needs. "
+            "It is not loaded."
+        )
+    if source.format == "pickle" and source.names and not trusted:
+        packages = sorted({name.partition(":")[0].partition(".")[0] for name in source.names})
+        check_trusted(f"{source.location} (it names {', '.join(packages[:8])})", trusted=False)
+
+
+def _from_dill(args: argparse.Namespace, examples: list[Any]) -> _Found:
+    path: Path = args.from_dill
+    if args.set or args.bounds or args.wrapper:
+        raise ValueError("An old wrapper has no settings: leave out --set, --bounds and --wrapper.")
+    check_trusted(str(path), trusted=args.trust)
+    wrapper, reason = legacy.wrap(
+        *legacy.read(path),
+        path.name,
+        family=args.family,
+        example=examples[0] if examples else ModelWrapper.default_example,
+    )
+    record = {"format": "dill", "digest": provenance.digest_of(path)}
+    return _Found(wrapper, Recognised(wrapper.family, reason), record, path)
+
+
+def _from_archive(args: argparse.Namespace, source: Source, examples: list[Any]) -> _Found:
+    if args.set or args.bounds or args.wrapper:
+        raise ValueError("A TorchServe archive has no settings: leave out --set, --bounds and --wrapper.")
+    example = examples[0] if examples else ModelWrapper.default_example
+    wrapper, reason = torchserve.wrap(Path(args.source), family=args.family, example=example, trusted=args.trust)
+    return _Found(wrapper, Recognised(wrapper.family, reason), _recorded_source(source), source.path)
+
+
+def _recorded_source(source: Source) -> dict[str, str]:
+    if source.path is None:
+        return {"format": source.format, "hub": source.location}
+    return {"format": source.format, "digest": provenance.digest_of(source.path)}
 
 
 def _settings(cls: type[ModelWrapper], assignments: list[str]) -> dict[str, Any]:
@@ -238,17 +460,19 @@ def _check_name_is_free(repository: Repository, family: str, name: str) -> None:
         raise Conflict(f'"{name}" is published in {others[0]} already. Choose another name for the {family} model.')
 
 
-def _proven(wrapper: ModelWrapper, serialized: Serialized, examples: list[Any]) -> tuple[str, ...]:
-    """What the stream imports, once it has been loaded and predicts as the wrapper itself does."""
+def _tried(
+    wrapper: ModelWrapper, serialized: Serialized, examples: list[Any]
+) -> tuple[tuple[str, ...], list[dict[str, Any]]]:
+    """What the stream imports, and the answers to the examples, once it predicts as the wrapper itself does."""
     loaded, names = stream.load_and_list(serialized)
+    predictions = []
     for example in examples:
-        expected = wrapper.predict(example)
-        # A wrapper that draws its answers gives no two the same.
+        answer = recorded(wrapper, example)
         # Weights that lie elsewhere in memory are summed up in another order.
-        equal = close(loaded.predict(example), expected, TOLERANCE["float32"])
-        if not equal and wrapper.predict(example) == expected:
+        if same_answer(answer, recorded(loaded, example)) is False:
             raise ValueError(
                 f"The serialized wrapper answers {json.dumps(example, ensure_ascii=False)[:60]} differently from the "
                 "wrapper itself, so something in it does not survive dill. Nothing was published."
             )
-    return names
+        predictions.append(answer)
+    return names, predictions

@@ -99,6 +99,7 @@ def publish_sample(name: str, folder: Path) -> str:
         examples=sample.EXAMPLES,
         repository=publisher.open_repository(),
         key=publisher.signing_key(),
+        training=json.loads((folder / STAMP).read_text()),
     )
     (folder / PUBLISHED).write_text(json.dumps(_fingerprint(folder)))
     return published.manifest.revision

@@ -8,7 +8,7 @@ from typing import Any
 import hypothesis  # noqa: F401 - before a load freezes the collector, through which it looks for references
 import pytest
 
-from deploy import generation_graphs, graphs
+from deploy import generation_graphs, graphs, proof
 from deploy.publish import publish
 from model_functions.artifact.signing import Trust
 from model_functions.artifact.signing_key import SigningKey
@@ -95,6 +95,23 @@ def exported_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for module in (graphs, generation_graphs):
             patch.setattr(module, "export", _once(module.export))
+        yield
+
+
+_IN_A_FRESH_PROCESS = proof._in_a_fresh_process
+
+
+@pytest.fixture
+def fresh_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Revisions are examined as a publisher does it: each in a process of its own."""
+    monkeypatch.setattr(proof, "_in_a_fresh_process", _IN_A_FRESH_PROCESS)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def examined_here() -> Iterator[None]:
+    """A fresh process imports its frameworks anew: the tests of the proof itself have one, the others save it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(proof, "_in_a_fresh_process", proof.examine_here)
         yield
 
 

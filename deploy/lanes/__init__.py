@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from deploy.predictions import close
 from model_functions.artifact.manifest import EngineRecord
 from model_functions.errors import InvalidInput
 from model_functions.wrapper import ModelWrapper
@@ -78,14 +79,3 @@ def check_predictions(wrapper: ModelWrapper, stored: ModelWrapper, examples: lis
     for example in examples:
         if not close(wrapper.predict(example), stored.predict(example), tolerance):
             raise NotEqual("it predicts otherwise for an example")
-
-
-def close(one: Any, other: Any, tolerance: float) -> bool:
-    """Whether two predictions are equal but for numbers that differ within the tolerance."""
-    if isinstance(one, float) and isinstance(other, float):
-        return abs(one - other) <= tolerance * max(1.0, abs(one))
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(close(value, other[key], tolerance) for key, value in one.items())
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(close, one, other, [tolerance] * len(one)))
-    return bool(one == other)

@@ -7,6 +7,7 @@ from model_functions.engines import GenerationEngine, Tokens
 from model_functions.errors import InvalidInput
 from model_functions.inputs import MAX_ITEMS, TextInput
 from model_functions.parameters import Parameter
+from model_functions.source import Source
 from model_functions.wrapper import ModelWrapper
 
 #: Tokens that one request may make the model consider: items × beams or sequences × new tokens.
@@ -40,6 +41,8 @@ class GenerationWrapper(ModelWrapper):
     answer_key: ClassVar[str]
     default_prefixes: ClassVar[Mapping[str, str]] = {}
     """The prefix that an architecture was trained with, by its ``model_type``."""
+    model_types: ClassVar[tuple[str, ...]] = ()
+    """Those that were trained for nothing else than this task."""
 
     def __init__(
         self,
@@ -76,6 +79,15 @@ class GenerationWrapper(ModelWrapper):
         prefix = cls.default_prefixes.get(engine.model.config.model_type)
         trained = {} if prefix is None else {"prefix": prefix}
         return cls(engine, defaults=trained | dict(defaults or {}), **settings)
+
+    @classmethod
+    def recognises(cls, source: Source) -> str | None:
+        if not source.architecture.endswith(("ForConditionalGeneration", "MTModel")):
+            return None
+        if source.model_type in cls.model_types:
+            return f"config.json says model_type {source.model_type}"
+        tasks = [name for name in source.config.get("task_specific_params") or {} if name.startswith(cls.task)]
+        return f"config.json has task_specific_params for {tasks[0]}" if tasks else None
 
     def check(self, items: list[Any], parameters: dict[str, Any]) -> None:
         check_search(len(items), parameters)

@@ -1,10 +1,15 @@
 """The object that is serialized: preprocess, model, postprocess behind one ``predict``."""
 
+from __future__ import annotations
+
 from collections.abc import Generator, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from model_functions.inputs import Input
 from model_functions.parameters import Parameter, check_names, check_parameters
+
+if TYPE_CHECKING:
+    from model_functions.source import Source
 
 STREAM = Parameter("stream", "boolean", "Send the answer while it is written, as server-sent events.", False)
 
@@ -34,6 +39,10 @@ class ModelWrapper:
     """Types of files that a request's body, or the files of its form, may be instead of JSON, as ``image/*``."""
     default_example: ClassVar[Any] = "Anna Schmidt moved from Berlin to Paris, and now works for the United Nations."
     """What warm-up predicts when the publisher gives no example."""
+    formats: ClassVar[tuple[str, ...]] = ()
+    """Formats of files (Source.format) that are models of this family."""
+    architectures: ClassVar[tuple[str, ...]] = ()
+    """How the names of a Hugging Face model's classes end, as ``ForTokenClassification``."""
     assumed = ""
     """What was taken for granted of the source, for the publisher to read."""
 
@@ -60,6 +69,18 @@ class ModelWrapper:
         vouches for a file that runs code when it is loaded.
         """
         raise NotImplementedError
+
+    @classmethod
+    def recognises(cls, source: Source) -> str | None:
+        """Why the source is a model of this family, for the publisher; None when it is none.
+
+        Looks at nothing but what the source has read already, and the files beside it: it must run none of them.
+        """
+        if source.format in cls.formats:
+            return source.evidence
+        if cls.architectures and source.architecture.endswith(cls.architectures):
+            return f"config.json names the architecture {source.architecture}"
+        return None
 
     def predict(self, data: Any, parameters: Mapping[str, Any] | None = None) -> Any:
         """The prediction for one item, or the list of them for a list, in order.
@@ -102,6 +123,10 @@ class ModelWrapper:
     def copied_bytes(self) -> int:
         """Bytes of the weights that the engine copies where others of its kind do not."""
         return 0
+
+    def sample(self) -> Any:
+        """What is predicted where the publisher gives no example: the model's own data, if it has kept some."""
+        return self.default_example
 
     def interface(self) -> dict[str, Any]:
         """What a caller may send, as the manifest records it."""

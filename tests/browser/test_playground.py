@@ -85,6 +85,40 @@ def test_a_row_model_has_a_field_a_column_in_their_order(page: Playground) -> No
     assert page.asked()["data"] == {"length": -1.5, "width": -2, "weight": 7.25}
 
 
+def test_several_rows_are_edited_in_a_table_and_answered_in_one(page: Playground) -> None:
+    page.choose("size_model")
+    add = "#input > div > button"
+    page.one(add).click()
+    page.one(add).click()
+    assert page.text(add) == "Add a row"
+    assert [cell.text for cell in page.all("#input thead th")] == list(tiny_models.COLUMNS)
+    cells = page.all("#input tbody input")
+    assert [cell.get_attribute("aria-label") for cell in cells[3:6]] == [
+        f"{name}, row 2" for name in tiny_models.COLUMNS
+    ]
+    cells[3].clear()
+    cells[3].send_keys("-9")
+    page.all("#input tbody button")[2].click()
+    first = {"length": 1.5, "width": 2, "weight": 0.5}
+    assert page.asked()["data"] == [first, first | {"length": -9}]
+    page.send()
+    assert [row["prediction"] for row in page.answer()["body"]] == ["large", "small"]
+    assert [parts[:2] for parts in page.parts("#result tr")] == [["Row 1", "large"], ["Row 2", "small"]]
+    page.all("#input tbody button")[0].click()
+    assert page.asked()["data"] == first | {"length": -9}
+    assert tuple(label.text for label in page.all("#input label")) == tiny_models.COLUMNS
+
+
+def test_a_wrong_cell_of_a_table_is_marked(page: Playground) -> None:
+    page.choose("size_model")
+    page.one("#input > div > button").click()
+    page.all("#input tbody input")[4].clear()
+    page.send()
+    assert page.text("#result strong") == 'The column "width" is null. Send a number.'
+    marked = [cell.get_attribute("aria-label") for cell in page.all("#input [aria-invalid='true']")]
+    assert marked == ["width, row 2"]
+
+
 def test_a_column_may_be_a_text_a_number_or_a_boolean_and_missing(page: Playground) -> None:
     page.choose("hostile_model")
     page.use_example(1)

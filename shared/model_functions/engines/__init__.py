@@ -179,15 +179,18 @@ class RowEngine(Protocol):
 
     columns: list[str]
     classes: list[Any] | None
-    """The class labels in the order of the probabilities; None for a regression."""
+    """The class labels in the order of the probabilities, of several outputs a list for each; None for a regression."""
+
+    outputs: int | None
+    """How many values a prediction has; None for a single one."""
 
     has_probabilities: bool
 
     def predict(self, rows: list[list[Any]]) -> list[Any]:
         """One JSON-ready prediction a row."""
 
-    def probabilities(self, rows: list[list[Any]]) -> list[list[float]]:
-        """Shape (rows, classes)."""
+    def probabilities(self, rows: list[list[Any]]) -> list[Any]:
+        """Shape (rows, classes), or (rows, outputs, classes)."""
 
 
 class TensorEngine(Protocol):

@@ -10,6 +10,7 @@ from model_functions.engines import EmbeddingEngine, TextRefused, Tokens
 from model_functions.errors import InvalidInput
 from model_functions.inputs import MAX_ITEMS, TextInput, check_count, json_type, one_or_many
 from model_functions.parameters import Parameter
+from model_functions.source import Source
 from model_functions.wrapper import ModelWrapper
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ class FeatureExtractionWrapper(ModelWrapper):
     """
 
     family, task = "feature_extraction", "feature-extraction"
+    formats = ("sentence_transformers",)
     declared = (
         Parameter("normalize", "boolean", "Give each vector the length 1.", False),
         Parameter("prompt", "string", "Put before each text; of a ranking before the query alone.", None, 0, 1000),
@@ -167,6 +169,13 @@ class FeatureExtractionWrapper(ModelWrapper):
         self.engine = engine
         self.head = head
         self.assumed = assumed
+
+    @classmethod
+    def recognises(cls, source: Source) -> str | None:
+        name = source.architecture
+        # A model without a head; that of another task ends in these.
+        bare = name.endswith("Model") and not name.endswith(("HeadModel", "HeadsModel", "MTModel"))
+        return f"config.json names the architecture {name}" if bare else super().recognises(source)
 
     @classmethod
     def from_source(

@@ -85,6 +85,7 @@ class ImageClassificationWrapper(ModelWrapper):
     """
 
     family, task = "image_classification", "image-classification"
+    architectures = ("ForImageClassification",)
     media = ("image/*", "application/octet-stream")
     default_example: ClassVar[Any] = GREY_SQUARE
     declared = (

@@ -13,6 +13,7 @@ class OnnxWrapper(TensorWrapper):
     """
 
     family, engine_name = "onnx", "onnxruntime"
+    formats = ("onnx",)
 
     @classmethod
     def from_source(cls, source: str, *, example: Any = None, **settings: Any) -> Self:

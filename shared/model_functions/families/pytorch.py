@@ -19,6 +19,7 @@ class PytorchWrapper(TensorWrapper):
     """
 
     family, engine_name = "pytorch", "torch"
+    formats = ("torch_export", "torchscript", "torch_pickle")
     settings = (*TensorWrapper.settings, "class_path", "init", "inputs")
 
     @classmethod

@@ -31,6 +31,7 @@ class TensorflowWrapper(ModelWrapper):
     """
 
     family, task, engine_name = "tensorflow", "tensors", "tensorflow"
+    formats = ("saved_model", "keras", "hdf5")
     declared = (
         *TensorWrapper.declared,
         Parameter("signature_name", "string", "Which of the model's functions answers.", USUAL),

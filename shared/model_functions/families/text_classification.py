@@ -99,6 +99,7 @@ class TextClassificationWrapper(ModelWrapper):
     """
 
     family, task = "text_classification", "text-classification"
+    architectures = ("ForSequenceClassification",)
     declared = (
         Parameter("top_k", "integer", "So many labels, the best ones; by default all.", None, 1, 10_000),
         Parameter(

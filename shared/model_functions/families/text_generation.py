@@ -52,6 +52,7 @@ class TextGenerationWrapper(ModelWrapper):
     """Decoders: GPT-2, Llama, Qwen, whatever transformers loads as a causal language model."""
 
     family, task = "text_generation", "text-generation"
+    architectures = ("ForCausalLM", "LMHeadModel")
     declared: ClassVar[tuple[Parameter, ...]] = (
         *(_OWN.get(p.name, p) for p in GENERATION_PARAMETERS if p.name != "prefix"),
         Parameter("min_p", "number", "Draw from tokens at least so likely, in parts of the likeliest.", 0.0, 0, 1),

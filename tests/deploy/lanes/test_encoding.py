@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from deploy import lanes
 from deploy.fast_lane import build
 from deploy.lanes import texts_of
+from deploy.predictions import close
 from model_functions.artifact import stream
 from model_functions.families.feature_extraction import FeatureExtractionWrapper
 from model_functions.families.text_classification import TextClassificationWrapper
@@ -44,7 +44,7 @@ def test_a_classifiers_graph_answers_as_torch_does(nli: TextClassificationWrappe
     asked += [(PAIR, {"function_to_apply": "none", "top_k": 1})]
     for data, parameters in asked:
         found = lane.wrapper.predict(data, parameters)
-        assert lanes.close(nli.predict(data, parameters), found, lane.record.tolerance)
+        assert close(nli.predict(data, parameters), found, lane.record.tolerance)
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
@@ -59,7 +59,7 @@ def test_an_encoders_graph_answers_as_torch_does(embedder: FeatureExtractionWrap
         (similar, {"similarity": "manhattan"}),
     ):
         found = lane.wrapper.predict(data, parameters)
-        assert lanes.close(embedder.predict(data, parameters), found, 1e-3)
+        assert close(embedder.predict(data, parameters), found, 1e-3)
 
 
 def test_a_truncating_request_leaves_the_next_one_whole(embedder: FeatureExtractionWrapper) -> None:

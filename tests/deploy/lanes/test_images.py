@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from deploy import lanes
 from deploy.fast_lane import build
+from deploy.predictions import close
 from deploy.publish import publish
 from model_functions.artifact import stream
 from model_functions.artifact.manifest import EngineRecord
@@ -43,7 +43,7 @@ def test_a_graph_labels_as_torch_does(classifier: ImageClassificationWrapper) ->
     lane = build(classifier, "auto", "float32", [PICTURE])
     assert lane.record == EngineRecord("onnxruntime", "float32", 1e-4)
     for data in (PICTURE, GREY_SQUARE, [PICTURE, GREY_SQUARE, PICTURE]):
-        assert lanes.close(classifier.predict(data), lane.wrapper.predict(data), 1e-4)
+        assert close(classifier.predict(data), lane.wrapper.predict(data), 1e-4)
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
@@ -51,7 +51,7 @@ def test_a_module_has_a_lane_on_both_engines(module: ImageClassificationWrapper,
     lane = build(module, engine, "float16", [[PICTURE, GREY_SQUARE]])
     assert lane.record == EngineRecord(engine, "float16", 2e-3)
     assert lane.note.startswith(f"{engine} in float16: differs from torch by ")
-    assert lanes.close(module.predict(PICTURE), lane.wrapper.predict(PICTURE), 2e-3)
+    assert close(module.predict(PICTURE), lane.wrapper.predict(PICTURE), 2e-3)
 
 
 def test_the_stream_of_a_graph_is_always_the_same(module: ImageClassificationWrapper) -> None:
