@@ -38,6 +38,9 @@ HEAVY = (
     "scipy",
     "pandas",
     "joblib",
+    "tensorflow",
+    "keras",
+    "model_functions.engines.tensorflow",
     "google.cloud.storage",
     "google.auth",
 )

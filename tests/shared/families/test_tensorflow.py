@@ -92,8 +92,8 @@ def test_every_signature_answers_by_its_name(wrapper: TensorflowWrapper) -> None
 
 
 def test_the_publisher_chooses_the_default_signature(sources: Path) -> None:
-    settings = {"defaults": {"signature_name": "find"}}
-    wrapper = TensorflowWrapper.from_source(str(sources / "saved"), example="anna", **settings)
+    chosen = {"signature_name": "find"}
+    wrapper = TensorflowWrapper.from_source(str(sources / "saved"), example="anna", defaults=chosen)
     assert wrapper.predict("anna") == {"number": 0, "word": "ANNA"}
     assert wrapper.predict(PAIR, {"signature_name": "serving_default"}) == [3.0, -4.0]
 
@@ -111,7 +111,12 @@ def test_the_interface_tells_names_types_and_shapes_of_every_signature(wrapper: 
 
 
 def test_every_type_comes_back_as_it_went(sources: Path) -> None:
-    numbers = {"int8": [-128, 127], "uint8": [0, 255], "int64": [-(2**63), 2**63 - 1], "uint64": [0, 2**64 - 1]}
+    numbers: dict[str, list[Any]] = {
+        "int8": [-128, 127],
+        "uint8": [0, 255],
+        "int64": [-(2**63), 2**63 - 1],
+        "uint64": [0, 2**64 - 1],
+    }
     numbers |= {"int16": [-5, 5], "int32": [-5, 5], "uint16": [0, 65535], "uint32": [0, 2**32 - 1]}
     given = numbers | {"float16": [0.5, -2.0], "bfloat16": [1.5, -3.0], "float64": [0.1, 1e300]}
     given |= {"bool": [True, False], "string": ["", "Zoë 😀" * 20]}
