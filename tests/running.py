@@ -92,12 +92,16 @@ def emulator(store: str | Path, *arguments: str, **environment: str) -> Iterator
         process.stop()
 
 
-PROGRAMS = Path(sys.executable).parent
+@contextmanager
+def function(folder: Path, port: int, **environment: str) -> Iterator[tuple[str, Process]]:
+    """``functions-framework`` over a staged folder, started from a folder that knows nothing of the project."""
+    with function_on(Path(sys.executable).parent, folder, port, **environment) as running:
+        yield running
 
 
 @contextmanager
-def function(folder: Path, port: int, programs: Path = PROGRAMS, **environment: str) -> Iterator[tuple[str, Process]]:
-    """``functions-framework`` over a staged folder, started from a folder that knows nothing of the project."""
+def function_on(programs: Path, folder: Path, port: int, **environment: str) -> Iterator[tuple[str, Process]]:
+    """The same, with the programs of another environment."""
     command = [
         str(programs / "functions-framework"),
         *("--target", "predict", "--source", str(folder / "main.py")),

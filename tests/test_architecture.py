@@ -49,7 +49,9 @@ OWNERS = {
     "openvino": "engines/openvino.py",
     "onnx": "engines/onnx_file.py",
     "onnxruntime": "engines/onnxruntime.py",
-    "tensorflow": "engines/tensorflow.py",
+    "tensorflow": "engines/saved_model.py",
+    "keras": "engines/saved_model.py",
+    "h5py": "engines/saved_model.py",
 }
 
 SOURCES = sorted(SHARED.rglob("*.py"))

@@ -86,7 +86,8 @@ def mixed_model() -> Any:
     words = layers.TextVectorization(output_sequence_length=4, vocabulary=["hello", "world"])
     cities = layers.StringLookup(vocabulary=["paris", "rome"], output_mode="one_hot")
     both = [normal(age), cities(city), layers.Flatten()(layers.Embedding(10, 3)(words(text)))]
-    joined = layers.Concatenate()(both)
+    # A layer that draws has a seed, drawn when it is made.
+    joined = layers.Dropout(0.5)(layers.Concatenate()(both))
     score, flag = layers.Dense(1, name="score"), layers.Dense(1, activation="sigmoid", name="flag")
     given = {"age": age, "city": city, "text": text}
     return keras.Model(given, {"score": score(joined), "flag": flag(joined)})

@@ -16,7 +16,7 @@ from deploy import environments, publisher
 from deploy.project import FUNCTIONS, function_families
 from deploy.stage import stage
 from model_functions.artifact.signing_key import SigningKey
-from tests.running import ROOT, clean_environment, emulator, function
+from tests.running import ROOT, clean_environment, emulator, function_on
 from tests.running import call as ask
 from tests.system.conftest import QUESTIONS, ROW
 
@@ -107,7 +107,7 @@ def test_a_function_predicts_with_nothing_but_its_requirements(
     folder, environment = stage(family, build=tmp_path), environments.made(FUNCTIONS / family)
     name, data, field = question(family, store)
     settings = {"MODEL_STORE": str(store), "MODEL_TRUST": str(trusting), "PYTHONVERBOSE": "1"}
-    with function(folder, port, environment / "bin", **settings) as (url, process):
+    with function_on(environment / "bin", folder, port, **settings) as (url, process):
         assert field in predict(url, name, data)
     check_imports(process.lines, environment, folder)
 
@@ -117,7 +117,7 @@ def test_the_gateway_routes_with_nothing_but_its_requirements(
 ) -> None:
     folder, environment = stage("gateway", build=tmp_path), environments.made(FUNCTIONS / "gateway")
     settings = {"MODEL_STORE": str(store), "MODEL_TRUST": str(trusting), "PYTHONVERBOSE": "1", "FUNCTIONS_URL": site}
-    with function(folder, port, environment / "bin", **settings) as (url, process):
+    with function_on(environment / "bin", folder, port, **settings) as (url, process):
         assert "large" in predict(url, "tiny_classifier", ROW)
     check_imports(process.lines, environment, folder)
 

@@ -45,6 +45,9 @@ HEAVY = (
     "safetensors",
     "sentence_transformers",
     "joblib",
+    "tensorflow",
+    "keras",
+    "model_functions.engines.tensorflow",
     "google.cloud.storage",
     "google.auth",
 )

@@ -76,7 +76,8 @@ class SignatureEngine:
         self.name = name
         self.inputs = model.signatures[name].inputs
         self.outputs = model.signatures[name].outputs
-        self.sizes: dict[str, tuple[int, int | None]] = {}
+        self.sizes: Mapping[str, tuple[int, int | None]] = {}
+        self.copied_bytes = 0
 
     def run(self, arrays: dict[str, NDArray[Any]], outputs: list[str]) -> list[Any]:
         dtypes = {spec.name: spec.dtype for spec in self.inputs}

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 #: The signature that TensorFlow's own tools take where none is named.
 USUAL = "serving_default"
 
-#: What the JSON file beside a model may say.
-SETTINGS = ("batched", "preprocess", "postprocess", "max_items")
-
 
 class TensorflowWrapper(ModelWrapper):
     """A prediction is that of TensorWrapper, by the signature that the request names.
@@ -32,6 +29,7 @@ class TensorflowWrapper(ModelWrapper):
 
     family, task, engine_name = "tensorflow", "tensors", "tensorflow"
     formats = ("saved_model", "keras", "hdf5")
+    settings = TensorWrapper.settings
     declared = (
         *TensorWrapper.declared,
         Parameter("signature_name", "string", "Which of the model's functions answers.", USUAL),
@@ -70,7 +68,7 @@ class TensorflowWrapper(ModelWrapper):
     def from_source(cls, source: str, *, example: Any = None, trusted: bool = False, **settings: Any) -> Self:
         """From a SavedModel's folder, or one of versions as TensorFlow Serving has it; or a ``.keras`` or ``.h5`` file.
 
-        A JSON file beside it, of the same name, may hold some of SETTINGS. A Keras file with a Lambda layer, whose code
+        A JSON file beside it, of the same name, may have the settings. A Keras file with a Lambda layer, whose code
         runs when it is loaded, must be trusted.
         """
         from model_functions.engines import saved_model
@@ -83,7 +81,7 @@ class TensorflowWrapper(ModelWrapper):
         if example is None:
             raise ValueError("Whether the model reads batches is told by an example. Give an item with --example.")
         model = saved_model.load(path, trusted=trusted)
-        return cls(model, example=example, **beside(path, SETTINGS) | settings)
+        return cls(model, example=example, **(beside(path, cls.settings) | settings))
 
     def predict(self, data: Any, parameters: Mapping[str, Any] | None = None) -> Any:
         given = dict(parameters or {})
