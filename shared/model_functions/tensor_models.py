@@ -102,7 +102,7 @@ class TensorWrapper(ModelWrapper):
             return False
         return True
 
-    def copied_bytes(self) -> int:
+    def copied_bytes(self) -> tuple[int, int]:
         return self.engine.copied_bytes
 
     def check(self, items: list[Any], parameters: dict[str, Any]) -> None:

@@ -115,7 +115,8 @@ class OnnxModel:
         sizes: Mapping[str, tuple[int, int | None]] | None = None,
     ) -> None:
         self.graph = graph
-        self.copied_bytes = sum(graph.weights[name].nbytes for name in graph.copied)
+        copied = sum(graph.weights[name].nbytes for name in graph.copied)
+        self.copied_bytes = copied, copied
         self.inputs = list(inputs)
         self.outputs = list(outputs)
         self.sizes: Mapping[str, tuple[int, int | None]] = dict(sizes or {})
