@@ -90,6 +90,13 @@ def test_an_example_shows_that_the_first_dimension_counts_no_items(tmp_path: Pat
     assert model.predict([[1, 2, 3], [4]]) == [[6], [4]]
 
 
+def test_a_graph_that_takes_one_item_whatever_it_says_is_given_one(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Reshape", ["row", "sizes"], ["square"])]
+    values = [tensor("row", ["n", 4])], [tensor("square", ["n", 2, 2])], {"sizes": np.array([1, 2, 2])}
+    model = wrapper(tiny_graphs.save(tmp_path / "m.onnx", nodes, *values), [1, 2, 3, 4])
+    assert model.predict([[1, 2, 3, 4], [5, 6, 7, 8]]) == [[[1, 2], [3, 4]], [[5, 6], [7, 8]]]
+
+
 @pytest.mark.parametrize("batch", [1, 4, "n"])
 def test_a_fixed_batch_is_filled_up(tmp_path: Path, batch: Any) -> None:
     path = tiny_graphs.lookup(tmp_path / "m.onnx", batch=batch)
@@ -212,6 +219,9 @@ def test_what_onnxruntime_cannot_run_is_refused(tmp_path: Path) -> None:
     path = tiny_graphs.save(tmp_path / "m.onnx", own, [tensor("x", [1])], [tensor("y", [1])], opsets=domains)
     with pytest.raises(ValueError, match=r"needs the operators my\.ops\.Twist, which ONNX Runtime does not have"):
         wrapper(path)
+    path = tiny_graphs.linear(tmp_path / "new.onnx", opsets=(("", 99),))
+    with pytest.raises(ValueError, match=r"cannot run new\.onnx: ONNX Runtime only \*guarantees\* support"):
+        wrapper(path)
     complexes = onnx.TensorProto.COMPLEX64
     nodes = [helper.make_node("Identity", ["x"], ["y"])]
     values = [tensor("x", [1], complexes)], [tensor("y", [1], complexes)]
@@ -219,10 +229,12 @@ def test_what_onnxruntime_cannot_run_is_refused(tmp_path: Path) -> None:
         wrapper(tiny_graphs.save(tmp_path / "c.onnx", nodes, *values))
 
 
-def test_weights_among_the_inputs_are_none(tmp_path: Path) -> None:
-    path = tiny_graphs.linear(tmp_path / "m.onnx", width=300)
+@pytest.mark.parametrize(("width", "version"), [(300, 9), (3, 3)])
+def test_weights_among_the_inputs_are_none(tmp_path: Path, width: int, version: int) -> None:
+    path = tiny_graphs.linear(tmp_path / "m.onnx", width=width)
     model = onnx.load(path)
-    model.graph.input.append(tensor("w", [300, 2]))
+    model.ir_version = version
+    model.graph.input.append(tensor("w", [width, 2]))
     path.write_bytes(model.SerializeToString())
     assert [spec.name for spec in wrapper(path).engine.inputs] == ["features"]
 
