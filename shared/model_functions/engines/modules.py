@@ -37,6 +37,7 @@ class TorchModel:
     sizes: Sizes = MappingProxyType({})
     program: Any = None
     """Of torch.export, where there is one."""
+    copied_bytes = (0, 0)
 
     def run(self, arrays: dict[str, NDArray[Any]], outputs: list[str]) -> list[Any]:
         """Raises InvalidInput for values that the module cannot take, as an index beyond a table's end."""
@@ -44,6 +45,8 @@ class TorchModel:
             with torch.inference_mode():
                 answer = self.call(self.tensors(arrays))
         except (RuntimeError, IndexError, AssertionError, ValueError) as exc:
+            if "allocate memory" in str(exc):
+                raise
             raise InvalidInput("data", f"The model cannot take this data: {_first_line(exc)}") from exc
         found = {name: _array(value) for name, value in named(answer)}
         return [found[name] for name in outputs]
@@ -51,8 +54,6 @@ class TorchModel:
     def call(self, tensors: dict[str, torch.Tensor]) -> Any:
         """What the module answers."""
         return self.module(**tensors)
-
-    copied_bytes = (0, 0)
 
     def tensors(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, torch.Tensor]:
         """The arrays of inputs, each of its type."""
