@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -87,15 +88,17 @@ class TensorWrapper(ModelWrapper):
 
         wrapper = cls(engine, batched=batched, **settings)
         if batched is None and wrapper.tensors.batched and example is not None:
-            alone = cls(engine, batched=False, **settings)
             if not wrapper.reads(example):
                 # What neither reads is told of as an item of a batch, when it is predicted.
-                return alone if alone.reads(example) else wrapper
+                with contextlib.suppress(ValueError):  # steps that fit an item of a batch alone
+                    alone = cls(engine, batched=False, **settings)
+                    return alone if alone.reads(example) else wrapper
+                return wrapper
             items, _ = wrapper.input.items(example)
             try:
                 wrapper.predict(items[:1] * 2)
             except NotPerItem:
-                return alone
+                return cls(engine, batched=False, **settings)
             except InvalidInput:
                 # A graph that was exported for one item often says that it takes any number.
                 return cls(engine, batched=True, **({"largest_batch": 1} | settings))

@@ -123,7 +123,9 @@ def test_steps_beside_the_model_ship_with_it(tmp_path: Path) -> None:
     steps = [{"rescale": 0.5}, {"normalize": {"mean": [1, 2], "std": 2}}, {"transpose": [1, 0]}]
     steps += [{"reshape": {"from": [2, 2], "to": [4]}}]
     (tmp_path / "m.json").write_text(json.dumps({"preprocess": {"features": steps}, "postprocess": LABELS}))
-    model = wrapper(path)
+    # An example is one item, before the steps; one that does not fit is told of when it is predicted.
+    assert wrapper(path, [5]).tensors.batched
+    model = wrapper(path, [[1, 2], [3, 4]])
     image = np.array([[1.0, 2.0], [3.0, 4.0]])
     [cat, dog] = plain.predict(((image * 0.5 - [1, 2]) / 2).T.reshape(-1).tolist())
     share = np.exp(dog) / (np.exp(cat) + np.exp(dog))
