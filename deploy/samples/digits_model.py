@@ -26,7 +26,7 @@ DESCRIPTION = "Reads a handwritten digit: draw one, or send an image of one, dar
 SEED = 5
 #: Pixels of the model's input, four times those of the scans.
 SIDE = 32
-EPOCHS = 40
+EPOCHS = 30
 BATCH = 64
 PEAK_RATE = 4e-3
 #: Drawings of a digit that the scans have in one form only.
