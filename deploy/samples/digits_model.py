@@ -26,11 +26,11 @@ DESCRIPTION = "Reads a handwritten digit: draw one, or send an image of one, dar
 SEED = 5
 #: Pixels of the model's input, four times those of the scans.
 SIDE = 32
-EPOCHS = 30
+EPOCHS = 32
 BATCH = 64
 PEAK_RATE = 4e-3
 #: Drawings of a digit that the scans have in one form only.
-DRAWN = 60
+DRAWN = 100
 
 
 def png(image: NDArray[np.float32]) -> bytes:
@@ -90,7 +90,7 @@ def with_drawings(digits: Digits) -> Digits:
     scans = functional.interpolate(torch.from_numpy(digits.images)[:, None], (SIDE, SIDE), mode="bicubic")[:, 0]
     rng = np.random.default_rng(SEED)
     drawn = [(digit, _stroke(digit, rng)) for digit in (1, 7) for _ in range(DRAWN)]
-    drawn += [(digit, _printed(digit)) for digit in range(10)] * (DRAWN // 2)
+    drawn += [(digit, _printed(digit)) for digit in range(10)] * (DRAWN // 4)
     labels, images = zip(*drawn, strict=True)
     return Digits(
         np.concatenate([scans.clamp(0, 1).numpy(), np.stack(images)]),
@@ -144,7 +144,7 @@ def _between(low: float, high: float) -> torch.Tensor:
 
 def _placed(ink: torch.Tensor) -> torch.Tensor:
     """Smaller or wider, turned, leaning, and anywhere on the paper."""
-    height = _between(0.45, 1.05).flatten()
+    height = _between(0.36, 1.05).flatten()
     width = (height * _between(0.75, 1.2).flatten()).clamp(max=1.1)
     turn, lean = _between(-0.2, 0.2).flatten(), _between(-0.25, 0.25).flatten()
     right, down = (_between(-1, 1).flatten() * (1.05 - size).clamp(min=0.08) for size in (width, height))
