@@ -142,7 +142,7 @@ def load_image_classifier(source: str) -> LoadedImageClassifier:
         if hasattr(holder, "name_or_path"):
             holder.name_or_path = ""
     config._name_or_path = ""
-    labels = [config.id2label[index] for index in range(config.num_labels)]
+    labels = [str(config.id2label[index]) for index in range(config.num_labels)]
     return LoadedImageClassifier(
         torch.ImageClassifier(model, labels),
         processor.to_dict(),

@@ -155,7 +155,13 @@ class ImageClassificationWrapper(ModelWrapper):
         from model_functions.engines.torch import ImageClassifier
 
         processor = plain_processor(size, mean, std, crop=crop, resample=resample)
-        return cls(ImageClassifier(module, list(labels)), processor, **settings)
+        wrapper = cls(ImageClassifier(module, list(labels)), processor, **settings)
+        shape = wrapper.engine.logits(wrapper.preprocess(wrapper.input.items(GREY_SQUARE)[0], {})).shape
+        if shape != (1, len(labels)):
+            raise ValueError(
+                f"The module gives numbers of shape {shape} for an image, and there are {len(labels)} labels."
+            )
+        return wrapper
 
     def preprocess(self, items: list[Picture], parameters: dict[str, Any]) -> NDArray[np.float32]:
         # Imported here: both come with the processor, while the weights are on their way.

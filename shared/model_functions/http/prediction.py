@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from model_functions.errors import InvalidInput
+from model_functions.errors import InvalidEncoding, InvalidInput
 from model_functions.http.body import check_not_compressed, media_type, parse_json, read_body, read_json
 from model_functions.http.front_door import method_not_allowed
 from model_functions.http.message import Request
@@ -55,7 +55,13 @@ def read_prediction_request(request: Request, limit: int, media: Sequence[str] =
             check_not_compressed(request)
             body = read_body(request, limit)
             return _with_files([body], body, request.query, {})
-        return from_json(read_json(request, limit, [*media, FORM] if media else ()))
+        if not media:
+            return from_json(read_json(request, limit))
+        try:
+            return from_json(read_json(request, limit, [*media, FORM]))
+        except InvalidEncoding as exc:
+            # curl --data-binary calls an image a form, if nobody tells it otherwise.
+            raise InvalidEncoding(f"{exc.message} If it is a file, name its type, as Content-Type: image/png.") from exc
     if request.query:
         return from_query(request.query)
     body = read_body(request, limit)

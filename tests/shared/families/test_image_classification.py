@@ -109,6 +109,11 @@ def test_a_module_with_impossible_settings_is_refused(settings: dict[str, Any], 
         ImageClassificationWrapper.from_module(module(), ["no", "yes"], size=(20, 20), **settings)
 
 
+def test_labels_that_do_not_fit_a_module_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"The module gives numbers of shape \(1, 2\) for an image, and there are 3"):
+        ImageClassificationWrapper.from_module(module(), ["a", "b", "c"], size=(16, 16))
+
+
 def test_the_threshold_and_top_k_leave_labels_out(wrapper: ImageClassificationWrapper) -> None:
     everything = wrapper.predict(TEXT)
     assert wrapper.predict(TEXT, {"top_k": 2}) == everything[:2]
@@ -271,6 +276,11 @@ WRONG: dict[str, tuple[Any, int, str]] = {
         "The form has no file. Send one, as curl -F file=@image.png does.",
     ),
     "an empty form": (form(), 422, "The form has no file."),
+    "an image called nothing": (
+        request(PNG),
+        400,
+        "Send UTF-8. If it is a file, name its type, as Content-Type: image/png.",
+    ),
     "an empty file": (form(("a.png", b"")), 422, "data is empty: 0 bytes."),
     "a bad file among good ones": (form(("a.png", PNG), ("b.png", b"hello")), 422, "data[1] is no image."),
     "another boundary": (
@@ -336,6 +346,12 @@ def test_the_openapi_document_names_what_the_body_may_be(function: FamilyFunctio
     assert content["image/*"]["schema"]["description"] == "For tiny_eye."
     assert {one["name"] for one in operation["parameters"]} == {"model_name", "top_k", "threshold"}
     jsonschema.validate({"model_name": "tiny_eye", "data": TEXT}, content["application/json"]["schema"])
+
+
+def test_the_familys_page_shows_a_command_to_read(function: FamilyFunction) -> None:
+    page = function.handle(get("/", {"accept": "text/html"})).body.decode()
+    assert "/predict?model_name=tiny_eye&quot; -H &#x27;Content-Type: image/png&#x27; --data-binary @image.png" in page
+    assert TEXT not in page
 
 
 def test_the_interface_says_what_a_page_needs(wrapper: ImageClassificationWrapper) -> None:

@@ -105,6 +105,7 @@ function centred(canvas, context) {
     columns.push((index / 4) % PAD_SIDE);
     rows.push(Math.floor(index / 4 / PAD_SIDE));
   }
+  if (!columns.length) return "";
   const span = (places) => places.reduce(([low, high], one) => [Math.min(low, one), Math.max(high, one)], [PAD_SIDE, 0]);
   const [[left, right], [top, bottom]] = [span(columns), span(rows)];
   const side = Math.max(right - left, bottom - top) * 1.3;
