@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -490,3 +491,15 @@ def test_a_query_string_gives_stop_sequences(function: FamilyFunction) -> None:
     for spelled in (whole[2:4], f'["never","{whole[2:4]}"]'):
         found = body(function.handle(get(f"/predict?data=hello+world&stop={spelled}")))["body"]
         assert found["stop_sequence"] == whole[2:4]
+
+
+def test_the_openapi_document_tells_of_texts_chats_and_streams(function: FamilyFunction) -> None:
+    document = body(function.handle(get("/openapi.json")))
+    operation = document["paths"]["/predict"]["post"]
+    assert "text/event-stream" in operation["responses"]["200"]["content"]
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    for data in ("hello", CHAT, ["hello", CHAT]):
+        jsonschema.validate({"data": data, "parameters": {"stop": ["x"], "stream": True, "seed": 1}}, schema)
+    for wrong in (7, [CHAT[0], "hello"], [{"role": "user"}], [[]]):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({"data": wrong}, schema)
