@@ -339,6 +339,21 @@ def test_the_models_own_configuration_is_the_default(tmp_path: Path) -> None:
     assert {name: parameters[name].default for name in wanted} == wanted
 
 
+def test_a_publisher_presets_and_narrows(tmp_path: Path) -> None:
+    wrapper = TextGenerationWrapper.from_source(
+        str(tiny_models.llama_folder(tmp_path / "llama")),
+        defaults={"stop": ["e"], "stream": True},
+        bounds={"max_new_tokens": (1, 20)},
+        max_tokens=100,
+    )
+    parameters = wrapper.parameters
+    assert (parameters["max_new_tokens"].default, parameters["max_new_tokens"].maximum) == (20, 20)
+    assert parameters["stop"].schema()["default"] == ["e"]
+    assert "e" not in wrapper.predict("hello")["generated_text"]
+    with pytest.raises(InvalidInput, match="the model reads 100"):
+        wrapper.predict("hello " * 90)
+
+
 @pytest.mark.parametrize(
     "setting", [{"penalty_alpha": 0.6}, {"bad_words_ids": [[270, 271]]}, {"sequence_bias": [[[5], 1.0]]}]
 )
@@ -500,6 +515,7 @@ def test_the_openapi_document_tells_of_texts_chats_and_streams(function: FamilyF
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
     for data in ("hello", CHAT, ["hello", CHAT]):
         jsonschema.validate({"data": data, "parameters": {"stop": ["x"], "stream": True, "seed": 1}}, schema)
-    for wrong in (7, [CHAT[0], "hello"], [{"role": "user"}], [[]]):
+    wrongs: list[Any] = [7, [CHAT[0], "hello"], [{"role": "user"}], [[]]]
+    for wrong in wrongs:
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate({"data": wrong}, schema)
