@@ -62,7 +62,7 @@ TORCH |= {"tqdm", "packaging", "yaml", "psutil", "networkx", "filelock", "fsspec
 TRANSFORMERS = {"torch", "transformers", "tokenizers", "safetensors", "huggingface_hub", "yaml", "regex", "filelock"}
 TRANSFORMERS |= {"fsspec", "tqdm", "packaging", "sympy", "mpmath", "typing_extensions", "torchgen", "functorch"}
 TRANSFORMERS |= {"httpx", "httpcore", "h11", "anyio", "certifi", "idna", "truststore", "psutil", "requests", "urllib3"}
-TRANSFORMERS |= {"httpx2", "httpcore2", "trio", "attr", "attrs", "outcome", "sniffio", "sortedcontainers"}
+TRANSFORMERS |= {"PIL", "httpx2", "httpcore2", "trio", "attr", "attrs", "outcome", "sniffio", "sortedcontainers"}
 #: The last row only where it happens to be installed.
 SKLEARN = {"sklearn", "scipy", "joblib", "threadpoolctl", "narwhals"}
 SKLEARN |= {"pandas", "dateutil", "charset_normalizer", "cloudpickle", "rich", "pygments"}

@@ -72,11 +72,11 @@ class TextGenerationWrapper(ModelWrapper):
     ) -> None:
         # One position at least is the prompt's, and half of them where nobody says how long the answer may be.
         positions = engine.positions or 2 * LONGEST_ANSWER
-        declared = [possible(p, positions - 1) for p in self.declared]
-        room = {"max_new_tokens": min(DEFAULT_ANSWER, positions // 2)}
+        usual = {"max_new_tokens": min(DEFAULT_ANSWER, positions // 2)}
+        declared = [possible(p, positions - 1).published(default=usual.get(p.name)) for p in self.declared]
         super().__init__(
             PromptInput(max_characters, max_items, chats=engine.chat is not None),
-            defaults=room | brought(declared, engine.generation_defaults()) | dict(defaults or {}),
+            defaults=brought(declared, engine.generation_defaults()) | dict(defaults or {}),
             bounds=bounds,
             declared=declared,
         )

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -338,6 +339,21 @@ def test_the_models_own_configuration_is_the_default(tmp_path: Path) -> None:
     assert {name: parameters[name].default for name in wanted} == wanted
 
 
+def test_a_publisher_presets_and_narrows(tmp_path: Path) -> None:
+    wrapper = TextGenerationWrapper.from_source(
+        str(tiny_models.llama_folder(tmp_path / "llama")),
+        defaults={"stop": ["e"], "stream": True},
+        bounds={"max_new_tokens": (1, 20)},
+        max_tokens=100,
+    )
+    parameters = wrapper.parameters
+    assert (parameters["max_new_tokens"].default, parameters["max_new_tokens"].maximum) == (20, 20)
+    assert parameters["stop"].schema()["default"] == ["e"]
+    assert "e" not in wrapper.predict("hello")["generated_text"]
+    with pytest.raises(InvalidInput, match="the model reads 100"):
+        wrapper.predict("hello " * 90)
+
+
 @pytest.mark.parametrize(
     "setting", [{"penalty_alpha": 0.6}, {"bad_words_ids": [[270, 271]]}, {"sequence_bias": [[[5], 1.0]]}]
 )
@@ -490,3 +506,16 @@ def test_a_query_string_gives_stop_sequences(function: FamilyFunction) -> None:
     for spelled in (whole[2:4], f'["never","{whole[2:4]}"]'):
         found = body(function.handle(get(f"/predict?data=hello+world&stop={spelled}")))["body"]
         assert found["stop_sequence"] == whole[2:4]
+
+
+def test_the_openapi_document_tells_of_texts_chats_and_streams(function: FamilyFunction) -> None:
+    document = body(function.handle(get("/openapi.json")))
+    operation = document["paths"]["/predict"]["post"]
+    assert "text/event-stream" in operation["responses"]["200"]["content"]
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    for data in ("hello", CHAT, ["hello", CHAT]):
+        jsonschema.validate({"data": data, "parameters": {"stop": ["x"], "stream": True, "seed": 1}}, schema)
+    wrongs: list[Any] = [7, [CHAT[0], "hello"], [{"role": "user"}], [[]]]
+    for wrong in wrongs:
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({"data": wrong}, schema)
