@@ -37,7 +37,7 @@ EXAMPLES: list[Any] = [
 ]
 SEED = 11
 STEPS, BATCH = 800, 48
-PEAK_RATE = 1.5e-3
+PEAK_RATE = 1e-3
 #: Divides the cosines: the smaller, the more the nearest wrong sentence counts.
 TEMPERATURE = 0.05
 HELD_OUT = 500

@@ -3,7 +3,7 @@
 import random
 import re
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 from deploy.samples.grammar import Grammar, Leaf
@@ -18,6 +18,11 @@ LABELS = ("negative", "positive")
 _SIDES = ("bad", "good")
 
 
+#: Words of the lists that tell nothing alone.
+_PLAIN = {*("a", "an", "and", "as", "at", "for", "from", "i", "in", "is", "it", "me", "my", "of", "on", "our", "the")}
+_PLAIN |= {"them", "to", "us", "was", "we", "were", "with", "you"}
+
+
 class Opinion(NamedTuple):
     text: str
     label: int
@@ -26,7 +31,7 @@ class Opinion(NamedTuple):
 
 def sentiment_grammar() -> Grammar:
     """Makes the texts to learn from: ``good_text`` and ``bad_text``."""
-    leaves: dict[str, Leaf] = {"small_words": small_words, "murmur": murmur}
+    leaves: dict[str, Leaf] = {"small_words": small_words, "murmur": murmur, "loose_words": loose_words}
     leaves |= {kind: partial(_choose, everyday_words(kind)) for kind in sections("everyday_words")}
     leaves |= {kind: partial(_choose, entries(kind)) for kind in sections("sentiment_words")}
     rules: dict[str, Sequence[str]] = {}
@@ -58,6 +63,25 @@ def opinions(grammar: Grammar, count: int, rng: random.Random, slot: str = "text
 def written(file: str) -> list[Opinion]:
     """Those written by hand: ``sentiment_held_out``, or ``sentiment_tuning``, which training was tuned on."""
     return [Opinion(text, label) for label, side in enumerate(_SIDES) for text in sections(file)[side]]
+
+
+def loose_words(rng: random.Random) -> str:
+    """A few words that tell nothing: else every word of a few sentences alone would seem to."""
+    return " ".join(rng.choices(_neutral_words(), k=rng.choice((1, 2, 2, 3, 3, 4))))
+
+
+@cache
+def _neutral_words() -> tuple[str, ...]:
+    """The templates' and the everyday words that are in no list of praise or complaint."""
+    lists = [kind for kind in sections("sentiment_words") if kind.startswith(_SIDES)]
+    judging = {word for kind in lists for word in _words(entries(kind))}
+    known = [*names("common_words"), *fixed_words("everyday_words", "sentiment_sentences")]
+    plain = [*entries("thing"), *entries("someone")]
+    return tuple(dict.fromkeys(word for word in _words([*known, *plain]) if word not in judging - _PLAIN))
+
+
+def _words(texts: Sequence[str]) -> list[str]:
+    return [word.lower() for text in texts for word in re.findall(r"[A-Za-z']+", text)]
 
 
 def _choose(words: Sequence[str], rng: random.Random) -> str:
