@@ -103,15 +103,18 @@ def examine(repository: Repository, family: str, name: str, revision: str, examp
 def _in_a_fresh_process(question: Question) -> Report:
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "report.json"
-        done = subprocess.run(
-            [str(programs(question.family) / "python"), "-m", "deploy.proof", str(answer)],
-            cwd=ROOT,
-            input=json.dumps(asdict(question)),
-            stdout=subprocess.DEVNULL,  # a model may print what it likes
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=DEADLINE_S,
-        )
+        try:
+            done = subprocess.run(
+                [str(programs(question.family) / "python"), "-m", "deploy.proof", str(answer)],
+                cwd=ROOT,
+                input=json.dumps(asdict(question)),
+                stdout=subprocess.DEVNULL,  # a model may print what it likes
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=DEADLINE_S,
+            )
+        except subprocess.TimeoutExpired as exc:
+            raise ValueError(f"{question.name} is not loaded and asked within {DEADLINE_S} s. Try it again.") from exc
         if not answer.exists():
             reason = (done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"])[-1]
             raise ValueError(f"A fresh process that loads {question.name} dies of it: {reason}")

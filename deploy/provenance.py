@@ -38,6 +38,15 @@ def training_record(path: Path | None, note: str | None) -> dict[str, Any]:
     return record | ({"note": note} if note else {})
 
 
+def hub_commit(location: str) -> str:
+    """Of the files that a Hub id's model was just made of; nothing where they are not in the Hub's cache."""
+    # Imported here: it is slow, and a path needs none of it.
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(location, "config.json")
+    return Path(found).parent.name if isinstance(found, str) else ""
+
+
 def digest_of(path: Path) -> str:
     """SHA-256 of a file, or of a folder's files with their names."""
     digest = hashlib.sha256()

@@ -6,40 +6,27 @@ nothing. The store is MODEL_STORE, else build/store.
 
 import argparse
 import base64
-import inspect
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from deploy import (
-    environments,
-    fast_lane,
-    legacy,
-    output,
-    own_wrapper,
-    pickles,
-    pins,
-    proof,
-    provenance,
-    publisher,
-    torchserve,
-)
+from deploy import environments, fast_lane, output, pins, proof, provenance, publisher
 from deploy.comparison import Comparison, compare, others_of
-from deploy.memory import RUNTIME, memory_need
+from deploy.memory import memory_need
 from deploy.predictions import recorded, same_answer
-from deploy.project import model_families, wrapper_class
-from deploy.recognition import Recognised, read_source, recognise
+from deploy.project import model_families
+from deploy.recognition import recognise
+from deploy.wrapping import find, source_of
 from model_functions.artifact import sources, stream
 from model_functions.artifact.manifest import FileEntry, Manifest, python_minor
 from model_functions.artifact.signing import canonical
 from model_functions.artifact.signing_key import SigningKey
 from model_functions.artifact.stream import Serialized
-from model_functions.errors import Conflict, InvalidInput, ModelNotFound, ServingError
+from model_functions.errors import Conflict, InvalidInput, ModelNotFound
 from model_functions.names import MODEL_NAME_RULE, is_model_name
 from model_functions.repository import PREDICTIONS_FILE, WEIGHTS_FILE, WRAPPER_FILE, Pointer, Repository
-from model_functions.source import Source
-from model_functions.wrapper import ModelWrapper, check_trusted
+from model_functions.wrapper import ModelWrapper
 
 EXAMPLE = (
     "python -m deploy publish ./my-summarizer --family summarization --name my_model "
@@ -127,10 +114,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int | None:
     family = _family(args)
-    if not environments.satisfied(family):
+    if family and not environments.satisfied(family):
         return environments.run(family, "deploy", *args.arguments)
     examples = [_json_or_text(text) for text in args.example]
-    found = _found(args, examples)
+    found = find(args, examples, lambda cls: _settings(cls, args.set) | {"bounds": dict(map(_bounds, args.bounds))})
     if not examples and found.wrapper.input.kind != "text" and found.wrapper.sample() is ModelWrapper.default_example:
         raise ValueError("A model is proven by an example before it is served. Give data that it takes with --example.")
     published = publish(
@@ -174,18 +161,8 @@ def _family(args: argparse.Namespace) -> str:
     """Whose environment is needed; a wrapper of the publisher's own, or an archive, is read in this one."""
     if args.family or args.source is None or args.wrapper:
         return args.family or ""
-    source = _source(args)
+    source = source_of(args)
     return "" if source.format in ("mar", "wrapper") else recognise(source).family
-
-
-@dataclass(frozen=True)
-class _Found:
-    """A wrapper with what is recorded of its source."""
-
-    wrapper: ModelWrapper
-    recognised: Recognised
-    source: dict[str, str]
-    path: Path | None
 
 
 def publish(
@@ -293,123 +270,6 @@ def _engine_package(name: str) -> str:
     """What an engine's module imports: the package that it is named after."""
     package = name.partition(":")[0].rpartition("model_functions.engines.")[2]
     return "PIL" if package == "pillow" else package
-
-
-def _found(args: argparse.Namespace, examples: list[Any]) -> _Found:
-    """The wrapper that the arguments ask for. Raises ValueError, OSError."""
-    if (args.source is None) == (args.from_dill is None):
-        raise ValueError("Name one source: a path or Hub id, or an old wrapper with --from-dill FILE.")
-    if args.from_dill is not None:
-        return _from_dill(args, examples)
-    source = _source(args)
-    if source.format == "mar":
-        return _from_archive(args, source, examples)
-    if args.wrapper or source.format == "wrapper":
-        cls, recognised = _own_class(args, source)
-    else:
-        recognised = Recognised(args.family, "--family says so") if args.family else recognise(source)
-        cls = wrapper_class(recognised.family)
-    _check_pickle(source, trusted=args.trust)
-    settings = _settings(cls, args.set) | {"bounds": dict(map(_bounds, args.bounds))}
-    offered = {"example": examples[0] if examples else None, "trusted": args.trust, "data": args.data}
-    wanted = inspect.signature(cls.from_source).parameters
-    if args.data and "data" not in wanted:
-        raise ValueError(f"--data {args.data}: {recognised.family} reads no training data. Leave it out.")
-    settings |= {name: value for name, value in offered.items() if name in wanted}
-    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in wanted.values()):
-        settings = {name: value for name, value in settings.items() if name in wanted or value}
-    wrapper = _made(cls, source.location, settings)
-    _place(wrapper, recognised.family)
-    return _Found(wrapper, recognised, _recorded_source(source), source.path)
-
-
-def _made(cls: type[ModelWrapper], location: str, settings: dict[str, Any]) -> ModelWrapper:
-    try:
-        return cls.from_source(location, **settings)
-    except (ServingError, ValueError, OSError):
-        raise
-    except NotImplementedError as exc:
-        raise ValueError(f"{cls.__name__} has no from_source, which makes it of a file or a folder.") from exc
-    except Exception as exc:
-        # A framework that reads a broken file raises nearly anything.
-        reason = str(exc).strip().partition("\n")[0][:300]
-        raise ValueError(f"{cls.__name__} cannot be made of {location}: {type(exc).__name__}: {reason}") from exc
-
-
-def _source(args: argparse.Namespace) -> Source:
-    if args.family and not Path(args.source).exists() and not Path(args.source).is_absolute():
-        # A Hub id, whose family is known: the model's own loader reads it.
-        return Source(args.source, "huggingface", "--family says so")
-    return read_source(args.source)
-
-
-def _own_class(args: argparse.Namespace, source: Source) -> tuple[type[ModelWrapper], Recognised]:
-    place = args.wrapper
-    if not place:
-        place = str(Path(args.source) / own_wrapper.FILE)
-        check_trusted(place, trusted=args.trust)
-    cls = own_wrapper.load_class(place)
-    family = args.family or getattr(cls, "family", None)
-    if family not in model_families():
-        raise ValueError(
-            f"{cls.__name__} names {'no family' if not family else f'the family {family}'}, so no function would serve "
-            f"it. Give it family = one of {', '.join(model_families())}, or say --family."
-        )
-    return cls, Recognised(family, f"{Path(place).name} brings the wrapper class {cls.__name__}")
-
-
-def _place(wrapper: ModelWrapper, family: str) -> None:
-    """Fills in what a class of the publisher's own leaves out."""
-    missing = {"family": family, "task": family.replace("_", "-")}
-    vars(wrapper).update({name: value for name, value in missing.items() if not hasattr(wrapper, name)})
-    if wrapper.family != family:
-        vars(wrapper)["family"] = family
-    if wrapper.engine_name not in RUNTIME:
-        raise ValueError(
-            f'{type(wrapper).__name__} has the engine_name "{wrapper.engine_name}". There are: {", ".join(RUNTIME)}.'
-        )
-
-
-def _check_pickle(source: Source, *, trusted: bool) -> None:
-    """Refuses a pickle that names what no model needs, and says what one names that nobody vouches for."""
-    bad = pickles.suspicious(source.names)
-    if bad:
-        raise ValueError(
-            f"{source.location} would run {', '.join(bad[:3])} when it is loaded, which no model needs. "
-            "It is not loaded."
-        )
-    if source.format == "pickle" and source.names and not trusted:
-        packages = sorted({name.partition(":")[0].partition(".")[0] for name in source.names})
-        check_trusted(f"{source.location} (it names {', '.join(packages[:8])})", trusted=False)
-
-
-def _from_dill(args: argparse.Namespace, examples: list[Any]) -> _Found:
-    path: Path = args.from_dill
-    if args.set or args.bounds or args.wrapper:
-        raise ValueError("An old wrapper has no settings: leave out --set, --bounds and --wrapper.")
-    check_trusted(str(path), trusted=args.trust)
-    wrapper, reason = legacy.wrap(
-        *legacy.read(path),
-        path.name,
-        family=args.family,
-        example=examples[0] if examples else ModelWrapper.default_example,
-    )
-    record = {"format": "dill", "digest": provenance.digest_of(path)}
-    return _Found(wrapper, Recognised(wrapper.family, reason), record, path)
-
-
-def _from_archive(args: argparse.Namespace, source: Source, examples: list[Any]) -> _Found:
-    if args.set or args.bounds or args.wrapper:
-        raise ValueError("A TorchServe archive has no settings: leave out --set, --bounds and --wrapper.")
-    example = examples[0] if examples else ModelWrapper.default_example
-    wrapper, reason = torchserve.wrap(Path(args.source), family=args.family, example=example, trusted=args.trust)
-    return _Found(wrapper, Recognised(wrapper.family, reason), _recorded_source(source), source.path)
-
-
-def _recorded_source(source: Source) -> dict[str, str]:
-    if source.path is None:
-        return {"format": source.format, "hub": source.location}
-    return {"format": source.format, "digest": provenance.digest_of(source.path)}
 
 
 def _settings(cls: type[ModelWrapper], assignments: list[str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,14 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from deploy import pins
 from deploy.__main__ import main
 from deploy.predictions import close, same_answer
 from deploy.publish import NotProven, publish
 from deploy.publisher import open_repository, signing_key
-from model_functions.artifact.manifest import installed_version
+from model_functions.artifact.manifest import Provenance, installed_version
 from model_functions.families.tabular import TabularWrapper
+from model_functions.repository import WRAPPER_FILE
 from tests.tiny_models import COLUMNS, classifier
 
 EXAMPLE = dict.fromkeys(COLUMNS, 0.5)
@@ -81,6 +84,47 @@ def test_verify_ends_with_1_and_names_the_file_that_changed(
     told = capsys.readouterr().out
     assert "NOT verified:\n  wrapper.dill: Bytes 0 to " in told
     assert "are not those that were signed" in told
+
+
+def test_an_old_manifest_is_verified_without_answers_to_compare(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert publish_it(model) == 0
+    repository = open_repository()
+    new = repository.manifest("tabular", "tiny", repository.resolve("tabular", "tiny", "prod").revision)
+    files = {name: entry for name, entry in new.files.items() if name == WRAPPER_FILE}
+    old = replace(new, version=3, files=files, provenance=Provenance())
+    data = bytes(repository.download(new, WRAPPER_FILE).wait().memory)
+    repository.add(old, {WRAPPER_FILE: data}, signing_key())
+    repository.point(old, "prod", signing_key())
+    capsys.readouterr()
+    assert main(["verify", "tiny", "--json"]) == 0
+    report = printed(capsys)
+    assert (report["manifest_version"], report["examples"][0]["same"]) == (3, None)
+    assert publish_it(model, "--json") == 0
+    assert printed(capsys)["comparison"]["changed"] == 0
+
+
+def test_an_old_revision_that_cannot_answer_any_more_does_not_keep_a_new_one_out(
+    model: Path, workshop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert publish_it(model) == 0
+    [path] = (workshop / "store").rglob("wrapper.dill")
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    capsys.readouterr()
+    assert publish_it(model, "--set", "method=predict") == 0
+    told = capsys.readouterr().out
+    assert "which is served now, gives no answers here: wrapper.dill: Bytes 0 to" in told
+    assert told.splitlines()[-1].endswith("  -")
+
+
+def test_a_package_that_the_function_lacks_is_named_with_its_pin() -> None:
+    packages = {"xgboost-cpu": "3.2.0", "scipy": "1.16.0", "dill": "0.4.1", "joblib": "1.6.0"}
+    assert pins.missing("tabular", packages) == ["xgboost-cpu==3.2.0"]
+    assert pins.advice("tabular", packages) == (
+        "Add xgboost-cpu==3.2.0 to functions/tabular/requirements.txt, and stage the function again."
+    )
+    assert pins.advice("tabular", {"dill": "0.4.1"}) == ""
 
 
 class Forgetful(TabularWrapper):
