@@ -267,9 +267,9 @@ def _imports_of(shipped: dict[str, bytes]) -> list[str]:
 
 
 def _engine_package(name: str) -> str:
-    """What an engine's module imports: the package that it is named after."""
-    package = name.partition(":")[0].rpartition("model_functions.engines.")[2]
-    return "PIL" if package == "pillow" else package
+    """What an engine's module imports: the package that it is named after, mostly."""
+    module = name.partition(":")[0].rpartition("model_functions.engines.")[2]
+    return {"pillow": "PIL", "modules": "torch"}.get(module, module)
 
 
 def _settings(cls: type[ModelWrapper], assignments: list[str]) -> dict[str, Any]:

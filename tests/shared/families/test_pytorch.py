@@ -324,6 +324,15 @@ def test_the_same_model_gives_the_same_revision(tmp_path: Path, repository: Repo
     assert len(revisions) == 1
 
 
+def test_a_manifest_names_the_release_that_reads_an_archive(
+    program: Path, repository: Repository, key: SigningKey
+) -> None:
+    model = wrapper(program, trusted=True)
+    published = publish(model, name="m", examples=[ROW], repository=repository, key=key, engine="torch")
+    assert published.manifest.packages["torch"] == torch.__version__.partition("+")[0]
+    assert published.manifest.memory.load > 3 * program.stat().st_size > published.manifest.memory.model
+
+
 @pytest.fixture(scope="module")
 def function(
     tmp_path_factory: pytest.TempPathFactory, key: SigningKey, trust: Trust, trust_file: Path, program: Path
