@@ -41,7 +41,7 @@ def test_every_family_and_sample_is_named() -> None:
     for family in model_families():
         assert f"| `{family}` |" in README
     names = {"entity_match_model", "russian_translation_model", "summarize_data_model", "wine_model"}
-    assert names | {"digits_onnx", "digits_pytorch"} == set(sample_names())
+    assert names | {"digits_onnx", "digits_pytorch", "digits_tensorflow"} == set(sample_names())
 
 
 def test_every_file_that_is_named_is_there() -> None:
