@@ -45,7 +45,9 @@ def build(wrapper: ModelWrapper, engine: str, precision: str, examples: list[Any
             except NotEqual as exc:
                 failures.append(f"{tried}: {exc}")
     except Exception as exc:  # noqa: BLE001 - an exporter fails in its own ways on the models it does not know
-        failures.append(f"{type(exc).__name__}: {str(exc).partition(chr(10))[0][:300]}")
+        # torch's exporter tells what to do next, and its cause what happened.
+        failed = exc.__cause__ or exc
+        failures.append(f"{type(failed).__name__}: {str(failed).strip().partition(chr(10))[0][:300]}")
     if engine == "auto":
         return Lane(wrapper, own.record, f"no fast lane: {'; '.join(failures)}")
     raise ValueError(f"{engine} cannot serve this model: {'; '.join(failures)}. Publish with --engine torch.")

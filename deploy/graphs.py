@@ -63,12 +63,13 @@ def converted(program: Any, names: list[str], outputs: list[str]) -> Any:
 
 
 def _quietly(export: Callable[[], Any]) -> Any:
-    """The ONNX model that the exporter gives, which tells of every package that it could have used."""
+    """The ONNX model that the exporter gives, which else tells of all that it tries, and of packages it could use."""
     import onnx
 
     from model_functions.engines.onnx_file import without_traces
 
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    for name in ("torch.onnx", "torch.fx"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         warnings.simplefilter("ignore")
         # Through a file, because a message of more than 2 GiB cannot be made in memory.

@@ -25,17 +25,17 @@ GROWTH = {
 }
 
 
-def memory_need(engine: str, serialized: Serialized, copied: int) -> MemoryNeed:
+def memory_need(engine: str, serialized: Serialized, copied: tuple[int, int]) -> MemoryNeed:
     """Bytes for the wrapper's two files, in the engine's hands.
 
     Args:
-        copied: bytes of the weights that this wrapper's engine has twice.
+        copied: bytes of the weights that this wrapper's engine copies while it starts, and has twice afterwards.
     """
     stream = len(serialized.stream)
     weights = serialized.layout.memory_size(len(serialized.weights))
     at_most, afterwards = GROWTH[engine]
     return MemoryNeed(
         runtime=RUNTIME[engine],
-        load=stream * 4 + int(weights * at_most) + copied,
-        model=stream * 2 + int(weights * afterwards) + copied,
+        load=stream * 4 + int(weights * at_most) + copied[0],
+        model=stream * 2 + int(weights * afterwards) + copied[1],
     )

@@ -176,8 +176,9 @@ def publish(
 
 
 def _engine_package(name: str) -> str:
-    """What an engine's module imports: the package that it is named after."""
-    return name.partition(":")[0].rpartition("model_functions.engines.")[2]
+    """What an engine's module imports: the package that it is named after, but for one."""
+    module = name.partition(":")[0].rpartition("model_functions.engines.")[2]
+    return "torch" if module == "modules" else module
 
 
 def _wrapper(args: argparse.Namespace, examples: list[Any]) -> ModelWrapper:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -31,6 +32,7 @@ class TensorWrapper(ModelWrapper):
 
     Args:
         batched: whether the first dimension of the inputs counts items; None: what the shapes look like.
+        largest_batch: items that the model takes at once; None: what its shapes say.
         preprocess: the steps before each input, by its name.
         postprocess: the steps after each output, by its name.
     """
@@ -44,6 +46,7 @@ class TensorWrapper(ModelWrapper):
         engine: TensorEngine,
         *,
         batched: bool | None = None,
+        largest_batch: int | None = None,
         preprocess: Steps | None = None,
         postprocess: Steps | None = None,
         max_items: int = MAX_ITEMS,
@@ -65,7 +68,9 @@ class TensorWrapper(ModelWrapper):
         unused = {"outputs"} if len(outputs) == 1 else set()
         if not any(given[-1][0] == "labels" for given in self.after.values() if given):
             unused.add("top_k")
-        self.tensors = TensorInput(specs, batched=batched, sizes=engine.sizes, max_items=max_items)
+        self.tensors = TensorInput(
+            specs, batched=batched, sizes=engine.sizes, largest=largest_batch, max_items=max_items
+        )
         super().__init__(self.tensors, defaults=defaults, bounds=bounds)
         self.parameters = {name: one for name, one in self.parameters.items() if name not in unused}
 
@@ -83,15 +88,20 @@ class TensorWrapper(ModelWrapper):
 
         wrapper = cls(engine, batched=batched, **settings)
         if batched is None and wrapper.tensors.batched and example is not None:
-            alone = cls(engine, batched=False, **settings)
+            if not wrapper.reads(example):
+                # What neither reads is told of as an item of a batch, when it is predicted.
+                with contextlib.suppress(ValueError):  # steps that fit an item of a batch alone
+                    alone = cls(engine, batched=False, **settings)
+                    return alone if alone.reads(example) else wrapper
+                return wrapper
+            items, _ = wrapper.input.items(example)
             try:
-                items, _ = wrapper.input.items(example)
                 wrapper.predict(items[:1] * 2)
             except NotPerItem:
-                return alone
+                return cls(engine, batched=False, **settings)
             except InvalidInput:
-                # What neither reads is told of as an item of a batch, when it is predicted.
-                return alone if alone.reads(example) else wrapper
+                # A graph that was exported for one item often says that it takes any number.
+                return cls(engine, batched=True, **({"largest_batch": 1} | settings))
         return wrapper
 
     def reads(self, data: Any) -> bool:
@@ -102,7 +112,7 @@ class TensorWrapper(ModelWrapper):
             return False
         return True
 
-    def copied_bytes(self) -> int:
+    def copied_bytes(self) -> tuple[int, int]:
         return self.engine.copied_bytes
 
     def check(self, items: list[Any], parameters: dict[str, Any]) -> None:

@@ -115,6 +115,7 @@ class TensorInput:
         specs: as the model declares them, with the batch's dimension where there is one.
         batched: whether the first dimension of each counts items.
         sizes: of a symbol, the smallest and the largest size that the model takes.
+        largest: items that the model takes at once, where its shapes say more.
         max_items: in one request.
         max_values: in one request, of all tensors together.
     """
@@ -127,12 +128,16 @@ class TensorInput:
         *,
         batched: bool,
         sizes: Mapping[str, tuple[int, int | None]] | None = None,
+        largest: int | None = None,
         max_items: int = MAX_ITEMS,
         max_values: int = MAX_VALUES,
     ) -> None:
+        if not specs:
+            raise ValueError("The model has no inputs, so there is nothing to send it.")
         self.specs = list(specs)
         self.batched = batched
         self.sizes = dict(sizes or {})
+        self.largest = largest
         self.max_items = max_items
         self.max_values = max_values
         self._items = {spec.name: spec.item() if self.counts_items(spec) else spec for spec in self.specs}
@@ -154,7 +159,9 @@ class TensorInput:
         size = self.batch_size
         if isinstance(size, int):
             return size
-        return self.sizes.get(size, (1, None))[1] if size is not None else None
+        if size is None or self.largest is not None:
+            return self.largest
+        return self.sizes.get(size, (1, None))[1]
 
     @property
     def smallest_batch(self) -> int:
@@ -191,7 +198,7 @@ class TensorInput:
         }
         if len(self._items) > 1:
             return one_or_many(named, self.max_items)
-        alone = self.specs[0] if not self._items else next(iter(self._items.values()))
+        [alone] = self._items.values()
         return one_or_many({"anyOf": [alone.schema(), named]}, self.max_items)
 
     def _is_single(self, data: Any) -> bool:

@@ -79,9 +79,9 @@ class ModelWrapper:
         """One JSON-ready prediction an item, in order."""
         raise NotImplementedError
 
-    def copied_bytes(self) -> int:
-        """Bytes of the weights that the engine copies where others of its kind do not."""
-        return 0
+    def copied_bytes(self) -> tuple[int, int]:
+        """Bytes of weights that this engine copies and others of its kind do not: while it starts, and afterwards."""
+        return 0, 0
 
     def interface(self) -> dict[str, Any]:
         """What a caller may send, as the manifest records it."""

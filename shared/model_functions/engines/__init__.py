@@ -118,8 +118,8 @@ class TensorEngine(Protocol):
     outputs: list[TensorSpec]
     sizes: Mapping[str, tuple[int, int | None]]
     """Of a symbol in the inputs' shapes, the smallest and the largest size, where the model has limits."""
-    copied_bytes: int
-    """Bytes of copies of the weights that it makes, beside its usual growth."""
+    copied_bytes: tuple[int, int]
+    """Bytes of copies of the weights that it makes beside its kind's usual ones: while it starts, and afterwards."""
 
     def run(self, arrays: dict[str, NDArray[Any]], outputs: list[str]) -> list[Any]:
         """The outputs of these names: arrays, and lists and maps of them where the model gives such.

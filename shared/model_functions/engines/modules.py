@@ -1,9 +1,10 @@
 """Runs torch modules of tensors: exported programs, TorchScript, and classes of the publisher's own."""
 
 import inspect
-import io
+import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import product
 from types import MappingProxyType
@@ -36,6 +37,7 @@ class TorchModel:
     sizes: Sizes = MappingProxyType({})
     program: Any = None
     """Of torch.export, where there is one."""
+    copied_bytes = (0, 0)
 
     def run(self, arrays: dict[str, NDArray[Any]], outputs: list[str]) -> list[Any]:
         """Raises InvalidInput for values that the module cannot take, as an index beyond a table's end."""
@@ -43,6 +45,8 @@ class TorchModel:
             with torch.inference_mode():
                 answer = self.call(self.tensors(arrays))
         except (RuntimeError, IndexError, AssertionError, ValueError) as exc:
+            if "allocate memory" in str(exc):
+                raise
             raise InvalidInput("data", f"The model cannot take this data: {_first_line(exc)}") from exc
         found = {name: _array(value) for name, value in named(answer)}
         return [found[name] for name in outputs]
@@ -50,8 +54,6 @@ class TorchModel:
     def call(self, tensors: dict[str, torch.Tensor]) -> Any:
         """What the module answers."""
         return self.module(**tensors)
-
-    copied_bytes = 0
 
     def tensors(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, torch.Tensor]:
         """The arrays of inputs, each of its type."""
@@ -117,7 +119,7 @@ class ExportedModel(TorchModel):
 
     def __init__(self, archive: NDArray[np.uint8]) -> None:
         self.archive: NDArray[np.uint8] | None = archive
-        self.copied_bytes = 2 * archive.nbytes
+        self.copied_bytes = (2 * archive.nbytes, 0)
         self.program = _loaded_program(archive)
         self._start()
         self.inputs, self.sizes = self._signature()
@@ -164,7 +166,7 @@ class ScriptedModel(SilentModel):
 
     def __init__(self, archive: NDArray[np.uint8]) -> None:
         self.archive: NDArray[np.uint8] | None = archive
-        self.copied_bytes = 2 * archive.nbytes
+        self.copied_bytes = (2 * archive.nbytes, 0)
         self.module = _loaded_script(archive)
         self.inputs: list[TensorSpec] = []
         self.outputs: list[TensorSpec] = []
@@ -282,17 +284,27 @@ def named(answer: Any) -> Iterator[tuple[str, torch.Tensor]]:
 
 
 def _loaded_program(archive: NDArray[np.uint8]) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return torch.export.load(io.BytesIO(archive.data))
+    with _file(archive, ".pt2") as path:
+        return torch.export.load(path)
 
 
 def _loaded_script(archive: NDArray[np.uint8]) -> Any:
-    with warnings.catch_warnings():
-        # TorchScript is not developed any more, and says so.
+    load: Any = torch.jit.load
+    with _file(archive, ".pt") as path:
+        return load(path, map_location="cpu").eval()
+
+
+@contextmanager
+def _file(archive: NDArray[np.uint8], suffix: str) -> Iterator[str]:
+    """The archive as a file, and without warnings: TorchScript is not developed any more, and says so.
+
+    torch copies what it is given in memory up to five times, and reads a file as it goes.
+    """
+    with tempfile.NamedTemporaryFile(suffix=suffix) as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        load: Any = torch.jit.load
-        return load(io.BytesIO(archive.data), map_location="cpu").eval()
+        file.write(archive.data)
+        file.flush()
+        yield file.name
 
 
 def _tensor(array: NDArray[Any], spec: TensorSpec) -> torch.Tensor:

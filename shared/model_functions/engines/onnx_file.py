@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from model_functions.engines.onnxruntime import OnnxGraph, OnnxModel
+from model_functions.engines.onnxruntime import OnnxGraph, OnnxModel, reason
 from model_functions.tensors import Dimension, TensorSpec
 
 #: Bytes from which an initializer leaves the graph.
@@ -35,9 +35,9 @@ def read(path: Path) -> OnnxModel:
     """
     model = _loaded(path)
     graph = model.graph
-    _drop_weights_among_inputs(graph)
+    weights = _weights_among_inputs(model)
     defaults = {tensor.name for tensor in graph.initializer}
-    inputs = [_spec(value, optional=value.name in defaults) for value in graph.input]
+    inputs = [_spec(value, optional=value.name in defaults) for value in graph.input if value.name not in weights]
     outputs = [_output(value) for value in graph.output]
     foreign = sorted(set(_foreign_operators(model)))
     try:
@@ -49,7 +49,7 @@ def read(path: Path) -> OnnxModel:
                 f"{path.name} needs the operators {', '.join(foreign)}, which ONNX Runtime does not have. Export it "
                 "with ONNX's own operators."
             ) from exc
-        raise ValueError(f"ONNX Runtime cannot run {path.name}: {str(exc).partition(chr(10))[0][:300]}") from exc
+        raise ValueError(f"ONNX Runtime cannot run {path.name}: {reason(exc)[:300]}") from exc
 
 
 def graph_of(model: Any, *, half: bool = False, shared: dict[Any, Any] | None = None) -> OnnxGraph:
@@ -126,13 +126,20 @@ def _content(array: NDArray[Any]) -> tuple[Any, ...]:
     return array.dtype.str, array.shape, hashlib.sha256(array.tobytes()).digest()
 
 
-def _drop_weights_among_inputs(graph: Any) -> None:
-    """Where a file lists its weights among the inputs, as old ones must, they are none that a caller would send."""
-    tensors = {tensor.name: tensor for tensor in graph.initializer}
-    listed = [value for value in graph.input if value.name in tensors]
-    if any(numpy_helper.to_array(tensors[value.name]).nbytes >= EXTERNAL_BYTES for value in listed):
-        for value in listed:
-            graph.input.remove(value)
+def _weights_among_inputs(model: Any) -> set[str]:
+    """The initializers that stand among the inputs and are no caller's: in old files all of them, which must stand
+    there, and otherwise where one is too large.
+    """
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    listed = [value for value in model.graph.input if value.name in tensors]
+    if model.ir_version < 4:
+        return {value.name for value in listed}
+    if not any(numpy_helper.to_array(tensors[value.name]).nbytes >= EXTERNAL_BYTES for value in listed):
+        return set()
+    for value in listed:
+        # Else onnxruntime expects them to change, and optimizes nothing.
+        model.graph.input.remove(value)
+    return {value.name for value in listed}
 
 
 def _spec(value: Any, *, optional: bool) -> TensorSpec:

@@ -21,6 +21,10 @@ _CAST = bytes.fromhex(
 )
 
 
+#: A place in onnxruntime's source: the kind of error, a file with a line, and the signature of a function.
+_SOURCE = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : |/\S+:\d+ .*?\([^()]*(?:\([^()]*\)[^()]*)*\)(?: const)? ")
+
+
 def widen(half: memoryview, single: memoryview) -> None:
     """Float16 values as float32 ones, into memory of twice the size."""
     session, count = _caster(), len(half) // 2
@@ -115,7 +119,8 @@ class OnnxModel:
         sizes: Mapping[str, tuple[int, int | None]] | None = None,
     ) -> None:
         self.graph = graph
-        self.copied_bytes = sum(graph.weights[name].nbytes for name in graph.copied)
+        copied = sum(graph.weights[name].nbytes for name in graph.copied)
+        self.copied_bytes = copied, copied
         self.inputs = list(inputs)
         self.outputs = list(outputs)
         self.sizes: Mapping[str, tuple[int, int | None]] = dict(sizes or {})
@@ -125,7 +130,10 @@ class OnnxModel:
         try:
             return self.graph.outputs(arrays, outputs)
         except (Fail, InvalidArgument, RuntimeException) as exc:
-            reason = str(exc).partition("Status Message: ")[2] or str(exc)
-            # Where in its own source it stood tells a caller nothing.
-            reason = " ".join(word for word in reason.split() if not re.match(r"/\S+/", word))
-            raise InvalidInput("data", f"The model cannot take this data: {reason[:200]}") from exc
+            raise InvalidInput("data", f"The model cannot take this data: {reason(exc)[:200]}") from exc
+
+
+def reason(exc: Exception) -> str:
+    """What onnxruntime says, without where in its own source it says it."""
+    text = str(exc).partition("Status Message: ")[2] or str(exc)
+    return " ".join(_SOURCE.sub("", text).split())

@@ -1,5 +1,6 @@
 """PyTorch: tensors in, tensors out, by any module."""
 
+import importlib.util
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -35,7 +36,8 @@ class PytorchWrapper(TensorWrapper):
     ) -> Self:
         """From a ``.pt2`` of torch.export, a TorchScript archive, or a checkpoint of torch.save, ``.pt`` or ``.pth``.
 
-        A checkpoint of weights needs its class: ``net:Net`` is Net in net.py beside it, whose source ships. A ``.pt2``
+        A checkpoint of weights needs its class: ``net:Net`` is Net in net.py beside it, else in the
+        module net that can be imported, and its source ships. A ``.pt2``
         may hold pickles, and so may a checkpoint of a whole module: they must be trusted. The settings may stand in a
         JSON file beside the model: ``{"class_path": "net:Net", "init": {"width": 8}, "inputs": {"pixels": {"dtype":
         "float32", "shape": [null, 8, 8]}}, "postprocess": {"output": ["softmax"]}}``, with the steps of
@@ -169,11 +171,23 @@ def _checkpoint(path: Path, name: str | None, init: Any, *, trusted: bool) -> An
     if weights is None:
         raise ValueError(f"{path.name} holds no weights by name, but {type(found).__name__}. Save module.state_dict().")
     file, colon, wanted = name.rpartition(":")
-    source_path = (path.parent / file).with_suffix(".py")
-    if not colon or not wanted.isidentifier() or not source_path.is_file():
+    source = _source(path, file)
+    if not colon or not wanted.isidentifier() or source is None:
         raise ValueError(f'class_path "{name}": write FILE:NAME, as net:Net for Net in net.py beside {path.name}.')
-    recipe = modules.Recipe(SourceCode.read(source_path), wanted, dict(init))
+    recipe = modules.Recipe(SourceCode.read(source), wanted, dict(init))
     return modules.SourceModel(recipe.module(weights), recipe)
+
+
+def _source(path: Path, module: str) -> Path | None:
+    """The file beside the model, or of a module that can be imported here."""
+    beside_it = (path.parent / module).with_suffix(".py")
+    if beside_it.is_file():
+        return beside_it
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        return None
+    return Path(spec.origin) if spec is not None and spec.origin and spec.origin.endswith(".py") else None
 
 
 def _unreadable(path: Path, exc: Exception) -> ValueError:

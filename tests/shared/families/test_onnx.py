@@ -45,7 +45,7 @@ def test_weights_that_are_laid_out_anew_are_copied_and_counted(tmp_path: Path) -
     model = wrapper(path)
     np.testing.assert_allclose(model.predict(pixels.tolist()), expected, rtol=1e-4, atol=1e-6)
     assert model.engine.graph.copied == {"w"}  # type: ignore[attr-defined]
-    assert model.copied_bytes() == 32 * 9 * 4
+    assert model.copied_bytes() == (32 * 9 * 4, 32 * 9 * 4)
     loaded, _ = stream.load_and_list(stream.dump(model))
     assert loaded.predict(pixels.tolist()) == model.predict(pixels.tolist())
 
@@ -90,6 +90,13 @@ def test_an_example_shows_that_the_first_dimension_counts_no_items(tmp_path: Pat
     assert model.predict([[1, 2, 3], [4]]) == [[6], [4]]
 
 
+def test_a_graph_that_takes_one_item_whatever_it_says_is_given_one(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Reshape", ["row", "sizes"], ["square"])]
+    values = [tensor("row", ["n", 4])], [tensor("square", ["n", 2, 2])], {"sizes": np.array([1, 2, 2])}
+    model = wrapper(tiny_graphs.save(tmp_path / "m.onnx", nodes, *values), [1, 2, 3, 4])
+    assert model.predict([[1, 2, 3, 4], [5, 6, 7, 8]]) == [[[1, 2], [3, 4]], [[5, 6], [7, 8]]]
+
+
 @pytest.mark.parametrize("batch", [1, 4, "n"])
 def test_a_fixed_batch_is_filled_up(tmp_path: Path, batch: Any) -> None:
     path = tiny_graphs.lookup(tmp_path / "m.onnx", batch=batch)
@@ -116,7 +123,9 @@ def test_steps_beside_the_model_ship_with_it(tmp_path: Path) -> None:
     steps = [{"rescale": 0.5}, {"normalize": {"mean": [1, 2], "std": 2}}, {"transpose": [1, 0]}]
     steps += [{"reshape": {"from": [2, 2], "to": [4]}}]
     (tmp_path / "m.json").write_text(json.dumps({"preprocess": {"features": steps}, "postprocess": LABELS}))
-    model = wrapper(path)
+    # An example is one item, before the steps; one that does not fit is told of when it is predicted.
+    assert wrapper(path, [5]).tensors.batched
+    model = wrapper(path, [[1, 2], [3, 4]])
     image = np.array([[1.0, 2.0], [3.0, 4.0]])
     [cat, dog] = plain.predict(((image * 0.5 - [1, 2]) / 2).T.reshape(-1).tolist())
     share = np.exp(dog) / (np.exp(cat) + np.exp(dog))
@@ -212,6 +221,9 @@ def test_what_onnxruntime_cannot_run_is_refused(tmp_path: Path) -> None:
     path = tiny_graphs.save(tmp_path / "m.onnx", own, [tensor("x", [1])], [tensor("y", [1])], opsets=domains)
     with pytest.raises(ValueError, match=r"needs the operators my\.ops\.Twist, which ONNX Runtime does not have"):
         wrapper(path)
+    path = tiny_graphs.linear(tmp_path / "new.onnx", opsets=(("", 99),))
+    with pytest.raises(ValueError, match=r"cannot run new\.onnx: ONNX Runtime only \*guarantees\* support"):
+        wrapper(path)
     complexes = onnx.TensorProto.COMPLEX64
     nodes = [helper.make_node("Identity", ["x"], ["y"])]
     values = [tensor("x", [1], complexes)], [tensor("y", [1], complexes)]
@@ -219,10 +231,12 @@ def test_what_onnxruntime_cannot_run_is_refused(tmp_path: Path) -> None:
         wrapper(tiny_graphs.save(tmp_path / "c.onnx", nodes, *values))
 
 
-def test_weights_among_the_inputs_are_none(tmp_path: Path) -> None:
-    path = tiny_graphs.linear(tmp_path / "m.onnx", width=300)
+@pytest.mark.parametrize(("width", "version"), [(300, 9), (3, 3)])
+def test_weights_among_the_inputs_are_none(tmp_path: Path, width: int, version: int) -> None:
+    path = tiny_graphs.linear(tmp_path / "m.onnx", width=width)
     model = onnx.load(path)
-    model.graph.input.append(tensor("w", [300, 2]))
+    model.ir_version = version
+    model.graph.input.append(tensor("w", [width, 2]))
     path.write_bytes(model.SerializeToString())
     assert [spec.name for spec in wrapper(path).engine.inputs] == ["features"]
 

@@ -143,6 +143,17 @@ def test_a_class_of_ones_own_ships_as_source(tmp_path: Path, wrapped: bool) -> N
         assert answer["rest_1"] == pytest.approx(10 + scores[0], rel=1e-5)
 
 
+def test_a_class_that_can_be_imported_ships_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, _ = checkpoint(tmp_path)
+    library = tmp_path / "library"
+    library.mkdir()
+    (tmp_path / "net.py").rename(library / "importable_net.py")
+    monkeypatch.syspath_prepend(library)
+    serialized = stream.dump(wrapper(path, class_path="importable_net:make", example=ITEM))
+    (library / "importable_net.py").unlink()
+    assert set(stream.load_and_list(serialized)[0].predict(ITEM)) == OUTPUTS
+
+
 def test_settings_beside_the_checkpoint_and_declared_inputs(tmp_path: Path) -> None:
     path, _ = checkpoint(tmp_path)
     shapes = {
@@ -311,6 +322,15 @@ def test_the_same_model_gives_the_same_revision(tmp_path: Path, repository: Repo
         published = publish(model, name="m", examples=[ITEM], repository=repository, key=key, engine="torch")
         revisions.add(published.manifest.revision)
     assert len(revisions) == 1
+
+
+def test_a_manifest_names_the_release_that_reads_an_archive(
+    program: Path, repository: Repository, key: SigningKey
+) -> None:
+    model = wrapper(program, trusted=True)
+    published = publish(model, name="m", examples=[ROW], repository=repository, key=key, engine="torch")
+    assert published.manifest.packages["torch"] == torch.__version__.partition("+")[0]
+    assert published.manifest.memory.load > 3 * program.stat().st_size > published.manifest.memory.model
 
 
 @pytest.fixture(scope="module")
