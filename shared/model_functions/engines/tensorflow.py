@@ -77,7 +77,7 @@ class SignatureEngine:
         self.inputs = model.signatures[name].inputs
         self.outputs = model.signatures[name].outputs
         self.sizes: Mapping[str, tuple[int, int | None]] = {}
-        self.copied_bytes = 0
+        self.copied_bytes = (0, 0)
 
     def run(self, arrays: dict[str, NDArray[Any]], outputs: list[str]) -> list[Any]:
         dtypes = {spec.name: spec.dtype for spec in self.inputs}
