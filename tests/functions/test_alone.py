@@ -11,11 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from deploy import environments, publisher
 from deploy.project import FUNCTIONS, function_families
+from deploy.publish import publish
 from deploy.stage import stage
+from model_functions.artifact.signing import Trust
 from model_functions.artifact.signing_key import SigningKey
+from model_functions.families.onnx import OnnxWrapper
+from model_functions.families.pytorch import PytorchWrapper
+from model_functions.repository import Repository
+from model_functions.store.folder import FolderStore
+from tests import tiny_graphs
 from tests.running import ROOT, clean_environment, emulator, function_on
 from tests.running import call as ask
 from tests.system.conftest import QUESTIONS, ROW
@@ -26,15 +34,24 @@ FAMILIES = [family for family in function_families() if family != "gateway"]
 #: The development environment cannot run these.
 APART = [family for family in FAMILIES if environments.own_pins(family)]
 
-#: What families are asked whose models are made in an environment of their own: see ``store``.
-QUESTIONS_APART = [("tiny_tensorflow", [1.5, 2.0], "[3.0, 4.0]")]
+#: What is asked of the models that only the store below has.
+MORE_QUESTIONS: list[tuple[str, Any, str]] = [
+    ("tiny_graph", ROW, '"body": ['),
+    ("tiny_module", ROW, '"body": ['),
+    ("tiny_tensorflow", [1.5, 2.0], "[3.0, 4.0]"),
+]
 
 
 @pytest.fixture(scope="module")
-def store(store_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The common store, and in it models of the families that the development environment cannot run."""
+def store(store_folder: Path, tmp_path_factory: pytest.TempPathFactory, trust: Trust, key: SigningKey) -> Path:
+    """The common store, and in it models of the families that it lacks."""
     folder = tmp_path_factory.mktemp("alone")
     shutil.copytree(store_folder, folder / "store")
+    repository = Repository(FolderStore(folder / "store"), trust)
+    graph = OnnxWrapper.from_source(str(tiny_graphs.linear(folder / "linear.onnx")))
+    publish(graph, name="tiny_graph", examples=[ROW], repository=repository, key=key)
+    module = PytorchWrapper.from_module(torch.nn.Linear(3, 2), ROW)
+    publish(module, name="tiny_module", examples=[ROW], repository=repository, key=key, engine="torch")
     if APART:
         in_its_environment("tensorflow", "tests.tiny_tensorflow", str(folder / "saved"))
         arguments = ["publish", str(folder / "saved"), "--family", "tensorflow", "--name", "tiny_tensorflow"]
@@ -84,13 +101,12 @@ def port() -> int:
 def question(family: str, store: Path) -> tuple[str, Any, str]:
     """A model of the family in the store, data, and what its answer holds."""
     names = {path.name for path in (store / family).glob("*")}
-    for name, data, field in (*QUESTIONS, *QUESTIONS_APART):
+    for name, data, field in (*QUESTIONS, *MORE_QUESTIONS):
         if name in names:
             return name, data, field
     raise AssertionError(
-        f"No tiny model of {family} is asked anything. Publish one in store_folder (tests/conftest.py), or in the "
-        "store above where the family needs an environment of its own, and add a line to QUESTIONS "
-        "(tests/system/conftest.py), or to QUESTIONS_APART."
+        f"No tiny model of {family} is asked anything. Publish one in store_folder (tests/conftest.py) and add a line "
+        "to QUESTIONS (tests/system/conftest.py), or do both in this file."
     )
 
 

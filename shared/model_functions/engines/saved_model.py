@@ -6,6 +6,7 @@ A publisher's alone. It does so in a process of its own, where the same file giv
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -181,7 +182,8 @@ def _convert(source: Path, target: str, *, trusted: bool) -> None:
 
 
 def _keras_model(source: Path, *, trusted: bool) -> Any:
-    if '"Lambda"' in _keras_config(source):
+    config = _keras_config(source)
+    if '"Lambda"' in config:
         # The layer's code stands in the file, and runs as soon as the layer is made.
         check_trusted(str(source), trusted=trusted)
     import keras
@@ -189,7 +191,9 @@ def _keras_model(source: Path, *, trusted: bool) -> Any:
     # A layer that draws begins with a seed drawn now, and the seed is in the artifact.
     keras.utils.set_random_seed(0)
     try:
-        model = keras.saving.load_model(source, compile=False, safe_mode=not trusted)
+        with tempfile.TemporaryDirectory() as folder:
+            path = _as_keras_3_reads(source, config, folder)
+            model = keras.saving.load_model(path, compile=False, safe_mode=not trusted)
     except Exception as exc:
         raise ValueError(
             f"Keras cannot load {source.name}: {_first_line(exc)} A model with classes of your own serves as a "
@@ -198,6 +202,19 @@ def _keras_model(source: Path, *, trusted: bool) -> Any:
     if not getattr(model, "inputs", None):
         raise ValueError(f"{source.name} tells no inputs. Call the model once before you save it, or export it.")
     return model if hasattr(model, "_inputs_struct") else model._functional
+
+
+def _as_keras_3_reads(source: Path, config: str, folder: str) -> Path:
+    """The file, or a copy: Keras 2 says that an LSTM is not time-major, which Keras 3 cannot be told."""
+    said = '"time_major": false, '
+    if source.suffix == ".keras" or said not in config:
+        return source
+    import h5py
+
+    copy = Path(shutil.copy(source, folder))
+    with h5py.File(copy, "a") as file:
+        file.attrs["model_config"] = config.replace(said, "")
+    return copy
 
 
 def _keras_config(source: Path) -> str:

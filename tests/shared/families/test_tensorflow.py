@@ -141,6 +141,21 @@ def test_a_keras_file_answers_as_keras_does(sources: Path, name: str) -> None:
     np.testing.assert_allclose(wrapper.predict([IMAGE, IMAGE]), expected, rtol=1e-5)
 
 
+def test_an_lstm_of_keras_2_is_read(sources: Path, tmp_path: Path) -> None:
+    import h5py
+    import keras
+
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((4, 1), name="series"), keras.layers.LSTM(2)])
+    model.save(tmp_path / "old.h5")
+    with h5py.File(tmp_path / "old.h5", "a") as file:
+        config = file.attrs["model_config"]
+        file.attrs["model_config"] = config.replace('"unroll"', '"time_major": false, "unroll"')
+    series = [[0.1], [0.2], [0.3], [0.4]]
+    wrapper = TensorflowWrapper.from_source(str(tmp_path / "old.h5"), example=series)
+    np.testing.assert_allclose(wrapper.predict(series), np.asarray(model(np.array([series])))[0], rtol=1e-5)
+
+
 def test_preprocessing_layers_read_strings(sources: Path, mixed: TensorflowWrapper) -> None:
     import keras
     import tensorflow as tf
