@@ -9,6 +9,8 @@ from deploy.samples.word_lists import sections
 
 WORDS = "stories"
 HELD_OUT = " held out"
+#: How many sentences of a held-out story.
+UNSEEN = 1 / 3
 #: A story's sentences, in order; those that some stories leave out.
 BEATS = ("opening", "treasure", "trouble", "feeling", "helper", "search", "finding", "thanks", "ending")
 OPTIONAL = ("treasure", "feeling", "search", "thanks")
@@ -32,13 +34,14 @@ class Story:
 
 
 def make_story(rng: random.Random, *, held_out: bool) -> Story:
-    """A random story. One that is held out has a hero, a thing and a place that never meet in training, and sentences
-    that training never saw.
+    """A random story. In one that is held out a hero, a thing and a place meet that never do in training, and a third
+    of its sentences are of shapes that training never saw.
     """
     words = _words(rng, held_out=held_out)
     beats = [beat for beat in BEATS if beat not in OPTIONAL or rng.random() < 0.75]
     lists = sections(WORDS)
-    sentences = [rng.choice(lists[beat + HELD_OUT] if held_out else lists[beat]) for beat in beats]
+    unseen = [held_out and rng.random() < UNSEEN for _ in beats]
+    sentences = [rng.choice(lists[beat + HELD_OUT if new else beat]) for beat, new in zip(beats, unseen, strict=True)]
     return Story(_filled(rng.choice(REQUESTS), words), " ".join(_filled(sentence, words) for sentence in sentences))
 
 

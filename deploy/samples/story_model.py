@@ -27,7 +27,7 @@ EXAMPLES: list[Any] = [
     [{"role": "user", "content": "Can you tell me a story about Clara the owl?"}],
 ]
 SEED = 11
-STORIES = 5_000
+STORIES = 6_000
 HELD_OUT = 500
 VOCABULARY = 1_000
 WIDTH, HEADS = 64, 2
@@ -35,7 +35,7 @@ WIDTH, HEADS = 64, 2
 PREVIOUS, NOTE, MATCH = 5.0, 0.03, 4.0
 LONGEST = 384
 #: How much less surprised the model is by a token than one that knows how often each token occurs.
-MINIMUM_RATIO = 6.0
+MINIMUM_RATIO = 10.0
 
 PAD, BEGIN, END, USER, ASSISTANT = "<|pad|>", "<|begin|>", "<|end|>", "<|user|>", "<|assistant|>"
 TEMPLATE = """{{ bos_token }}{% for message in messages %}
@@ -61,7 +61,7 @@ def train(folder: Path, *, progress: bool = True) -> Score:
         model = small_llama(tokenizer)
         examples = [as_example(tokenizer, story, rng) for story in stories]
         batches = bucketed(examples, size=16, pad=tokenizer.pad_token_id, rng=rng)
-        fit(model, batches, peak_rate=6e-3, title="story_model", progress=progress)
+        fit(model, batches, peak_rate=5e-3, title="story_model", progress=progress)
         score = measure(model, tokenizer, examples, rng)
     save(model, tokenizer, folder)
     return score.require()

@@ -325,7 +325,8 @@ function timingView({ headers, milliseconds, error }) {
   const id = headers.get("X-Request-Id") ?? error?.request_id;
   const total = make("p", {}, ...temperature(phases, make("strong", {}, duration(milliseconds))));
   const ids = make("p", { class: "ids" }, ...[revision && `revision ${revision}`, id && `request ${id}`].filter(Boolean).map(soft));
-  return [total, ...(phases.length ? phasesView(phases, milliseconds) : []), ids];
+  const rest = headers.get("Content-Type") === "text/event-stream" ? "writing and network" : "network";
+  return [total, ...(phases.length ? phasesView(phases, milliseconds, rest) : []), ids];
 }
 
 function temperature(phases, total) {
@@ -335,9 +336,9 @@ function temperature(phases, total) {
   return isWarm ? [badge("WARM", "tint-2"), " ", total, " ", soft("the model was loaded already")] : [total];
 }
 
-function phasesView(phases, total) {
+function phasesView(phases, total, restName) {
   const rest = Math.max(0, total - phases.reduce((sum, { value }) => sum + value, 0));
-  const name = isCold(phases) ? "function start and network" : "network";
+  const name = isCold(phases) ? `function start, ${restName}` : restName;
   const parts = [...phases, { name, value: rest, className: "rest" }];
   const segments = parts.map((part) => sized("span", part.className, part.value / total));
   const entries = parts.map((part) =>

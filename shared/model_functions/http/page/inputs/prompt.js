@@ -32,13 +32,13 @@ function chatInput() {
   const roles = ["system", "user", "assistant"];
   const append = ({ role, content }) => {
     const isLast = () => list.children.length === 1;
-    const choice = make("select", { "aria-label": "Role" },
-      ...[...new Set([...roles, role])].map((one) => make("option", { value: one }, one)));
+    const choice = make("select", {}, ...[...new Set([...roles, role])].map((one) => make("option", { value: one }, one)));
     choice.value = role;
-    const area = make("textarea", { "aria-label": "Content", dir: "auto", spellcheck: "false" });
+    const area = make("textarea", { dir: "auto", spellcheck: "false" });
     area.value = content;
     const remove = make("button", { type: "button", "aria-label": "Remove the message" }, "Remove");
-    const row = make("div", { class: "message" }, choice, remove, area);
+    const row = make("div", { class: "message" },
+      make("label", {}, "Role", choice), remove, make("label", {}, "Content", area));
     remove.addEventListener("click", () => { if (!isLast()) row.remove(); update(); });
     list.append(row);
   };
