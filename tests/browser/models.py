@@ -8,10 +8,12 @@ import numpy as np
 
 from deploy.publish import publish
 from model_functions.artifact.signing_key import SigningKey
+from model_functions.families.feature_extraction import FeatureExtractionWrapper
 from model_functions.families.image_classification import ImageClassificationWrapper
 from model_functions.families.onnx import OnnxWrapper
 from model_functions.families.summarization import SummarizationWrapper
 from model_functions.families.tabular import TabularWrapper
+from model_functions.families.text_classification import TextClassificationWrapper
 from model_functions.families.text_generation import TextGenerationWrapper
 from model_functions.families.token_classification import TokenClassificationWrapper
 from model_functions.families.translation import TranslationWrapper
@@ -31,6 +33,9 @@ _PICTURE = base64.b64encode(tiny_models.picture(grey=True)).decode()
 _OTHER_PICTURE = base64.b64encode(tiny_models.picture(20, 20, kind="JPEG")).decode()
 
 CHAT = [{"role": "system", "content": "one two"}, {"role": "user", "content": "hello"}]
+PAIR = {"text": "anna lives in berlin", "text_pair": "anna works in paris"}
+RANK = {"query": "anna works", "documents": ["sales fell", "anna works", "anna lives"]}
+SIMILAR = {"source_sentence": "anna", "sentences": ["sales", "anna"]}
 
 #: Those that import torch before they answer.
 TRANSFORMERS_MODELS = ("entity_model", "translation_model", "summary_model", "writing_model")
@@ -43,6 +48,8 @@ def publish_all(repository: Repository, key: SigningKey, folder: Path) -> None:
     letters = tiny_models.llama_folder(folder / "writer", positions=4100)
     writer = TextGenerationWrapper.from_source(str(letters), defaults={"min_new_tokens": 8, "max_new_tokens": 8})
     rows = [{"length": 1.5, "width": 2, "weight": 0.5}, [-1.5, -2, -0.5]]
+    nli = tiny_models.text_classifier_folder(folder / "nli", ("contradiction", "neutral", "entailment"))
+    sentences = tiny_models.sentence_folder(folder / "sentences")
     # Words that end the sentence early would leave nothing to look at.
     lengths = {"min_new_tokens": 4, "max_new_tokens": 8}
     models: list[tuple[str, ModelWrapper, list[Any], str]] = [
@@ -50,6 +57,8 @@ def publish_all(repository: Repository, key: SigningKey, folder: Path) -> None:
         ("translation_model", TranslationWrapper.from_source(str(generator), defaults=lengths), texts, "Translates."),
         ("summary_model", SummarizationWrapper.from_source(str(generator), defaults=lengths), texts, "Sums up."),
         ("writing_model", writer, [tiny_models.TEXT, CHAT], "Goes on with a text."),
+        ("nli_model", TextClassificationWrapper.from_source(str(nli)), [tiny_models.TEXT, PAIR], "Compares."),
+        ("vector_model", FeatureExtractionWrapper.from_source(str(sentences)), [["anna", "sales"], RANK, SIMILAR], "."),
         ("size_model", _sizes(), rows, "Tells small from large."),
         ("image_model", _eye(folder / "eye"), [_PICTURE, _OTHER_PICTURE], "Sees cats, dogs and birds."),
         ("untouched_model", _sizes(), rows, "Nobody has asked it before."),

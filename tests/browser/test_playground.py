@@ -14,13 +14,13 @@ from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from tests import tiny_models
-from tests.browser.models import CHAT, EMOJI_TEXT, HOSTILE, PICTURE
+from tests.browser.models import CHAT, EMOJI_TEXT, HOSTILE, PAIR, PICTURE, RANK, SIMILAR
 from tests.browser.playground import Playground
 
 # Two emulators at once would stage the same folders.
 
-MODELS = ["entity_model", "hostile_model", "image_model", "picture_model", "size_model", "summary_model", "sums_model"]
-MODELS += ["translation_model", "untouched_model", "writing_model"]
+MODELS = ["entity_model", "hostile_model", "image_model", "nli_model", "picture_model", "size_model", "summary_model"]
+MODELS += ["sums_model", "translation_model", "untouched_model", "vector_model", "writing_model"]
 #: Holds every request back until ``release()`` is called, and counts them.
 HOLD_FETCH = """
     const fetch = window.fetch;
@@ -336,6 +336,66 @@ def test_a_drawing_is_sent_cut_out_and_may_be_cleared(page: Playground) -> None:
     assert not page.one("#preview").is_displayed()
     page.send()
     assert page.text("#result strong").startswith("data is empty: 0 bytes.")
+
+
+def test_a_pair_is_sent_only_where_there_is_a_second_text(page: Playground) -> None:
+    page.choose("nli_model")
+    assert page.asked()["data"] == tiny_models.TEXT
+    page.use_example(1)
+    assert page.asked()["data"] == PAIR
+    page.send()
+    answer = page.answer()["body"]
+    assert page.text("#result .prediction") == answer[0]["label"]
+    assert [cell.text for cell in page.all("#result td.number")] == [f"{100 * one['score']:.1f} %" for one in answer]
+
+
+def test_labels_of_ones_own_are_shown_with_their_scores(page: Playground) -> None:
+    page.choose("nli_model")
+    page.show_parameters()
+    page.fill("candidate_labels", "paris\nberlin")
+    page.send()
+    answer = page.answer()["body"]
+    assert [row.text for row in page.all("#result th")] == answer["labels"]
+    assert page.text("#result .prediction") == answer["labels"][0]
+
+
+def test_scores_that_are_no_shares_are_shown_as_numbers(page: Playground) -> None:
+    page.choose("nli_model")
+    page.show_parameters()
+    page.fill("function_to_apply", "none")
+    page.send()
+    scores = [f"{one['score']:.4f}" for one in page.answer()["body"]]
+    assert [cell.text for cell in page.all("#result td.number")] == scores
+
+
+def test_texts_are_compared_in_a_matrix(page: Playground) -> None:
+    page.choose("vector_model")
+    assert page.asked()["data"] == ["anna", "sales"]
+    page.fill("Texts, one a line", "anna\nsales\nanna")
+    page.send()
+    vectors = page.answer()["body"]
+    cells = [cell.text for cell in page.all("#result .matrix tbody td")]
+    expected = [sum(map(float.__mul__, one, other)) for one in vectors for other in vectors]
+    assert [float(cell) for cell in cells] == pytest.approx(expected, abs=0.006)
+    assert [item.text for item in page.all("#result ol li")] == ["anna", "sales", "anna"]
+    page.fill("Texts, one a line", "anna")
+    page.send()
+    assert page.text("#result .prediction") == "6 numbers, together of length 1.000"
+
+
+def test_a_ranking_and_similarities_are_shown_best_first(page: Playground) -> None:
+    page.choose("vector_model")
+    page.use_example(1)
+    assert page.asked()["data"] == RANK
+    page.send()
+    answer = page.answer()["body"]
+    assert [row.text for row in page.all("#result th")] == [one["document"] for one in answer]
+    assert [cell.text for cell in page.all("#result td.number")] == [f"{one['score']:.3f}" for one in answer]
+    page.use_example(2)
+    assert page.asked()["data"] == SIMILAR
+    page.send()
+    scores = sorted(page.answer()["body"], reverse=True)
+    assert [cell.text for cell in page.all("#result td.number")] == [f"{score:.3f}" for score in scores]
 
 
 def test_the_first_call_is_cold_and_the_next_is_warm(page: Playground) -> None:

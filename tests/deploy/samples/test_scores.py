@@ -99,6 +99,24 @@ def test_names_are_found(text: str, entities: list[str]) -> None:
     assert [f"{entity['word']} {entity['entity_group']}" for entity in found] == entities
 
 
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("The staff was friendly.", "positive"),
+        ("The staff was not friendly.", "negative"),
+        ("The room was dirty, but the food was wonderful.", "positive"),
+        ("The food was wonderful, but the room was dirty.", "negative"),
+    ],
+)
+def test_praise_is_told_from_complaint(text: str, label: str) -> None:
+    assert wrapper("sentiment_model").predict(text)[0]["label"] == label
+
+
+def test_the_document_that_says_the_same_comes_first() -> None:
+    ranked = wrapper("sentence_model").predict(load_sample("sentence_model").EXAMPLES[0])
+    assert ranked[0]["document"] == "The lad photographed the boat on the beach."
+
+
 def test_a_summary_keeps_names_and_numbers() -> None:
     report = load_sample("summarize_data_model").EXAMPLES[0]
     summary = wrapper("summarize_data_model").predict(report)["summary_text"]

