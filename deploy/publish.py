@@ -13,7 +13,7 @@ from typing import Any
 from deploy import fast_lane, output, pins, proof, provenance, publisher
 from deploy.comparison import Comparison, compare, others_of
 from deploy.memory import memory_need
-from deploy.predictions import recorded, same_answer
+from deploy.predictions import answers, recorded, same_answer
 from deploy.project import model_families
 from deploy.wrapping import find
 from model_functions.artifact import sources, stream
@@ -307,7 +307,7 @@ def _tried(
     predictions = []
     for example in examples:
         answer = recorded(wrapper, example)
-        if "prediction" in answer and recorded(loaded, example) != answer:
+        if "prediction" in answer and answers(loaded, [example]) != [answer]:
             raise ValueError(
                 f"The serialized wrapper answers {json.dumps(example, ensure_ascii=False)[:60]} differently from the "
                 "wrapper itself, so something in it does not survive dill. Nothing was published."

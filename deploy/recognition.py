@@ -43,7 +43,7 @@ def recognise(source: Source) -> Recognised:
     if not found:
         raise ValueError(
             f"Nothing tells which family serves {source.location}: {looked_at}. "
-            f"Say it with --family: {', '.join(families)}."
+            f"Say it with --family: {', '.join(families)}." + _hint(source)
         )
     reasons = "; ".join(f"{family} ({reason})" for family, reason in found.items())
     raise ValueError(f"{source.location} can be served by several families: {reasons}. Say which with --family.")
@@ -60,6 +60,12 @@ def _declares(cls: type[ModelWrapper]) -> bool:
     """Whether the family's class itself says what it recognises."""
     own = "recognises" in {name for base in cls.__mro__ if base not in (ModelWrapper, object) for name in vars(base)}
     return own or bool(cls.formats or cls.architectures)
+
+
+def _hint(source: Source) -> str:
+    if any(name.startswith("dill.") for name in source.names):
+        return " If it is a wrapper of your own that was dumped whole, name it with --from-dill."
+    return ""
 
 
 def _looked_at(source: Source) -> str:
@@ -106,6 +112,10 @@ def _ends(*endings: str, unless: tuple[str, ...] = ()) -> Callable[[Source], str
     return reason
 
 
+def _reads_text(rule: Callable[[Source], str | None]) -> Callable[[Source], str | None]:
+    return lambda source: None if {"image_size", "vision_config"} & source.config.keys() else rule(source)
+
+
 def _is(*names: str) -> Callable[[Source], str | None]:
     return lambda source: source.evidence if source.format in names else None
 
@@ -120,7 +130,7 @@ RULES: dict[str, Callable[[Source], str | None]] = {
     "text_generation": _ends("ForCausalLM", "LMHeadModel"),
     "feature_extraction": _any(
         _is("sentence_transformers"),
-        _ends("Model", unless=("LMHeadModel", "MTModel", "HeadModel", "HeadsModel")),
+        _reads_text(_ends("Model", unless=("LMHeadModel", "MTModel", "HeadModel", "HeadsModel"))),
     ),
     "image_classification": _ends("ForImageClassification"),
     "onnx": _is("onnx"),

@@ -99,6 +99,11 @@ def test_the_rules_of_other_families_by_architecture(architecture: str, family: 
     assert [name for name, rule in RULES.items() if rule(source)] == [family]
 
 
+def test_an_encoder_of_images_is_none_of_texts() -> None:
+    source = Source("m", "huggingface", "", config={"architectures": ["ViTModel"], "image_size": 224})
+    assert [name for name, rule in RULES.items() if rule(source)] == []
+
+
 @pytest.mark.parametrize(
     ("format_", "family"),
     [
@@ -226,6 +231,18 @@ def test_a_broken_file_is_named(tmp_path: Path, name: str, data: bytes, said: st
     (tmp_path / name).write_bytes(data)
     with pytest.raises(ValueError, match=said):
         read_source(str(tmp_path / name))
+
+
+def test_a_dill_is_told_from_an_estimator_and_the_way_out_named(tmp_path: Path) -> None:
+    import dill
+
+    class Wrapper:
+        def predict(self, data: Any) -> Any:
+            return data
+
+    (tmp_path / "old.dill").write_bytes(dill.dumps(Wrapper()))
+    with pytest.raises(ValueError, match="dumped whole, name it with --from-dill"):
+        recognise(read_source(str(tmp_path / "old.dill")))
 
 
 def test_unknown_bytes_are_shown(tmp_path: Path) -> None:
