@@ -305,6 +305,7 @@ class Hub(BaseHTTPRequestHandler):
         """Silent."""
 
 
+@pytest.mark.slow
 def test_a_hub_id_is_recognised_by_its_documents_alone(tmp_path: Path) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
