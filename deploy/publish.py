@@ -14,7 +14,7 @@ from typing import Any
 from deploy import environments, fast_lane, output, pins, proof, provenance, publisher
 from deploy.comparison import Comparison, compare, others_of
 from deploy.memory import memory_need
-from deploy.predictions import recorded, same_answer
+from deploy.predictions import answers, recorded, same_answer
 from deploy.project import model_families
 from deploy.recognition import recognise
 from deploy.wrapping import find, source_of
@@ -329,7 +329,7 @@ def _tried(
     for example in examples:
         answer = recorded(wrapper, example)
         # Weights that lie elsewhere in memory are summed up in another order.
-        if same_answer(answer, recorded(loaded, example)) is False:
+        if same_answer(answer, answers(loaded, [example])[0]) is False:
             raise ValueError(
                 f"The serialized wrapper answers {json.dumps(example, ensure_ascii=False)[:60]} differently from the "
                 "wrapper itself, so something in it does not survive dill. Nothing was published."

@@ -41,10 +41,16 @@ def recognise(source: Source) -> Recognised:
     if not found:
         raise ValueError(
             f"Nothing tells which family serves {source.location}: {looked_at}. "
-            f"Say it with --family: {', '.join(families)}."
+            f"Say it with --family: {', '.join(families)}." + _hint(source)
         )
     reasons = "; ".join(f"{family} ({reason})" for family, reason in found.items())
     raise ValueError(f"{source.location} can be served by several families: {reasons}. Say which with --family.")
+
+
+def _hint(source: Source) -> str:
+    if any(name.startswith("dill.") for name in source.names):
+        return " If it is a wrapper of your own that was dumped whole, name it with --from-dill."
+    return ""
 
 
 def _looked_at(source: Source) -> str:

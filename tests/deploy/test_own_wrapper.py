@@ -56,6 +56,7 @@ def publish(model: Path, *more: str) -> int:
     return main(["publish", str(model), "--name", "words", "--example", "one two three", *more])
 
 
+@pytest.mark.slow
 def test_a_folder_with_a_wrapper_serves_from_its_own_source(
     model: Path, fresh_processes: None, capsys: pytest.CaptureFixture[str]
 ) -> None:

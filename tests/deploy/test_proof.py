@@ -40,6 +40,7 @@ def printed(capsys: pytest.CaptureFixture[str]) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_verify_reports_what_a_fresh_process_finds(
     model: Path, fresh_processes: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -143,6 +144,7 @@ class Forgetful(TabularWrapper):
         return super().postprocess(outputs, parameters)
 
 
+@pytest.mark.slow
 def test_a_revision_that_a_fresh_process_answers_otherwise_gets_no_alias(
     workshop: Path, fresh_processes: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -99,6 +99,12 @@ def test_a_family_by_its_architectures(architecture: str, family: str) -> None:
     assert recognise(source).family == family
 
 
+def test_an_encoder_of_images_is_none_of_texts() -> None:
+    source = Source("m", "huggingface", "", config={"architectures": ["ViTModel"], "image_size": 224})
+    with pytest.raises(ValueError, match="Nothing tells which family serves m: "):
+        recognise(source)
+
+
 @pytest.mark.parametrize(
     ("format_", "family"),
     [
@@ -228,6 +234,18 @@ def test_a_broken_file_is_named(tmp_path: Path, name: str, data: bytes, said: st
         read_source(str(tmp_path / name))
 
 
+def test_a_dill_is_told_from_an_estimator_and_the_way_out_named(tmp_path: Path) -> None:
+    import dill
+
+    class Wrapper:
+        def predict(self, data: Any) -> Any:
+            return data
+
+    (tmp_path / "old.dill").write_bytes(dill.dumps(Wrapper()))
+    with pytest.raises(ValueError, match="dumped whole, name it with --from-dill"):
+        recognise(read_source(str(tmp_path / "old.dill")))
+
+
 def test_unknown_bytes_are_shown(tmp_path: Path) -> None:
     (tmp_path / "m.bin").write_bytes(b"GGUF\x03\x00\x00\x00rest")
     with pytest.raises(ValueError, match="its first bytes, 47 47 55 46 03 00 00 00, are those of no format"):
@@ -288,6 +306,7 @@ class Hub(BaseHTTPRequestHandler):
         """Silent."""
 
 
+@pytest.mark.slow
 def test_a_hub_id_is_recognised_by_its_documents_alone(tmp_path: Path) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

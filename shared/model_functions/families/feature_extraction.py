@@ -175,6 +175,7 @@ class FeatureExtractionWrapper(ModelWrapper):
         name = source.architecture
         # A model without a head; that of another task ends in these.
         bare = name.endswith("Model") and not name.endswith(("HeadModel", "HeadsModel", "MTModel"))
+        bare &= not {"image_size", "vision_config"} & source.config.keys()
         return f"config.json names the architecture {name}" if bare else super().recognises(source)
 
     @classmethod
