@@ -38,7 +38,9 @@ class Published:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "source", help="a Hugging Face folder or Hub id; or a file: .joblib, .pkl, .pickle, .onnx, .pt2, .pt, .pth"
+        "source",
+        help="a Hugging Face folder or Hub id; or a file: .joblib, .pkl, .pickle, .onnx, .pt2, .pt, .pth, .keras, "
+        ".h5; or a SavedModel's folder",
     )
     parser.add_argument("--family", required=True, choices=model_families())
     parser.add_argument("--name", required=True, help=MODEL_NAME_RULE)
