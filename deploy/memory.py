@@ -11,7 +11,7 @@ RUNTIME = {
     "onnxruntime": 110 * _MIB,
     "openvino": 130 * _MIB,
     "sklearn": 190 * _MIB,
-    "tensorflow": 370 * _MIB,
+    "tensorflow": 380 * _MIB,
     "python": 60 * _MIB,
 }
 

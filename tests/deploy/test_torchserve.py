@@ -262,4 +262,4 @@ def test_a_default_handler_without_its_family_or_labels_says_so(
     assert "has the handler 'object_detector', which is neither" in capsys.readouterr().err
     path = archive(workshop / "m.mar", {"net.pt": b"x"}, handler="image_classifier", serializedFile="net.pt")
     assert main(["publish", str(path), "--name", "m", "--trust"]) == 1
-    assert "has the handler image_classifier, and " in capsys.readouterr().err
+    assert "has the handler image_classifier and neither" in capsys.readouterr().err

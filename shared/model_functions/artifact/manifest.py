@@ -85,7 +85,7 @@ class EngineRecord:
     """What runs the model, and how far its answers may be from those of the engine it was published from.
 
     Args:
-        name: ``torch``, ``onnxruntime``, ``openvino`` or ``sklearn``.
+        name: ``torch``, ``onnxruntime``, ``openvino``, ``sklearn`` or ``tensorflow``.
         precision: of the weights as they are stored.
         tolerance: how far a number may be from that engine's, in parts of the largest; 0 means equal.
     """

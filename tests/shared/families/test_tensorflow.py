@@ -3,7 +3,6 @@
 import importlib.util
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -312,9 +311,3 @@ def test_a_trusted_lambda_serves(refused: Path, name: str) -> None:
 def test_an_example_is_needed(sources: Path) -> None:
     with pytest.raises(ValueError, match="Give an item with --example"):
         TensorflowWrapper.from_source(str(sources / "saved"))
-
-
-def test_the_publisher_never_imports_tensorflow_itself() -> None:
-    # The tests do, for their models; the modules of the family leave it to the process of the publisher's reader.
-    for module in ("families.tensorflow", "engines.tensorflow", "engines.saved_model"):
-        assert "tensorflow" not in vars(sys.modules[f"model_functions.{module}"])
