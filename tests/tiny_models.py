@@ -115,7 +115,7 @@ def sentence_folder(folder: Path, *, spread: float = 0.8) -> Path:
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(json.dumps(content))
     (folder / "3_Normalize").mkdir()
-    numbers = np.random.default_rng(3).normal(size=(6, 17)).astype(np.float32)
+    numbers = np.random.default_rng(3).normal(scale=0.15, size=(6, 17)).astype(np.float32)
     dense = {"linear.weight": numbers[:, :16].copy(), "linear.bias": numbers[:, 16].copy()}
     save_file(dense, folder / "2_Dense" / "model.safetensors")
     return folder

@@ -19,7 +19,7 @@ FAMILY = "text_classification"
 DESCRIPTION = "Tells whether an English sentence praises or complains."
 EXAMPLES: list[str] = [
     "The food was cold, but the service saved the evening.",
-    "I have never been so disappointed.",
+    "The room was dirty and nobody apologised.",
     "Not bad at all: the room was quiet and the staff could not have been nicer.",
     "It looks great, yet it broke after two days.",
 ]

@@ -9,6 +9,7 @@ from deploy.fast_lane import build
 from deploy.lanes import texts_of
 from deploy.predictions import close
 from model_functions.artifact import stream
+from model_functions.errors import InvalidInput
 from model_functions.families.feature_extraction import FeatureExtractionWrapper
 from model_functions.families.text_classification import TextClassificationWrapper
 from tests import tiny_models
@@ -65,7 +66,7 @@ def test_an_encoders_graph_answers_as_torch_does(embedder: FeatureExtractionWrap
 def test_a_truncating_request_leaves_the_next_one_whole(embedder: FeatureExtractionWrapper) -> None:
     fast = build(embedder, "auto", "float32", ["anna works"]).wrapper
     fast.predict("hello " * 50, {"truncate": True})
-    with pytest.raises(ValueError, match="the model reads 8"):
+    with pytest.raises(InvalidInput, match="the model reads 8"):
         fast.predict("hello " * 50)
 
 

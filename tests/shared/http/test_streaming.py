@@ -26,7 +26,7 @@ from tests.shared.http.requests import body, get, message, post, request
 class Counting(ModelWrapper):
     """Counts as far as it is asked to; stumbles over the twelfth number."""
 
-    family, task = "counting", "counting"
+    family, task = "text_generation", "counting"
     declared: ClassVar[tuple[Parameter, ...]] = (STREAM,)
     open_streams = 0
 
@@ -52,7 +52,7 @@ class Counting(ModelWrapper):
 
 
 class Whole(Counting):
-    family = "whole"
+    family = "translation"
     declared = ()
 
 
