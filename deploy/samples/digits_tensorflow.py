@@ -29,7 +29,7 @@ _ZERO = [
     [0.0, 0.1, 0.9, 0.7, 0.8, 1.0, 0.2, 0.0],
     [0.0, 0.0, 0.4, 1.0, 0.9, 0.3, 0.0, 0.0],
 ]
-EXAMPLES = [_ZERO, [_ZERO, _ONE]]
+EXAMPLES = [_ZERO, _ONE, [_ZERO, _ONE]]
 
 
 def wrapper(folder: Path) -> TensorflowWrapper:
