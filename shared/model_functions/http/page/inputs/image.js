@@ -16,7 +16,7 @@ function imageInput({ channels, height, width }) {
   function show(url) {
     data = url.slice(url.indexOf(",") + 1);
     preview.hidden = !data;
-    if (data) preview.setAttribute("src", `data:image/${kindOf(data)};base64,${data}`);
+    if (data) preview.setAttribute("src", `data:image/${imageKind(data)};base64,${data}`);
     node.dispatchEvent(new Event("change", { bubbles: true }));
   }
 
@@ -46,19 +46,19 @@ function imageSchema(schema) {
 }
 
 // What a base64 text of an image begins with.
-function kindOf(data) {
+function imageKind(data) {
   const kinds = { iVBOR: "png", "/9j/": "jpeg", UklGR: "webp", R0lGO: "gif" };
   return Object.entries(kinds).find(([begin]) => data.startsWith(begin))?.[1] ?? "png";
 }
 
 function thumbnail(data, index) {
-  return make("img", { src: `data:image/${kindOf(data)};base64,${data}`, alt: `Example ${index + 1}` });
+  return make("img", { src: `data:image/${imageKind(data)};base64,${data}`, alt: `Example ${index + 1}` });
 }
 
 // In base64 the command would be a page long.
 function imageCommand(asked, quoted) {
   const asking = new URLSearchParams({ model_name: asked.model_name, ...asked.parameters });
-  const kind = kindOf(asked.data);
+  const kind = imageKind(asked.data);
   return `curl ${quoted(`${base}predict?${asking}`)} \\\n  -H 'Content-Type: image/${kind}' \\\n  --data-binary @image.${kind}`;
 }
 

@@ -25,14 +25,14 @@ function sentencesInput() {
   const lines = () => others.value.split("\n").filter((line) => line.trim() !== "");
   return {
     node: make("div", {}, make("label", { for: "asked-of" }, "What to ask"), kind, first, othersLabel, others),
-    fits: (data) => [data].flat().every((item) => typeof item === "string") || kindOf(data) !== "Vectors",
+    fits: (data) => [data].flat().every((item) => typeof item === "string") || formOf(data) !== "Vectors",
     read: () => {
       const { fields } = askedOf[kind.value];
       if (fields) return { [fields[0]]: one.value, [fields[1]]: lines() };
       return lines().length === 1 ? lines()[0] : lines();
     },
     write: (data) => {
-      kind.value = kindOf(data);
+      kind.value = formOf(data);
       const { fields } = askedOf[kind.value];
       one.value = fields ? data[fields[0]] : "";
       others.value = (fields ? data[fields[1]] : [data].flat()).join("\n");
@@ -41,4 +41,4 @@ function sentencesInput() {
   };
 }
 
-const kindOf = (data) => (data.documents ? "Ranking" : data.sentences ? "Similarity" : "Vectors");
+const formOf = (data) => (data.documents ? "Ranking" : data.sentences ? "Similarity" : "Vectors");
