@@ -27,6 +27,13 @@ from tests.fakes.fixtures import fake_bucket  # noqa: F401 - a fixture for all
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What starts whole functions, or a browser, is slow without saying so."""
+    for item in items:
+        if item.path.parent.name in ("system", "browser"):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def key() -> SigningKey:
     return SigningKey.generate()

@@ -19,14 +19,17 @@ from deploy.publish import publish
 from deploy.stage import stage
 from model_functions.artifact.signing import Trust
 from model_functions.artifact.signing_key import SigningKey
+from model_functions.families.feature_extraction import FeatureExtractionWrapper
 from model_functions.families.onnx import OnnxWrapper
 from model_functions.families.pytorch import PytorchWrapper
+from model_functions.families.text_classification import TextClassificationWrapper
 from model_functions.repository import Repository
 from model_functions.store.folder import FolderStore
 from tests import tiny_graphs
 from tests.running import ROOT, clean_environment, emulator, function_on
 from tests.running import call as ask
 from tests.system.conftest import QUESTIONS, ROW
+from tests.tiny_models import TEXT, sentence_folder, text_classifier_folder
 
 pytestmark = pytest.mark.slow
 
@@ -36,6 +39,8 @@ APART = [family for family in FAMILIES if environments.own_pins(family)]
 
 #: What is asked of the models that only the store below has.
 MORE_QUESTIONS: list[tuple[str, Any, str]] = [
+    ("tiny_text_classifier", TEXT, '"label"'),
+    ("tiny_encoder", TEXT, '"body": ['),
     ("tiny_graph", ROW, '"body": ['),
     ("tiny_module", ROW, '"body": ['),
     ("tiny_tensorflow", [1.5, 2.0], "[3.0, 4.0]"),
@@ -52,6 +57,10 @@ def store(store_folder: Path, tmp_path_factory: pytest.TempPathFactory, trust: T
     publish(graph, name="tiny_graph", examples=[ROW], repository=repository, key=key)
     module = PytorchWrapper.from_module(torch.nn.Linear(3, 2), ROW)
     publish(module, name="tiny_module", examples=[ROW], repository=repository, key=key, engine="torch")
+    texts = TextClassificationWrapper.from_source(str(text_classifier_folder(folder / "texts")))
+    publish(texts, name="tiny_text_classifier", examples=[TEXT], repository=repository, key=key, engine="torch")
+    encoder = FeatureExtractionWrapper.from_source(str(sentence_folder(folder / "sentences")))
+    publish(encoder, name="tiny_encoder", examples=[TEXT], repository=repository, key=key)
     if APART:
         in_its_environment("tensorflow", "tests.tiny_tensorflow", str(folder / "saved"))
         arguments = ["publish", str(folder / "saved"), "--family", "tensorflow", "--name", "tiny_tensorflow"]
