@@ -40,7 +40,7 @@ APART = [family for family in FAMILIES if environments.own_pins(family)]
 #: What is asked of the models that only the store below has.
 MORE_QUESTIONS: list[tuple[str, Any, str]] = [
     ("tiny_text_classifier", TEXT, '"label"'),
-    ("tiny_encoder", TEXT, '"body": ['),
+    ("tiny_encoder", "anna", '"body": ['),
     ("tiny_graph", ROW, '"body": ['),
     ("tiny_module", ROW, '"body": ['),
     ("tiny_tensorflow", [1.5, 2.0], "[3.0, 4.0]"),
@@ -60,7 +60,7 @@ def store(store_folder: Path, tmp_path_factory: pytest.TempPathFactory, trust: T
     texts = TextClassificationWrapper.from_source(str(text_classifier_folder(folder / "texts")))
     publish(texts, name="tiny_text_classifier", examples=[TEXT], repository=repository, key=key, engine="torch")
     encoder = FeatureExtractionWrapper.from_source(str(sentence_folder(folder / "sentences")))
-    publish(encoder, name="tiny_encoder", examples=[TEXT], repository=repository, key=key)
+    publish(encoder, name="tiny_encoder", examples=["anna"], repository=repository, key=key)
     if APART:
         in_its_environment("tensorflow", "tests.tiny_tensorflow", str(folder / "saved"))
         arguments = ["publish", str(folder / "saved"), "--family", "tensorflow", "--name", "tiny_tensorflow"]
