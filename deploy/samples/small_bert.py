@@ -111,7 +111,9 @@ def _known_words(texts: Iterable[str], normalizer: Any, cased: bool) -> list[str
     return list(dict.fromkeys([*characters, *words, *everyday]))
 
 
-def small_bert(model_class: Any, tokenizer: Any, labels: Sequence[str] = (), *, layers: int = 3, dropout: float = 0.1) -> Any:
+def small_bert(
+    model_class: Any, tokenizer: Any, labels: Sequence[str] = (), *, layers: int = 3, dropout: float = 0.1
+) -> Any:
     """A BERT with fresh weights that knows where its tokens stand.
 
     Args:
