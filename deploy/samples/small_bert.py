@@ -111,7 +111,9 @@ def _known_words(texts: Iterable[str], normalizer: Any, cased: bool) -> list[str
     return list(dict.fromkeys([*characters, *words, *everyday]))
 
 
-def small_bert(model_class: Any, tokenizer: Any, labels: Sequence[str] = (), *, layers: int = 3) -> Any:
+def small_bert(
+    model_class: Any, tokenizer: Any, labels: Sequence[str] = (), *, layers: int = 3, dropout: float = 0.1
+) -> Any:
     """A BERT with fresh weights that knows where its tokens stand.
 
     Args:
@@ -126,6 +128,7 @@ def small_bert(model_class: Any, tokenizer: Any, labels: Sequence[str] = (), *, 
         intermediate_size=2 * WIDTH,
         max_position_embeddings=LONGEST,
         initializer_range=SPREAD,
+        hidden_dropout_prob=dropout,
         attention_probs_dropout_prob=0.0,
         pad_token_id=tokenizer.pad_token_id,
         id2label=dict(enumerate(labels)),

@@ -27,7 +27,7 @@ PROMISED = {
     "digits_onnx": 0.96,
     "digits_pytorch": 0.96,
     "digits_tensorflow": 0.96,
-    "entity_match_model": 0.8,
+    "entity_match_model": 0.9,
     "russian_translation_model": 0.98,
     "sentence_model": 0.9,
     "sentiment_model": 0.9,
