@@ -10,8 +10,8 @@ from deploy.samples import Score
 from deploy.samples.batches import Example, bucketed
 from deploy.samples.optimisation import fit, reproducible
 from deploy.samples.saving import save
-from deploy.samples.sentiment_sentences import LABELS, Opinion, opinions, sentiment_grammar, vocabulary, written
-from deploy.samples.small_bert import bert_tokenizer, finer, move_along, small_bert
+from deploy.samples.sentiment_sentences import LABELS, Opinion, leanings, opinions, sentiment_grammar, vocabulary, written
+from deploy.samples.small_bert import SPREAD, bert_tokenizer, finer, move_along, small_bert
 from deploy.samples.training import main
 from model_functions.families.text_classification import TextClassificationWrapper
 
@@ -26,8 +26,9 @@ EXAMPLES: list[str] = [
 SEED = 8
 #: Words alone come first: what they say is soon learnt from them, and what sentences do with it later.
 WORDS, SENTENCES = 8_000, 84_000
+LAYERS = 2
 BATCH = 32
-PEAK_RATE = 8e-4
+PEAK_RATE = 1e-3
 MINIMUM_ACCURACY = 0.8
 #: The part of the sentences in which the model sees known words in pieces, as unknown words always are.
 IN_PIECES = 0.1
@@ -44,7 +45,8 @@ def train(folder: Path, *, progress: bool = True) -> Score:
         grammar = sentiment_grammar()
         made = list(opinions(grammar, SENTENCES, rng))
         tokenizer = bert_tokenizer(vocabulary(), cased=False)
-        model = small_bert(BertForSequenceClassification, tokenizer, LABELS)
+        model = small_bert(BertForSequenceClassification, tokenizer, LABELS, layers=LAYERS)
+        start_with_leanings(model, tokenizer)
         in_pieces = int(SENTENCES * IN_PIECES)
         examples = encode(finer(tokenizer), made[:in_pieces]) + encode(tokenizer, made[in_pieces:])
         batches = bucketed(examples, size=BATCH, pad=tokenizer.pad_token_id, rng=rng)
@@ -55,6 +57,17 @@ def train(folder: Path, *, progress: bool = True) -> Score:
         score = measure(model, tokenizer)
     save(model, tokenizer, folder)
     return score.require()
+
+
+@torch.no_grad()
+def start_with_leanings(model: Any, tokenizer: Any) -> None:
+    """What the lists say of a word is in its embedding from the start: it need not be seen to be known."""
+    embeddings = model.bert.embeddings.word_embeddings.weight
+    direction = torch.randn(embeddings.shape[1]) * SPREAD
+    known = tokenizer.get_vocab()
+    for word, leaning in leanings().items():
+        if word in known:
+            embeddings[known[word]] += leaning * direction
 
 
 def measure(model: Any, tokenizer: Any) -> Score:

@@ -22,6 +22,13 @@ _SIDES = ("bad", "good")
 _PLAIN = {*("a", "an", "and", "as", "at", "for", "from", "i", "in", "is", "it", "me", "my", "of", "on", "our", "the")}
 _PLAIN |= {"them", "to", "us", "was", "we", "were", "with", "you"}
 
+#: Words that turn what stands beside them: noise must not hold them, or they would seem to do nothing.
+_TURNS = {*("neither", "nor", "without", "yet", "although", "though", "however", "least", "too", "didn't", "isn't")}
+_TURNS |= {"wasn't", "only", "few", "little", "lack", "despite", "until", "no", "not", "never", "but", "than"}
+
+#: The part of the words without an opinion that another one takes the place of.
+_EXCHANGED = 0.12
+
 
 class Opinion(NamedTuple):
     text: str
@@ -41,7 +48,38 @@ def sentiment_grammar() -> Grammar:
                 rules[slot.replace("one_", f"{side}_")] = [_sided(line, side, opposite) for line in templates]
         else:
             rules[slot] = [_sided(line, "good", "bad") for line in templates]
+    for side in _SIDES:
+        whole = sections("sentiment_opinions")[side]
+        rules[f"{side}_opinion"] = [opinion if opinion.endswith(("!", "?")) else f"{opinion}." for opinion in whole]
+        rules[f"{side}_remark"] = [_inside(opinion) for opinion in whole if not opinion.endswith(("!", "?"))]
+        leaves[f"{side}_valence"] = partial(_choose, _valences(side))
     return Grammar(rules, leaves, {})
+
+
+def _inside(opinion: str) -> str:
+    """As it stands inside a sentence."""
+    return opinion if re.match(r"I\b", opinion) else opinion[0].lower() + opinion[1:]
+
+
+@cache
+def _valences(side: str) -> tuple[str, ...]:
+    """The lexicon's words, but for those that also name a thing."""
+    plain = {*_words(entries("thing")), *everyday_words("noun"), *everyday_words("job"), *_PLAIN, *_TURNS}
+    return tuple(word for row in sections("valences")[side] for word in row.split(", ") if word not in plain)
+
+
+def leanings() -> dict[str, int]:
+    """The single words that tell something alone: 1 for praise, -1 for complaint."""
+    found: dict[str, set[int]] = {}
+    for side, leaning in zip(_SIDES, (-1, 1), strict=True):
+        kinds = [kind for kind in sections("sentiment_words") if kind.startswith(side)]
+        for word in [entry for kind in kinds for entry in entries(kind)] or []:
+            found.setdefault(word, set()).add(leaning)
+    for side, leaning in zip(_SIDES, (-1, 1), strict=True):
+        for word in _valences(side):
+            if word not in found:
+                found[word] = {leaning}
+    return {word: sum(sides) for word, sides in found.items() if " " not in word}
 
 
 def _sided(template: str, one: str, other: str) -> str:
@@ -57,7 +95,21 @@ def opinions(grammar: Grammar, count: int, rng: random.Random, slot: str = "text
     """So many made ones, of both labels in turn; of the slot ``bare`` only the words that tell them."""
     for number in range(count):
         label = number % len(LABELS)
-        yield Opinion(_finished(grammar.text(f"{_SIDES[label]}_{slot}", rng)), label)
+        yield Opinion(_finished(_exchanged(grammar.text(f"{_SIDES[label]}_{slot}", rng), rng)), label)
+
+
+def _exchanged(text: str, rng: random.Random) -> str:
+    """The same with a few other words where words tell nothing: it has to be judged by the rest."""
+    if rng.random() < 0.5:
+        return text
+    neutral = set(_neutral_words())
+    return re.sub(
+        r"[A-Za-z']+",
+        lambda match: rng.choice(_neutral_words())
+        if match[0].lower() in neutral and rng.random() < _EXCHANGED
+        else match[0],
+        text,
+    )
 
 
 def written(file: str) -> list[Opinion]:
@@ -75,9 +127,10 @@ def _neutral_words() -> tuple[str, ...]:
     """The templates' and the everyday words that are in no list of praise or complaint."""
     lists = [kind for kind in sections("sentiment_words") if kind.startswith(_SIDES)]
     judging = {word for kind in lists for word in _words(entries(kind))}
+    turning = _TURNS | {word for side in _SIDES for word in _valences(side)}
     known = [*names("common_words"), *fixed_words("everyday_words", "sentiment_sentences")]
     plain = [*entries("thing"), *entries("someone")]
-    return tuple(dict.fromkeys(word for word in _words([*known, *plain]) if word not in judging - _PLAIN))
+    return tuple(dict.fromkeys(word for word in _words([*known, *plain]) if word not in (judging | turning) - _PLAIN))
 
 
 def _words(texts: Sequence[str]) -> list[str]:
@@ -95,4 +148,5 @@ def _finished(text: str) -> str:
 def vocabulary() -> list[str]:
     """The texts whose words the model reads whole."""
     listed = [entry for kind in sections("sentiment_words") for entry in entries(kind)]
-    return [*listed, *names("common_words"), *fixed_words("everyday_words", "sentiment_sentences")]
+    files = ("everyday_words", "sentiment_sentences", "sentiment_opinions", "valences")
+    return [*listed, *names("common_words"), *fixed_words(*files)]
