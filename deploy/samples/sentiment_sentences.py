@@ -26,9 +26,6 @@ _PLAIN |= {"them", "to", "us", "was", "we", "were", "with", "you"}
 _TURNS = {*("neither", "nor", "without", "yet", "although", "though", "however", "least", "too", "didn't", "isn't")}
 _TURNS |= {"wasn't", "only", "few", "little", "lack", "despite", "until", "no", "not", "never", "but", "than"}
 
-#: The part of the words without an opinion that another one takes the place of.
-_EXCHANGED = 0.12
-
 
 class Opinion(NamedTuple):
     text: str
@@ -69,17 +66,18 @@ def _valences(side: str) -> tuple[str, ...]:
 
 
 def leanings() -> dict[str, int]:
-    """The single words that tell something alone: 1 for praise, -1 for complaint."""
-    found: dict[str, set[int]] = {}
+    """The single words that tell something alone: 1 for praise, -1 for complaint, 0 where the lists say both."""
+    found: dict[str, int] = {}
     for side, leaning in zip(_SIDES, (-1, 1), strict=True):
-        kinds = [kind for kind in sections("sentiment_words") if kind.startswith(side)]
-        for word in [entry for kind in kinds for entry in entries(kind)] or []:
-            found.setdefault(word, set()).add(leaning)
-    for side, leaning in zip(_SIDES, (-1, 1), strict=True):
-        for word in _valences(side):
-            if word not in found:
-                found[word] = {leaning}
-    return {word: sum(sides) for word, sides in found.items() if " " not in word}
+        found |= dict.fromkeys(_valences(side), leaning)
+    ours = {side: {entry for kind in _judging(side) for entry in entries(kind)} for side in _SIDES}
+    bad, good = (ours[side] for side in _SIDES)
+    found |= {word: (word in good) - (word in bad) for word in good | bad}
+    return found
+
+
+def _judging(side: str) -> list[str]:
+    return [kind for kind in sections("sentiment_words") if kind.startswith(side)]
 
 
 def _sided(template: str, one: str, other: str) -> str:
@@ -95,21 +93,7 @@ def opinions(grammar: Grammar, count: int, rng: random.Random, slot: str = "text
     """So many made ones, of both labels in turn; of the slot ``bare`` only the words that tell them."""
     for number in range(count):
         label = number % len(LABELS)
-        yield Opinion(_finished(_exchanged(grammar.text(f"{_SIDES[label]}_{slot}", rng), rng)), label)
-
-
-def _exchanged(text: str, rng: random.Random) -> str:
-    """The same with a few other words where words tell nothing: it has to be judged by the rest."""
-    if rng.random() < 0.5:
-        return text
-    neutral = set(_neutral_words())
-    return re.sub(
-        r"[A-Za-z']+",
-        lambda match: rng.choice(_neutral_words())
-        if match[0].lower() in neutral and rng.random() < _EXCHANGED
-        else match[0],
-        text,
-    )
+        yield Opinion(_finished(grammar.text(f"{_SIDES[label]}_{slot}", rng)), label)
 
 
 def written(file: str) -> list[Opinion]:
@@ -125,8 +109,7 @@ def loose_words(rng: random.Random) -> str:
 @cache
 def _neutral_words() -> tuple[str, ...]:
     """The templates' and the everyday words that are in no list of praise or complaint."""
-    lists = [kind for kind in sections("sentiment_words") if kind.startswith(_SIDES)]
-    judging = {word for kind in lists for word in _words(entries(kind))}
+    judging = {word for side in _SIDES for kind in _judging(side) for word in _words(entries(kind))}
     turning = _TURNS | {word for side in _SIDES for word in _valences(side)}
     known = [*names("common_words"), *fixed_words("everyday_words", "sentiment_sentences")]
     plain = [*entries("thing"), *entries("someone")]
@@ -143,10 +126,3 @@ def _choose(words: Sequence[str], rng: random.Random) -> str:
 
 def _finished(text: str) -> str:
     return re.sub(r"\b([Aa]) (?=[aeiou])", r"\1n ", text[:1].upper() + text[1:])
-
-
-def vocabulary() -> list[str]:
-    """The texts whose words the model reads whole."""
-    listed = [entry for kind in sections("sentiment_words") for entry in entries(kind)]
-    files = ("everyday_words", "sentiment_sentences", "sentiment_opinions", "valences")
-    return [*listed, *names("common_words"), *fixed_words(*files)]

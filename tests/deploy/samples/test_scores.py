@@ -106,6 +106,18 @@ def test_names_are_found(text: str, entities: list[str]) -> None:
         ("The staff was not friendly.", "negative"),
         ("The room was dirty, but the food was wonderful.", "positive"),
         ("The food was wonderful, but the room was dirty.", "negative"),
+        ("I love it.", "positive"),
+        ("This is terrible.", "negative"),
+        ("Not bad at all.", "positive"),
+        ("Not good at all.", "negative"),
+        ("The food was cold, but the service saved it.", "positive"),
+        ("I have never been so disappointed.", "negative"),
+        ("I would not recommend this to anyone.", "negative"),
+        ("I would recommend this to everyone.", "positive"),
+        ("Best purchase ever!", "positive"),
+        ("What a waste of money.", "negative"),
+        ("The movie was boring and far too long.", "negative"),
+        ("Thank you, everything was perfect.", "positive"),
     ],
 )
 def test_praise_is_told_from_complaint(text: str, label: str) -> None:
