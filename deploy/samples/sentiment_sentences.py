@@ -9,14 +9,13 @@ from typing import NamedTuple
 from deploy.samples.grammar import Grammar, Leaf
 from deploy.samples.invented_words import murmur
 from deploy.samples.small_bert import fixed_words
-from deploy.samples.small_words import everyday_words, small_words
+from deploy.samples.small_words import everyday_words
 from deploy.samples.word_lists import names, sections
 
 LABELS = ("negative", "positive")
 
 #: What the lists call the two, in the order of the labels.
 _SIDES = ("bad", "good")
-
 
 #: Words of the lists that tell nothing alone.
 _PLAIN = {*("a", "an", "and", "as", "at", "for", "from", "i", "in", "is", "it", "me", "my", "of", "on", "our", "the")}
@@ -34,8 +33,8 @@ class Opinion(NamedTuple):
 
 
 def sentiment_grammar() -> Grammar:
-    """Makes the texts to learn from: ``good_text`` and ``bad_text``."""
-    leaves: dict[str, Leaf] = {"small_words": small_words, "murmur": murmur, "loose_words": loose_words}
+    """Makes what is to be learnt from, such as ``good_text`` and ``bad_text``."""
+    leaves: dict[str, Leaf] = {"murmur": murmur, "loose_words": loose_words}
     leaves |= {kind: partial(_choose, everyday_words(kind)) for kind in sections("everyday_words")}
     leaves |= {kind: partial(_choose, entries(kind)) for kind in sections("sentiment_words")}
     rules: dict[str, Sequence[str]] = {}
@@ -90,7 +89,11 @@ def entries(kind: str) -> tuple[str, ...]:
 
 
 def opinions(grammar: Grammar, count: int, rng: random.Random, slot: str = "text") -> Iterator[Opinion]:
-    """So many made ones, of both labels in turn; of the slot ``bare`` only the words that tell them."""
+    """So many made ones, of both labels in turn.
+
+    Args:
+        slot: "text", or only a part: "bare" words, "opinion" as written by hand, and so on.
+    """
     for number in range(count):
         label = number % len(LABELS)
         yield Opinion(_finished(grammar.text(f"{_SIDES[label]}_{slot}", rng)), label)
