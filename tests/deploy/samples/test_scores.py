@@ -106,6 +106,7 @@ def test_names_are_found(text: str, entities: list[str]) -> None:
         ("The staff was not friendly.", "negative"),
         ("The room was dirty, but the food was wonderful.", "positive"),
         ("The food was wonderful, but the room was dirty.", "negative"),
+        ("The room was dirty and nobody apologised.", "negative"),
         ("I love it.", "positive"),
         ("This is terrible.", "negative"),
         ("Not bad at all.", "positive"),
