@@ -4,7 +4,7 @@ import random
 import re
 
 from deploy.samples.sentence_meanings import PARTS, triple
-from deploy.samples.sentiment_sentences import LABELS, entries, opinions, sentiment_grammar, written
+from deploy.samples.sentiment_sentences import LABELS, entries, leanings, opinions, sentiment_grammar, written
 from deploy.samples.word_lists import sections
 
 
@@ -23,7 +23,8 @@ def test_the_held_out_sentences_are_many_and_of_both_labels() -> None:
 def test_no_held_out_sentence_is_in_the_templates_or_tuned_on() -> None:
     held_out = written("sentiment_held_out")
     assert not {opinion.text for opinion in held_out} & {opinion.text for opinion in written("sentiment_tuning")}
-    templates = [line for lines in sections("sentiment_sentences").values() for line in lines]
+    files = ("sentiment_sentences", "sentiment_opinions", "sentiment_tuning")
+    templates = [line for file in files for lines in sections(file).values() for line in lines]
     templates += [entry for kind in sections("sentiment_words") for entry in entries(kind)]
     known = {run for template in templates for run in runs(template, 5)}
     assert not [opinion.text for opinion in held_out if runs(opinion.text, 5) & known]
@@ -46,6 +47,12 @@ def test_a_template_of_one_side_is_turned_for_the_other() -> None:
             assert slot.replace("one_", "bad_") in rules
     used = {part for rule in rules.values() for template in rule.templates for part in template[1::2]}
     assert not [slot for slot in used if slot.startswith(("one_", "other_"))]
+
+
+def test_words_lean_as_the_lists_say_and_ours_win() -> None:
+    found = leanings()
+    assert [found[word] for word in ("delicious", "admirable", "filthy", "evildoer", "laughable")] == [1, 1, -1, -1, -1]
+    assert not {"food", "not", "the"} & found.keys()
 
 
 def test_a_paraphrase_is_another_sentence_and_a_near_miss_a_third() -> None:
