@@ -1,6 +1,8 @@
 """Runs a whole transformers model with its tokenizer; the only module that imports transformers."""
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -55,7 +57,8 @@ class TransformersEngine:
         transformers.utils.logging.disable_progress_bar()
         tokenizer = transformers.AutoTokenizer.from_pretrained(source, subfolder=subfolder)
         auto = getattr(transformers, cls.auto_class_of(source, subfolder))
-        model, loading = auto.from_pretrained(source, subfolder=subfolder, output_loading_info=True)
+        with _without_report():
+            model, loading = auto.from_pretrained(source, subfolder=subfolder, output_loading_info=True)
         lacking = sorted(name for name in loading["missing_keys"] if not name.startswith(cls.spare))
         if lacking:
             # transformers would go on with random ones.
@@ -109,6 +112,19 @@ class TransformersTagger(TransformersEngine):
 
     def logits(self, tokens: Tokens) -> NDArray[np.float32]:
         return torch.array(torch.run(self.model, tokens.arrays).logits)
+
+
+@contextmanager
+def _without_report() -> Iterator[None]:
+    """transformers prints a table of what a source lacks; what matters of it is looked at here."""
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 @dataclass(frozen=True)
