@@ -11,11 +11,11 @@ run: $(VENV)/installed ## sample models and all functions, at http://127.0.0.1:8
 	@$(BIN)/python -m deploy train
 	@exec $(BIN)/python -m deploy emulate
 
-test: lint browser ## everything that CI checks
-	$(BIN)/python -m pytest
+test: lint browser unit ## everything that CI checks
+	$(BIN)/python -m pytest -m slow
 
 unit: $(VENV)/installed ## what runs within a minute
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/shared tests/functions tests/fakes tests/deploy -m "not slow" -n logical --maxprocesses 8 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow" -n logical --maxprocesses 8 --dist loadfile
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check $(SOURCES)

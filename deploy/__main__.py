@@ -8,19 +8,20 @@ from types import ModuleType
 from model_functions.errors import ServingError
 
 #: In the order of use. Each is a module here with ``add_arguments``, ``run`` and an ``EXAMPLE``.
-VERBS = ("train", "publish", "models", "promote", "rollback", "stage", "emulate")
+VERBS = ("train", "publish", "models", "verify", "promote", "rollback", "stage", "emulate")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    args = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    args = _parser().parse_args(arguments, argparse.Namespace(arguments=arguments))
     try:
-        args.run(args)
+        status: int | None = args.run(args)
     except (ServingError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    return 0
+    return status or 0
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,7 +3,7 @@
 from types import ModuleType
 from typing import Any
 
-from deploy.lanes import Lane, NotEqual, generating, tagging
+from deploy.lanes import Lane, NotEqual, encoding, generating, images, modules
 from model_functions.artifact.manifest import EngineRecord
 from model_functions.wrapper import ModelWrapper
 
@@ -15,7 +15,13 @@ PRECISIONS = ("auto", "float32", "float16")
 FASTEST = "onnxruntime"
 
 #: Which lane a wrapper's engine has.
-_KINDS = {"TransformersTagger": tagging, "TransformersGenerator": generating}
+_KINDS: dict[str, ModuleType] = {
+    **dict.fromkeys(encoding.NAMES, encoding),
+    "TransformersGenerator": generating,
+    "ImageClassifier": images,
+    "ExportedModel": modules,
+    "SourceModel": modules,
+}
 
 
 def build(wrapper: ModelWrapper, engine: str, precision: str, examples: list[Any]) -> Lane:
@@ -24,7 +30,7 @@ def build(wrapper: ModelWrapper, engine: str, precision: str, examples: list[Any
     Raises ValueError when the engine that is asked for cannot run it, or not within the tolerance.
     """
     own = Lane(wrapper, EngineRecord(wrapper.engine_name))
-    if engine == "torch":
+    if engine in ("torch", wrapper.engine_name):
         return own
     kind: ModuleType | None = _KINDS.get(type(getattr(wrapper, "engine", None)).__name__)
     if kind is None or engine not in ("auto", *kind.ENGINES):
@@ -40,7 +46,9 @@ def build(wrapper: ModelWrapper, engine: str, precision: str, examples: list[Any
             except NotEqual as exc:
                 failures.append(f"{tried}: {exc}")
     except Exception as exc:  # noqa: BLE001 - an exporter fails in its own ways on the models it does not know
-        failures.append(f"{type(exc).__name__}: {str(exc).partition(chr(10))[0][:300]}")
+        # torch's exporter tells what to do next, and its cause what happened.
+        failed = exc.__cause__ or exc
+        failures.append(f"{type(failed).__name__}: {str(failed).strip().partition(chr(10))[0][:300]}")
     if engine == "auto":
         return Lane(wrapper, own.record, f"no fast lane: {'; '.join(failures)}")
     raise ValueError(f"{engine} cannot serve this model: {'; '.join(failures)}. Publish with --engine torch.")

@@ -1,20 +1,17 @@
 """From a transformers model to a graph for the fast lane: exported once as ONNX, then made each engine's own."""
 
-import hashlib
 import logging
 import math
 import re
 import tempfile
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from model_functions.engines import Tokens
-
-#: Bytes from which an initializer leaves the graph.
-EXTERNAL_BYTES = 1024
 
 
 def export(model: Any, tokens: Tokens, output: str) -> Any:
@@ -41,11 +38,8 @@ def exported(module: Any, inputs: tuple[Any, ...], free: Any, names: list[str], 
     """
     import torch
 
-    # It tells of every package that it could have used.
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
+    def export() -> Any:
+        return torch.onnx.export(
             module,
             inputs,
             input_names=names,
@@ -54,10 +48,34 @@ def exported(module: Any, inputs: tuple[Any, ...], free: Any, names: list[str], 
             dynamo=True,
             verbose=False,
         )
+
+    return _quietly(export)
+
+
+def converted(program: Any, names: list[str], outputs: list[str]) -> Any:
+    """The program of torch.export as an ONNX model."""
+    import torch
+
+    def export() -> Any:
+        return torch.onnx.export(program, input_names=names, output_names=outputs, dynamo=True, verbose=False)
+
+    return _quietly(export)
+
+
+def _quietly(export: Callable[[], Any]) -> Any:
+    """The ONNX model that the exporter gives, which else tells of all that it tries, and of packages it could use."""
+    import onnx
+
+    from model_functions.engines.onnx_file import without_traces
+
+    for name in ("torch.onnx", "torch.fx"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+        warnings.simplefilter("ignore")
         # Through a file, because a message of more than 2 GiB cannot be made in memory.
         path = Path(folder) / "model.onnx"
-        program.save(path, external_data=True)  # type: ignore[union-attr]
-        return _without_traces(path)
+        export().save(path, external_data=True)
+        return without_traces(onnx.load(path))
 
 
 def _dynamic(free: Any) -> Any:
@@ -75,34 +93,22 @@ def onnxruntime_graph(model: Any, *, half: bool, shared: dict[Any, Any] | None =
         shared: the weights of other graphs by their content; equal ones are taken from here, others added.
     """
     import onnx
-    from onnx import numpy_helper
 
-    from model_functions.engines.onnxruntime import OnnxGraph
+    from model_functions.engines.onnx_file import graph_of
 
-    slim, weights = onnx.ModelProto(), {}
+    slim = onnx.ModelProto()
     slim.CopyFrom(model)
     # A table that another graph multiplies with too is shared whole.
     if half and shared is None:
         _halve_tables(slim.graph)
-    shared = {} if shared is None else shared
-    for tensor in slim.graph.initializer:
-        array = numpy_helper.to_array(tensor)
-        if array.nbytes >= EXTERNAL_BYTES:
-            weights[tensor.name] = shared.setdefault(_content(array), np.array(array))
-            tensor.ClearField("raw_data")
-            tensor.data_location = onnx.TensorProto.EXTERNAL
-            # A place that exists: onnxruntime looks whether it does, and then takes the array it is given.
-            tensor.external_data.add(key="location", value=".")
-    return OnnxGraph(slim.SerializeToString(deterministic=True), weights, half=half)
-
-
-def _content(array: Any) -> tuple[Any, ...]:
-    return array.dtype.str, array.shape, hashlib.sha256(array.tobytes()).digest()
+    return graph_of(slim, half=half, shared=shared)
 
 
 def _halve_tables(graph: Any) -> None:
     """Keeps in half precision what is only looked up: the rows that are found are widened, not the whole table."""
     from onnx import TensorProto, helper, numpy_helper
+
+    from model_functions.engines.onnx_file import EXTERNAL_BYTES
 
     uses: dict[str, list[Any]] = {}
     for node in graph.node:
@@ -157,22 +163,3 @@ def _module(model: Any, names: list[str], output: str) -> Any:
             return getattr(self.model(**dict(zip(names, arrays, strict=True))), output)
 
     return Exported().eval()
-
-
-def _without_traces(path: Path) -> Any:
-    """The exported file without where in whose source each node came from: it names this machine's folders."""
-    import onnx
-
-    model = onnx.load(path)
-    del model.metadata_props[:]
-    graphs = [model.graph, *model.functions]
-    for graph in graphs:
-        del graph.metadata_props[:]
-        graph.doc_string = ""
-        for node in graph.node:
-            del node.metadata_props[:]
-            node.doc_string = ""
-    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output, *model.graph.initializer):
-        del value.metadata_props[:]
-        value.doc_string = ""
-    return model

@@ -1,24 +1,31 @@
-"""Publish a model: serialize its wrapper, prove it, sign it, write it to the store.
+"""Publish a model: recognise it, serialize its wrapper, prove it in a fresh process, sign it, move the alias.
 
-Prints the revision. Publishing the same model again changes nothing. The store is MODEL_STORE, else build/store.
+Prints the revision, and what changes for callers if another one was served. Publishing the same model again changes
+nothing. The store is MODEL_STORE, else build/store.
 """
 
 import argparse
-import inspect
+import base64
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from deploy import fast_lane, output, publisher
+from deploy import environments, fast_lane, output, pins, proof, provenance, publisher
+from deploy.comparison import Comparison, compare, others_of
 from deploy.memory import memory_need
-from deploy.project import model_families, wrapper_class
-from model_functions.artifact import stream
+from deploy.predictions import answers, recorded, same_answer
+from deploy.project import model_families
+from deploy.recognition import recognise
+from deploy.wrapping import find, source_of
+from model_functions.artifact import sources, stream
 from model_functions.artifact.manifest import FileEntry, Manifest, python_minor
+from model_functions.artifact.signing import canonical
 from model_functions.artifact.signing_key import SigningKey
 from model_functions.artifact.stream import Serialized
-from model_functions.errors import Conflict, InvalidInput
+from model_functions.errors import Conflict, InvalidInput, ModelNotFound
 from model_functions.names import MODEL_NAME_RULE, is_model_name
-from model_functions.repository import WEIGHTS_FILE, WRAPPER_FILE, Pointer, Repository
+from model_functions.repository import PREDICTIONS_FILE, WEIGHTS_FILE, WRAPPER_FILE, Pointer, Repository
 from model_functions.wrapper import ModelWrapper
 
 EXAMPLE = (
@@ -33,12 +40,25 @@ class Published:
     pointer: Pointer | None
     """The alias after publishing; None when none was moved."""
     note: str = ""
-    """How equal the fast lane is, or why there is none."""
+    """What was taken for granted of the source, and how equal the fast lane is, or why there is none."""
+    comparison: Comparison | None = None
+    """With the revision that the alias pointed at; None when it was this one, or none."""
+
+
+class NotProven(ValueError):
+    """The revision is written, and a fresh process does not serve it as the publisher's did."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", help="a Hugging Face folder or Hub id; for tabular a .joblib, .pkl or .pickle file")
-    parser.add_argument("--family", required=True, choices=model_families())
+    parser.add_argument(
+        "source",
+        nargs="?",
+        help="a Hugging Face folder or Hub id, a .pkl, .joblib, .skops, .onnx, .pt2, .pt, .keras or .h5 file, a "
+        "SavedModel or TensorFlow Serving folder, a folder with a wrapper.py",
+    )
+    parser.add_argument("--family", choices=model_families(), help="default: what the source is recognised as")
+    parser.add_argument("--from-dill", type=Path, metavar="FILE", help="an older wrapper, dumped whole with dill")
+    parser.add_argument("--wrapper", metavar="FILE.py:CLASS", help="your own wrapper class, whose source ships too")
     parser.add_argument("--name", required=True, help=MODEL_NAME_RULE)
     parser.add_argument("--description", default="", help="one sentence for people")
     parser.add_argument(
@@ -46,14 +66,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="DATA",
-        help="data that the model takes, as JSON or as plain text; the first is the sample that warm-up predicts",
+        help="data that the model takes, as JSON, as plain text, or @FILE, which becomes base64; the first is the "
+        "sample that warm-up predicts",
+    )
+    parser.add_argument(
+        "--data",
+        metavar="FILE",
+        help="a tabular model's training data, .csv or a .json of pandas' orient table: its columns' types and ranges",
     )
     parser.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="a parameter's default, or max_characters, max_items, max_tokens",
+        help="a parameter's default, or max_characters, max_items, max_tokens, or what else the family lists, as JSON",
     )
     parser.add_argument(
         "--bounds",
@@ -75,6 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="of a graph's weights in the store: auto halves them only if the answers stay equal within the tolerance",
     )
+    parser.add_argument("--note", help="what the manifest keeps of the training; a training.json beside the model too")
     parser.add_argument("--alias", default="prod", help="the alias to move to the revision (default: prod)")
     parser.add_argument("--no-alias", action="store_true", help="write the revision and move no alias")
     parser.add_argument(
@@ -85,35 +112,57 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     output.add_json_argument(parser)
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> int | None:
+    family = _family(args)
+    if family and not environments.satisfied(family):
+        return environments.run(family, "deploy", *args.arguments)
     examples = [_json_or_text(text) for text in args.example]
-    wrapper = _wrapper(args, examples)
+    found = find(args, examples, lambda cls: _settings(cls, args.set) | {"bounds": dict(map(_bounds, args.bounds))})
+    if not examples and found.wrapper.input.kind != "text" and found.wrapper.sample() is ModelWrapper.default_example:
+        raise ValueError("A model is proven by an example before it is served. Give data that it takes with --example.")
     published = publish(
-        wrapper,
+        found.wrapper,
         name=args.name,
         description=args.description,
-        examples=examples or [DEFAULT_EXAMPLE],
+        examples=examples or [found.wrapper.sample()],
         alias=None if args.no_alias else args.alias,
         repository=publisher.open_repository(),
         key=publisher.signing_key(),
         engine=args.engine,
         precision=args.precision,
+        source=found.source,
+        training=provenance.training_record(found.path, args.note),
     )
-    manifest, pointer = published.manifest, published.pointer
+    manifest, pointer, comparison = published.manifest, published.pointer, published.comparison
     alias = "" if pointer is None else f' and is "{pointer.alias}"'
+    advice = pins.advice(manifest.family, manifest.packages)
     result = {
         "family": manifest.family,
         "name": manifest.name,
         "revision": manifest.revision,
         "alias": None if pointer is None else pointer.alias,
         "engine": asdict(manifest.engine),
+        "recognised": found.recognised._asdict(),
+        "comparison": None if comparison is None else asdict(comparison) | {"changed": comparison.changed},
+        "advice": advice,
     }
-    told = [f"{manifest.family}/{manifest.name} is published as revision {manifest.revision}{alias}.", published.note]
+    told = [
+        f"{args.source or args.from_dill} is recognised as {manifest.family}: {found.recognised.reason}.",
+        f"{manifest.family}/{manifest.name} is published as revision {manifest.revision}{alias}.",
+        published.note,
+        "" if comparison is None else comparison.table(),
+        advice,
+    ]
     output.tell(args, result, "\n".join(filter(None, told)))
+    return None
 
 
-#: What warm-up predicts when the publisher gives no example.
-DEFAULT_EXAMPLE = "Anna Schmidt moved from Berlin to Paris, and now works for the United Nations."
+def _family(args: argparse.Namespace) -> str:
+    """Whose environment is needed; a wrapper of the publisher's own, or an archive, is read in this one."""
+    if args.family or args.source is None or args.wrapper:
+        return args.family or ""
+    source = source_of(args)
+    return "" if source.format in ("mar", "wrapper") else recognise(source).family
 
 
 def publish(
@@ -127,24 +176,29 @@ def publish(
     alias: str | None = "prod",
     engine: str = "auto",
     precision: str = "auto",
+    source: dict[str, str] | None = None,
+    training: dict[str, Any] | None = None,
 ) -> Published:
-    """Writes the wrapper as a revision and moves the alias to it.
+    """Writes the wrapper as a revision, proves it in a fresh process, and moves the alias to it.
 
     Args:
         examples: data that the wrapper takes; the first is the sample.
         alias: None writes the revision only.
         engine: one of fast_lane.ENGINES; ``auto`` takes the fastest that answers as the wrapper does.
         precision: one of fast_lane.PRECISIONS, in which a graph's weights are stored.
+        source: its format and digest, for the record.
+        training: what is recorded of the training.
 
-    Raises InvalidInput for a name or an example that cannot be, Conflict when another publisher was faster.
+    Raises InvalidInput for a name or an example that cannot be, NotProven, Conflict when another publisher was faster.
     """
     if not is_model_name(name):
         raise InvalidInput("name", f'"{name}" is no model\'s name: {MODEL_NAME_RULE}.')
     _check_name_is_free(repository, wrapper.family, name)
     lane = fast_lane.build(wrapper, engine, precision, examples)
     serialized = stream.dump(lane.wrapper)
-    names = _proven(lane.wrapper, serialized, examples)
-    files = {WRAPPER_FILE: serialized.stream}
+    names, predictions = _tried(lane.wrapper, serialized, examples)
+    shipped = sources.files_of(names)
+    files = {WRAPPER_FILE: serialized.stream, PREDICTIONS_FILE: canonical(predictions)} | shipped
     if serialized.weights:
         files[WEIGHTS_FILE] = serialized.weights
     manifest = Manifest(
@@ -153,33 +207,69 @@ def publish(
         description=description,
         wrapper=f"{type(wrapper).__module__}:{type(wrapper).__qualname__}",
         engine=lane.record,
-        memory=memory_need(lane.record.name, serialized),
+        memory=memory_need(lane.record.name, serialized, lane.wrapper.copied_bytes()),
         weights=serialized.layout,
         python=python_minor(),
-        packages=stream.packages_of([*names, *map(_engine_package, names)]),
-        files={file: FileEntry.of(data) for file, data in files.items()},
+        packages=stream.packages_of([*names, *map(_engine_package, names), *_imports_of(shipped)]),
+        files={file: FileEntry.of(data) for file, data in sorted(files.items())},
         globals=names,
         interface=wrapper.interface(),
         examples=examples,
+        provenance=provenance.provenance(source or {}, training or {}),
     )
-    with output.progress_bar(f"publishing {name}", sum(map(len, files.values()))) as advance:
-        repository.add(manifest, files, key, advance)
+    served = _served(repository, manifest, alias or "prod")
+    if served is not None and _same_model(repository, served, manifest, predictions):
+        manifest = served
+    else:
+        with output.progress_bar(f"publishing {name}", sum(map(len, files.values()))) as advance:
+            repository.add(manifest, files, key, advance)
+    comparison = _proven(repository, manifest, served)
     pointer = None if alias is None else repository.point(manifest, alias, key)
-    return Published(manifest, pointer, lane.note)
+    return Published(manifest, pointer, "\n".join(filter(None, (wrapper.assumed, lane.note))), comparison)
+
+
+def _served(repository: Repository, manifest: Manifest, alias: str) -> Manifest | None:
+    """The manifest that the alias points at now, if there is one that can be read."""
+    try:
+        pointer = repository.resolve(manifest.family, manifest.name, alias)
+        return repository.manifest(manifest.family, manifest.name, pointer.revision, pointer.manifest)
+    except ModelNotFound:
+        return None
+
+
+def _same_model(repository: Repository, old: Manifest, new: Manifest, predictions: list[dict[str, Any]]) -> bool:
+    """Whether nothing but the publisher's commit, or the rounding of the recorded answers, tells them apart."""
+    if PREDICTIONS_FILE not in old.files:
+        return False
+    made = replace(new.provenance, commit=old.provenance.commit, dirty=old.provenance.dirty)
+    files = new.files | {PREDICTIONS_FILE: old.files[PREDICTIONS_FILE]}
+    if replace(new, provenance=made, files=files).digest != old.digest:
+        return False
+    before = json.loads(bytes(repository.download(old, PREDICTIONS_FILE).wait().memory))
+    return all(same_answer(one, other) is not False for one, other in zip(before, predictions, strict=True))
+
+
+def _proven(repository: Repository, manifest: Manifest, served: Manifest | None) -> Comparison | None:
+    """How its answers differ from those of the revision that is served, once a fresh process has proven it."""
+    replaced = served if served is not None and served.revision != manifest.revision else None
+    others = [] if replaced is None else others_of(replaced, manifest)
+    report = proof.examine(repository, manifest.family, manifest.name, manifest.revision, others)
+    if not report.proven:
+        raise NotProven(
+            f"Revision {manifest.revision} of {manifest.family}/{manifest.name} is written, and no alias was moved to "
+            f"it: a fresh process does not serve it. {' '.join(report.failures)}"
+        )
+    return None if replaced is None else compare(repository, replaced, manifest, report)
+
+
+def _imports_of(shipped: dict[str, bytes]) -> list[str]:
+    return sorted({name for source in shipped.values() for name in sources.imported_by(source)})
 
 
 def _engine_package(name: str) -> str:
-    """What an engine's module imports: the package that it is named after."""
-    return name.partition(":")[0].rpartition("model_functions.engines.")[2]
-
-
-def _wrapper(args: argparse.Namespace, examples: list[Any]) -> ModelWrapper:
-    cls = wrapper_class(args.family)
-    settings = _settings(cls, args.set) | {"bounds": dict(map(_bounds, args.bounds))}
-    offered = {"example": examples[0] if examples else None, "trusted": args.trust}
-    wanted = inspect.signature(cls.from_source).parameters
-    settings |= {name: value for name, value in offered.items() if name in wanted}
-    return cls.from_source(args.source, **settings)
+    """What an engine's module imports: the package that it is named after, mostly."""
+    module = name.partition(":")[0].rpartition("model_functions.engines.")[2]
+    return {"pillow": "PIL", "modules": "torch"}.get(module, module)
 
 
 def _settings(cls: type[ModelWrapper], assignments: list[str]) -> dict[str, Any]:
@@ -195,8 +285,12 @@ def _settings(cls: type[ModelWrapper], assignments: list[str]) -> dict[str, Any]
             defaults[name] = parameters[name].parse(text)
         elif name in ("max_characters", "max_items", "max_tokens") and text.isdecimal() and int(text) > 0:
             limits[name] = int(text)
+        elif name in cls.settings:
+            limits[name] = _json_or_text(text)
         else:
-            known = ", ".join([*parameters, "max_characters", "max_items", "max_tokens (positive integers)"])
+            known = ", ".join(
+                [*parameters, *cls.settings, "max_characters", "max_items", "max_tokens (positive integers)"]
+            )
             raise ValueError(f"--set {assignment}: {cls.family} has no such setting. There are: {known}.")
     return {"defaults": defaults} | limits
 
@@ -211,6 +305,8 @@ def _bounds(text: str) -> tuple[str, tuple[float, float]]:
 
 
 def _json_or_text(text: str) -> Any:
+    if text.startswith("@") and Path(text[1:]).is_file():
+        return base64.b64encode(Path(text[1:]).read_bytes()).decode()
     try:
         return json.loads(text)
     except ValueError:
@@ -224,15 +320,19 @@ def _check_name_is_free(repository: Repository, family: str, name: str) -> None:
         raise Conflict(f'"{name}" is published in {others[0]} already. Choose another name for the {family} model.')
 
 
-def _proven(wrapper: ModelWrapper, serialized: Serialized, examples: list[Any]) -> tuple[str, ...]:
-    """What the stream imports, once it has been loaded and predicts as the wrapper itself does."""
+def _tried(
+    wrapper: ModelWrapper, serialized: Serialized, examples: list[Any]
+) -> tuple[tuple[str, ...], list[dict[str, Any]]]:
+    """What the stream imports, and the answers to the examples, once it predicts as the wrapper itself does."""
     loaded, names = stream.load_and_list(serialized)
+    predictions = []
     for example in examples:
-        expected = wrapper.predict(example)
-        # A wrapper that draws its answers gives no two the same.
-        if wrapper.predict(example) == expected and loaded.predict(example) != expected:
+        answer = recorded(wrapper, example)
+        # Weights that lie elsewhere in memory are summed up in another order.
+        if same_answer(answer, answers(loaded, [example])[0]) is False:
             raise ValueError(
                 f"The serialized wrapper answers {json.dumps(example, ensure_ascii=False)[:60]} differently from the "
                 "wrapper itself, so something in it does not survive dill. Nothing was published."
             )
-    return names
+        predictions.append(answer)
+    return names, predictions

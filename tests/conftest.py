@@ -8,12 +8,14 @@ from typing import Any
 import hypothesis  # noqa: F401 - before a load freezes the collector, through which it looks for references
 import pytest
 
-from deploy import generation_graphs, graphs
+from deploy import generation_graphs, graphs, proof
 from deploy.publish import publish
 from model_functions.artifact.signing import Trust
 from model_functions.artifact.signing_key import SigningKey
+from model_functions.families.image_classification import ImageClassificationWrapper
 from model_functions.families.summarization import SummarizationWrapper
 from model_functions.families.tabular import TabularWrapper
+from model_functions.families.text_generation import TextGenerationWrapper
 from model_functions.families.token_classification import TokenClassificationWrapper
 from model_functions.families.translation import TranslationWrapper
 from model_functions.repository import Repository
@@ -23,6 +25,13 @@ from tests.fakes.fixtures import fake_bucket  # noqa: F401 - a fixture for all
 
 # So small models are not worth a second thread, which would wait for a processor that an engine's own thread spins on.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What starts whole functions, or a browser, is slow without saying so."""
+    for item in items:
+        if item.path.parent.name in ("system", "browser"):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
@@ -56,6 +65,16 @@ def marian_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_models.image_folder(tmp_path_factory.mktemp("image"))
+
+
+@pytest.fixture(scope="session")
+def eye(image_folder: Path) -> ImageClassificationWrapper:
+    return ImageClassificationWrapper.from_source(str(image_folder))
+
+
+@pytest.fixture(scope="session")
 def tagger(tagger_folder: Path) -> TokenClassificationWrapper:
     return TokenClassificationWrapper.from_source(str(tagger_folder))
 
@@ -70,12 +89,36 @@ def translator(marian_folder: Path) -> TranslationWrapper:
     return TranslationWrapper.from_source(str(marian_folder))
 
 
+@pytest.fixture(scope="session")
+def writer(tmp_path_factory: pytest.TempPathFactory) -> TextGenerationWrapper:
+    """It chats, and never ends by itself what it writes."""
+    folder = tiny_models.llama_folder(tmp_path_factory.mktemp("llama"))
+    return TextGenerationWrapper.from_source(str(folder), defaults={"max_new_tokens": 16, "min_new_tokens": 16})
+
+
 @pytest.fixture(scope="session", autouse=True)
 def exported_once() -> Iterator[None]:
     """Each model is exported once for all tests; those of the exporter itself undo it."""
     with pytest.MonkeyPatch.context() as patch:
         for module in (graphs, generation_graphs):
             patch.setattr(module, "export", _once(module.export))
+        yield
+
+
+_IN_A_FRESH_PROCESS = proof._in_a_fresh_process
+
+
+@pytest.fixture
+def fresh_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Revisions are examined as a publisher does it: each in a process of its own."""
+    monkeypatch.setattr(proof, "_in_a_fresh_process", _IN_A_FRESH_PROCESS)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def examined_here() -> Iterator[None]:
+    """A fresh process imports its frameworks anew: the tests of the proof itself have one, the others save it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(proof, "_in_a_fresh_process", proof.examine_here)
         yield
 
 
@@ -106,10 +149,12 @@ def store_folder(
     summarizer: SummarizationWrapper,
     translator: TranslationWrapper,
     classifier: TabularWrapper,
+    eye: ImageClassificationWrapper,
+    writer: TextGenerationWrapper,
 ) -> Path:
-    """A store with a model of each family: tiny_tagger, tiny_summarizer, tiny_translator, tiny_classifier.
+    """A store with a model of each family, named as tiny_tagger.
 
-    The summarizer runs in torch, the tagger and the translator by graphs.
+    The summarizer and the writer run in torch, the tagger, the translator and the eye by graphs.
     """
     folder = tmp_path_factory.mktemp("store")
     repository = Repository(FolderStore(folder), trust)
@@ -117,8 +162,10 @@ def store_folder(
     publish(tagger, name="tiny_tagger", examples=text, repository=repository, key=key)
     publish(summarizer, name="tiny_summarizer", examples=text, repository=repository, key=key, engine="torch")
     publish(translator, name="tiny_translator", examples=text, repository=repository, key=key, engine="onnxruntime")
+    publish(writer, name="tiny_writer", examples=["hello world"], repository=repository, key=key, engine="torch")
     row = [dict.fromkeys(tiny_models.COLUMNS, 0.5)]
     publish(classifier, name="tiny_classifier", examples=row, repository=repository, key=key)
+    publish(eye, name="tiny_eye", examples=[eye.default_example], repository=repository, key=key, engine="onnxruntime")
     return folder
 
 

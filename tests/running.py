@@ -95,8 +95,15 @@ def emulator(store: str | Path, *arguments: str, **environment: str) -> Iterator
 @contextmanager
 def function(folder: Path, port: int, **environment: str) -> Iterator[tuple[str, Process]]:
     """``functions-framework`` over a staged folder, started from a folder that knows nothing of the project."""
+    with function_on(Path(sys.executable).parent, folder, port, **environment) as running:
+        yield running
+
+
+@contextmanager
+def function_on(programs: Path, folder: Path, port: int, **environment: str) -> Iterator[tuple[str, Process]]:
+    """The same, with the programs of another environment."""
     command = [
-        str(Path(sys.executable).with_name("functions-framework")),
+        str(programs / "functions-framework"),
         *("--target", "predict", "--source", str(folder / "main.py")),
         *("--host", "127.0.0.1", "--port", str(port)),
     ]

@@ -40,9 +40,8 @@ def test_every_variable_that_is_read_is_documented() -> None:
 def test_every_family_and_sample_is_named() -> None:
     for family in model_families():
         assert f"| `{family}` |" in README
-    assert {"entity_match_model", "russian_translation_model", "summarize_data_model", "wine_model"} == set(
-        sample_names()
-    )
+    for sample in sample_names():
+        assert sample in README
 
 
 def test_every_file_that_is_named_is_there() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import yaml
 
+from deploy import environments
 from deploy.project import FUNCTIONS
 from deploy.stage import stage
 from model_functions.errors import FunctionUnreachable
@@ -77,9 +78,10 @@ class EmulatedFunction:
     async def _start(self) -> None:
         started = time.monotonic()
         folder = await asyncio.to_thread(stage, self.family)
+        programs = await asyncio.to_thread(self._programs)
         self._port = _free_port()
         self._process = await asyncio.create_subprocess_exec(
-            Path(sys.executable).with_name("functions-framework"),
+            programs / "functions-framework",
             *("--target", "predict", "--source", "main.py", "--host", "127.0.0.1", "--port", str(self._port)),
             cwd=folder,
             env=self._environment(),
@@ -93,6 +95,12 @@ class EmulatedFunction:
             self._logs = asyncio.create_task(self._relay_logs(self._process.stdout))
         await self._until_it_answers(self._process)
         print(f"[{self.name}] started in {time.monotonic() - started:.1f} s", flush=True)
+
+    def _programs(self) -> Path:
+        try:
+            return environments.programs(self.family)
+        except ValueError as exc:
+            raise FunctionUnreachable(f"The function {self.name} cannot start: {exc}", retry_after=5) from exc
 
     def _environment(self) -> dict[str, str]:
         # Nothing of the repository on the path: the function must live by what was staged.

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from deploy.predictions import close
 from model_functions.artifact.manifest import EngineRecord
 from model_functions.errors import InvalidInput
 from model_functions.wrapper import ModelWrapper
@@ -40,9 +41,13 @@ def as_stored(wrapper: ModelWrapper) -> ModelWrapper:
     return loaded
 
 
-def texts_of(examples: list[Any]) -> Iterator[str]:
-    for example in examples:
-        yield from (text for text in (example if isinstance(example, list) else [example]) if isinstance(text, str))
+def texts_of(examples: Any) -> Iterator[str]:
+    """Every string in the examples, however deep."""
+    if isinstance(examples, str):
+        yield examples
+    elif isinstance(examples, dict | list):
+        for part in examples.values() if isinstance(examples, dict) else examples:
+            yield from texts_of(part)
 
 
 def batches(encode: Any, examples: list[Any]) -> Iterator[list[str]]:
@@ -72,16 +77,5 @@ def longest(encode: Any, examples: list[Any]) -> list[str]:
 def check_predictions(wrapper: ModelWrapper, stored: ModelWrapper, examples: list[Any], tolerance: float) -> None:
     """Raises NotEqual where they predict otherwise."""
     for example in examples:
-        if not _close(wrapper.predict(example), stored.predict(example), tolerance):
+        if not close(wrapper.predict(example), stored.predict(example), tolerance):
             raise NotEqual("it predicts otherwise for an example")
-
-
-def _close(one: Any, other: Any, tolerance: float) -> bool:
-    """Whether two predictions are equal but for numbers that differ within the tolerance."""
-    if isinstance(one, float) and isinstance(other, float):
-        return abs(one - other) <= tolerance * max(1.0, abs(one))
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_close(value, other[key], tolerance) for key, value in one.items())
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_close, one, other, [tolerance] * len(one)))
-    return bool(one == other)

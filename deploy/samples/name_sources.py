@@ -12,7 +12,7 @@ NAME_LISTS = ("first_names", "surnames", "organisations", "cities", "countries",
 #: How many of the training names are blends of two listed ones: the lists alone would be learnt by heart.
 BLENDED = 0.5
 #: How many blends are of the same kind of name; the others tell nothing but that they are names.
-ALIKE = 0.4
+ALIKE = 0.55
 
 
 def is_held_out(made_up: str) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from deploy.environments import own_pins
 from deploy.samples import Score, load_sample
 
 BUILD = Path(__file__).parents[2] / "build" / "samples"
@@ -27,6 +28,8 @@ def sources_digest(name: str) -> str:
         digest.update(f"{path.name}\n".encode() + path.read_bytes())
     for framework in FRAMEWORKS:
         digest.update(f"{framework}=={version(framework)}\n".encode())
+    for package, wanted in own_pins(load_sample(name).FAMILY).items():
+        digest.update(f"{package}=={wanted}\n".encode())
     return digest.hexdigest()
 
 

@@ -86,6 +86,13 @@ class MethodNotAllowed(ServingError):
     code = "method_not_allowed"
 
 
+class NotAcceptable(ServingError):
+    """The caller takes only a form of answer that the model does not have."""
+
+    status = 406
+    code = "not_acceptable"
+
+
 class PayloadTooLarge(ServingError):
     status = 413
     code = "payload_too_large"
@@ -219,8 +226,8 @@ class GlobalRefused(ArtifactRefused):
 
 
 def error_classes() -> list[type[ServingError]]:
-    """Every class of the tree, the root first."""
+    """Every class of the tree that has a code of its own, the root first."""
     found = [ServingError]
     for cls in found:
-        found.extend(cls.__subclasses__())
+        found.extend(kind for kind in cls.__subclasses__() if "code" in vars(kind))
     return found

@@ -1,12 +1,13 @@
 """What the families that write text share: their parameters and their three steps."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
 
 from model_functions.engines import GenerationEngine, Tokens
 from model_functions.errors import InvalidInput
 from model_functions.inputs import MAX_ITEMS, TextInput
 from model_functions.parameters import Parameter
+from model_functions.source import Source
 from model_functions.wrapper import ModelWrapper
 
 #: Tokens that one request may make the model consider: items × beams or sequences × new tokens.
@@ -40,6 +41,8 @@ class GenerationWrapper(ModelWrapper):
     answer_key: ClassVar[str]
     default_prefixes: ClassVar[Mapping[str, str]] = {}
     """The prefix that an architecture was trained with, by its ``model_type``."""
+    model_types: ClassVar[tuple[str, ...]] = ()
+    """Those that were trained for nothing else than this task."""
 
     def __init__(
         self,
@@ -51,13 +54,10 @@ class GenerationWrapper(ModelWrapper):
         bounds: Mapping[str, tuple[float, float]] | None = None,
     ) -> None:
         languages = () if engine.multilingual else ("source_language", "target_language")
-        declared = [_possible(p, engine.longest_answer) for p in self.declared if p.name not in languages]
-        # The model's own configuration speaks where the publisher is silent.
-        own = engine.generation_defaults()
-        brought = {p.name: own[p.name] for p in declared if p.name in own and _fits(p, own[p.name])}
+        declared = [possible(p, engine.longest_answer) for p in self.declared if p.name not in languages]
         super().__init__(
             TextInput(max_characters, max_items),
-            defaults=brought | dict(defaults or {}),
+            defaults=brought(declared, engine.generation_defaults()) | dict(defaults or {}),
             bounds=bounds,
             declared=declared,
         )
@@ -80,27 +80,17 @@ class GenerationWrapper(ModelWrapper):
         trained = {} if prefix is None else {"prefix": prefix}
         return cls(engine, defaults=trained | dict(defaults or {}), **settings)
 
+    @classmethod
+    def recognises(cls, source: Source) -> str | None:
+        if not source.architecture.endswith(("ForConditionalGeneration", "MTModel")):
+            return None
+        if source.model_type in cls.model_types:
+            return f"config.json says model_type {source.model_type}"
+        tasks = [name for name in source.config.get("task_specific_params") or {} if name.startswith(cls.task)]
+        return f"config.json has task_specific_params for {tasks[0]}" if tasks else None
+
     def check(self, items: list[Any], parameters: dict[str, Any]) -> None:
-        beams, sequences = parameters["num_beams"], parameters["num_return_sequences"]
-        longest, shortest = parameters["max_new_tokens"], parameters["min_new_tokens"]
-        if sequences > beams and not parameters["do_sample"]:
-            raise InvalidInput(
-                "parameters.num_return_sequences",
-                f'"num_return_sequences" is {sequences} and "num_beams" {beams}. Give at least as many beams, or '
-                'set "do_sample" to true.',
-            )
-        if shortest > longest:
-            raise InvalidInput(
-                "parameters.min_new_tokens",
-                f'"min_new_tokens" is {shortest} and "max_new_tokens" {longest}. Give at most as many.',
-            )
-        work = len(items) * max(beams, sequences) * longest
-        if work > MAX_WORK:
-            raise InvalidInput(
-                "parameters",
-                f"{len(items)} texts × {max(beams, sequences)} beams or sequences × {longest} new tokens make {work}; "
-                f"the limit is {MAX_WORK}. Send fewer texts or ask for less.",
-            )
+        check_search(len(items), parameters)
 
     def preprocess(self, items: list[str], parameters: dict[str, Any]) -> Tokens:
         texts = [parameters["prefix"] + text for text in items]
@@ -117,7 +107,36 @@ class GenerationWrapper(ModelWrapper):
         return [answers[start : start + count] for start in range(0, len(answers), count)]
 
 
-def _possible(parameter: Parameter, longest_answer: int | None) -> Parameter:
+def check_search(texts: int, parameters: dict[str, Any]) -> None:
+    """Refuses parameters that contradict each other, or together ask for too much."""
+    beams, sequences = parameters["num_beams"], parameters["num_return_sequences"]
+    longest, shortest = parameters["max_new_tokens"], parameters["min_new_tokens"]
+    if sequences > beams and not parameters["do_sample"]:
+        raise InvalidInput(
+            "parameters.num_return_sequences",
+            f'"num_return_sequences" is {sequences} and "num_beams" {beams}. Give at least as many beams, or '
+            'set "do_sample" to true.',
+        )
+    if shortest > longest:
+        raise InvalidInput(
+            "parameters.min_new_tokens",
+            f'"min_new_tokens" is {shortest} and "max_new_tokens" {longest}. Give at most as many.',
+        )
+    work = texts * max(beams, sequences) * longest
+    if work > MAX_WORK:
+        raise InvalidInput(
+            "parameters",
+            f"{texts} texts × {max(beams, sequences)} beams or sequences × {longest} new tokens make {work}; "
+            f"the limit is {MAX_WORK}. Send fewer texts or ask for less.",
+        )
+
+
+def brought(declared: Iterable[Parameter], own: Mapping[str, Any]) -> dict[str, Any]:
+    """What the model's own configuration says of the parameters, for where the publisher is silent."""
+    return {p.name: own[p.name] for p in declared if p.name in own and _fits(p, own[p.name])}
+
+
+def possible(parameter: Parameter, longest_answer: int | None) -> Parameter:
     """The parameter within what the model can write."""
     if parameter.name not in ("max_new_tokens", "min_new_tokens") or longest_answer is None:
         return parameter

@@ -5,12 +5,18 @@ from typing import Any
 
 from model_functions import memory
 from model_functions.artifact.download import Download
-from model_functions.artifact.manifest import Manifest
+from model_functions.artifact.manifest import SOURCES_FOLDER, Manifest
 from model_functions.artifact.region import Region
 from model_functions.boot import BOOT
 from model_functions.errors import ArtifactRefused, ManifestInvalid, ServingError
 from model_functions.phases import Phases
-from model_functions.repository import WEIGHTS_FILE, WRAPPER_FILE, Pointer, Repository
+from model_functions.repository import (
+    PREDICTIONS_FILE,
+    WEIGHTS_FILE,
+    WRAPPER_FILE,
+    Pointer,
+    Repository,
+)
 from model_functions.wrapper import ModelWrapper
 
 log = logging.getLogger(__name__)
@@ -47,7 +53,8 @@ class ModelLoader:
         """The revision's wrapper. Raises ArtifactRefused, StoreUnavailable."""
         BOOT.charge(phases)
         # All files are on their way while the engine's packages are imported.
-        downloads = {file: self.repository.download(manifest, file) for file in manifest.files}
+        loaded = [file for file in manifest.files if file != PREDICTIONS_FILE]
+        downloads = {file: self.repository.download(manifest, file) for file in loaded}
         try:
             with memory.rarely_collected():
                 wrapper = self._unpickled(manifest, downloads, phases)
@@ -58,7 +65,7 @@ class ModelLoader:
             "model": manifest.name,
             "revision": manifest.revision,
             "engine": manifest.engine.name,
-            "bytes": sum(entry.size for entry in manifest.files.values()),
+            "bytes": sum(manifest.files[file].size for file in loaded),
             "digests_cpu_ms": round(sum(download.hashing_s for download in downloads.values()) * 1000, 1),
             "phases": phases.ledger(),
         }
@@ -81,6 +88,7 @@ class ModelLoader:
                 # Imported here: an instance that waits for its first request needs neither dill nor numpy.
                 from model_functions.artifact import stream
 
+                _install_sources(downloads)
                 stream.import_modules(manifest.globals)
             # Not one opcode of the stream runs before every byte of the revision is proven.
             with phases("download"):
@@ -97,9 +105,21 @@ class ModelLoader:
                 f"{manifest.name} cannot be unpickled here ({type(exc).__name__}). The function's log has the "
                 "reason; publish the model again with the packages of the function's requirements.txt."
             ) from exc
-        if not isinstance(wrapper, self.wrapper_class):
+        family = self.wrapper_class.family
+        # Another class than the family's own: a publisher's, or one that serves what an older way made.
+        if not isinstance(wrapper, ModelWrapper) or wrapper.family != family:
             raise ArtifactRefused(
-                f"{manifest.name} holds a {type(wrapper).__name__}; this function serves "
-                f"{self.wrapper_class.__name__}. Publish it with --family of its own."
+                f"{manifest.name} holds a {type(wrapper).__name__}; this function serves {family}. "
+                "Publish it with --family of its own."
             )
         return wrapper
+
+
+def _install_sources(downloads: dict[str, Download]) -> None:
+    """Makes the modules importable that the artifact brings, each proven before it is."""
+    files = [file for file in downloads if file.startswith(SOURCES_FOLDER)]
+    if files:
+        # Imported here: few artifacts bring any.
+        from model_functions.artifact import sources
+
+        sources.install_files({file: bytes(downloads[file].wait().memory) for file in files})

@@ -12,7 +12,10 @@ _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
     "number": (int, float),
     "boolean": (bool,),
     "string": (str,),
+    "strings": (list,),
 }
+#: Characters of each string of a list.
+_LONGEST = 100
 _WORDS = {"true": True, "false": False}
 
 
@@ -21,9 +24,10 @@ class Parameter:
     """One declared parameter, in JSON Schema's terms.
 
     Args:
-        type: ``integer``, ``number``, ``boolean`` or ``string``.
+        type: ``integer``, ``number``, ``boolean``, ``string``, or ``strings`` for a list of them.
         default: what holds when a request is silent; None leaves the choice to the model.
-        minimum, maximum: inclusive bounds of a number; for a string, of its length in characters.
+        minimum, maximum: inclusive bounds of a number; for a string, of its length in characters; for a list, of how
+            many there are.
         choices: the only strings allowed.
     """
 
@@ -40,20 +44,24 @@ class Parameter:
         if value is None and self.default is None:
             return None
         if not self._has_type(value):
-            raise self._refused(f"{_shown(value)} is no {self.type}")
+            raise self._refused(f"{_shown(value)} is no {self._noun()}")
+        if self.type == "strings":
+            self._check_strings(value)
         if self.choices and value not in self.choices:
             raise self._refused(f"{_shown(value)} is none of {', '.join(self.choices)}")
         self._check_bounds(value)
         return value
 
     def parse(self, text: str) -> Any:
-        """The value that a query string spells. Raises InvalidInput."""
+        """The value that a query string spells; a list as JSON, or the only string in it. Raises InvalidInput."""
         if self.type == "string":
             return self.check(text)
+        if self.type == "strings":
+            return self.check(_strings(text))
         try:
             value = _WORDS[text.lower()] if self.type == "boolean" else _number(text)
         except (KeyError, ValueError):
-            raise self._refused(f"{_shown(text)} is no {self.type}") from None
+            raise self._refused(f"{_shown(text)} is no {self._noun()}") from None
         return self.check(value)
 
     def published(self, *, default: Any = None, bounds: tuple[float, float] | None = None) -> "Parameter":
@@ -74,7 +82,9 @@ class Parameter:
     def schema(self) -> dict[str, Any]:
         """The parameter as a JSON Schema, default included."""
         schema: dict[str, Any] = {"type": self.type, "description": self.description}
-        low, high = ("minLength", "maxLength") if self.type == "string" else ("minimum", "maximum")
+        if self.type == "strings":
+            schema |= {"type": "array", "items": {"type": "string", "minLength": 1, "maxLength": _LONGEST}}
+        low, high = _BOUNDS.get(self.type, ("minimum", "maximum"))
         facts = {low: self.minimum, high: self.maximum, "default": self.default, "enum": list(self.choices) or None}
         return schema | {key: fact for key, fact in facts.items() if fact is not None}
 
@@ -84,11 +94,21 @@ class Parameter:
             return self.type == "boolean"
         return isinstance(value, _PYTHON_TYPES[self.type])
 
+    def _noun(self) -> str:
+        return "list of strings" if self.type == "strings" else self.type
+
+    def _check_strings(self, values: list[Any]) -> None:
+        for value in values:
+            if not isinstance(value, str):
+                raise self._refused(f"{_shown(value)} is no string")
+            if not 1 <= len(value) <= _LONGEST:
+                raise self._refused(f"a text of {len(value)} characters is out of bounds")
+
     def _check_bounds(self, value: Any) -> None:
-        size = len(value) if self.type == "string" else value
+        size = len(value) if self.type in _BOUNDS else value
         if isinstance(size, bool) or self._within(size):
             return
-        what = f"a text of {size} characters" if self.type == "string" else _shown(value)
+        what = {"string": f"a text of {size} characters", "strings": f"a list of {size}"}.get(self.type, _shown(value))
         raise self._refused(f"{what} is out of bounds")
 
     def _within(self, size: float) -> bool:
@@ -105,12 +125,17 @@ class Parameter:
             return f"one of {', '.join(self.choices)}"
         if self.type == "string":
             return f"a string of at most {self.maximum:g} characters" if self.maximum is not None else "a string"
+        if self.type == "strings":
+            count = "" if self.maximum is None else f"at most {self.maximum:g} "
+            return f"a list of {count}strings of 1 to {_LONGEST} characters"
         if self.minimum is not None and self.maximum is not None:
             return f"{_ARTICLES[self.type]} from {self.minimum:g} to {self.maximum:g}"
         return "true or false" if self.type == "boolean" else _ARTICLES[self.type]
 
 
 _ARTICLES = {"integer": "an integer", "number": "a number"}
+#: JSON Schema's words for how long a value may be.
+_BOUNDS = {"string": ("minLength", "maxLength"), "strings": ("minItems", "maxItems")}
 
 
 def check_names(declared: Mapping[str, Parameter], names: Iterable[str]) -> None:
@@ -130,6 +155,15 @@ def check_parameters(declared: Mapping[str, Parameter], given: Mapping[str, Any]
     """
     check_names(declared, given)
     return {name: p.check(given[name]) if name in given else p.default for name, p in declared.items()}
+
+
+def _strings(text: str) -> Any:
+    if not text.startswith("["):
+        return [text]
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _number(text: str) -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from model_functions.artifact.download import AS_IT_IS, Download
 from model_functions.artifact.manifest import Manifest
-from model_functions.artifact.signing import Trust
+from model_functions.artifact.signing import Trust, signing_key_id
 from model_functions.errors import Conflict, ManifestInvalid, ModelNotFound, ObjectNotFound, ServingError
 from model_functions.names import MODEL_NAME_RULE, is_family, is_model_name
 from model_functions.phases import Phases
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 WRAPPER_FILE = "wrapper.dill"
 WEIGHTS_FILE = "weights.safetensors"
+#: What the examples were answered when they were published: for who verifies, no function reads it.
+PREDICTIONS_FILE = "predictions.json"
 
 #: Revisions that an alias remembers for rolling back.
 HISTORY = 20
@@ -106,6 +108,11 @@ class Repository:
                 f"The manifest of {family}/{name} at {revision} speaks of another revision. Publish the model again."
             )
         return manifest
+
+    def signer(self, manifest: Manifest) -> str:
+        """The id of the key that signed it."""
+        data = self.store.read(_manifest_name(manifest.family, manifest.name, manifest.revision)).data
+        return signing_key_id("manifest", data)
 
     def download(self, manifest: Manifest, file: str) -> Download:
         """One file of a revision, which starts to arrive now."""

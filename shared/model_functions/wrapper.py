@@ -1,10 +1,17 @@
 """The object that is serialized: preprocess, model, postprocess behind one ``predict``."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from model_functions.inputs import Input
 from model_functions.parameters import Parameter, check_names, check_parameters
+
+if TYPE_CHECKING:
+    from model_functions.source import Source
+
+STREAM = Parameter("stream", "boolean", "Send the answer while it is written, as server-sent events.", False)
 
 
 class ModelWrapper:
@@ -26,6 +33,18 @@ class ModelWrapper:
     engine_name: ClassVar[str] = "torch"
     """What runs the model where no graph does, as the manifest records it."""
     declared: ClassVar[tuple[Parameter, ...]] = ()
+    settings: ClassVar[tuple[str, ...]] = ()
+    """What else of ``from_source`` a publisher may say on the command line, as JSON or plain text."""
+    media: ClassVar[tuple[str, ...]] = ()
+    """Types of files that a request's body, or the files of its form, may be instead of JSON, as ``image/*``."""
+    default_example: ClassVar[Any] = "Anna Schmidt moved from Berlin to Paris, and now works for the United Nations."
+    """What warm-up predicts when the publisher gives no example."""
+    formats: ClassVar[tuple[str, ...]] = ()
+    """Formats of files (Source.format) that are models of this family."""
+    architectures: ClassVar[tuple[str, ...]] = ()
+    """How the names of a Hugging Face model's classes end, as ``ForTokenClassification``."""
+    assumed = ""
+    """What was taken for granted of the source, for the publisher to read."""
 
     def __init__(
         self,
@@ -51,6 +70,18 @@ class ModelWrapper:
         """
         raise NotImplementedError
 
+    @classmethod
+    def recognises(cls, source: Source) -> str | None:
+        """Why the source is a model of this family, for the publisher; None when it is none.
+
+        Looks at nothing but what the source has read already, and the files beside it: it must run none of them.
+        """
+        if source.format in cls.formats:
+            return source.evidence
+        if cls.architectures and source.architecture.endswith(cls.architectures):
+            return f"config.json names the architecture {source.architecture}"
+        return None
+
     def predict(self, data: Any, parameters: Mapping[str, Any] | None = None) -> Any:
         """The prediction for one item, or the list of them for a list, in order.
 
@@ -61,6 +92,18 @@ class ModelWrapper:
         self.check(items, values)
         predictions = self.postprocess(self.forward(self.preprocess(items, values), values), values)
         return predictions[0] if single else predictions
+
+    @property
+    def streams(self) -> bool:
+        """Whether ``stream`` works: a wrapper that can do it declares the parameter ``STREAM``."""
+        return STREAM.name in self.parameters
+
+    def stream(self, data: Any, parameters: Mapping[str, Any] | None = None) -> Generator[dict[str, Any], None, Any]:
+        """The pieces of the prediction as they come about; at the end it returns what ``predict`` would.
+
+        Raises InvalidInput before the first piece.
+        """
+        raise NotImplementedError
 
     def check(self, items: list[Any], parameters: dict[str, Any]) -> None:
         """Refuses what each value alone could not show: parameters that contradict each other."""
@@ -77,14 +120,24 @@ class ModelWrapper:
         """One JSON-ready prediction an item, in order."""
         raise NotImplementedError
 
+    def copied_bytes(self) -> tuple[int, int]:
+        """Bytes of weights that this engine copies and others of its kind do not: while it starts, and afterwards."""
+        return 0, 0
+
+    def sample(self) -> Any:
+        """What is predicted where the publisher gives no example: the model's own data, if it has kept some."""
+        return self.default_example
+
     def interface(self) -> dict[str, Any]:
         """What a caller may send, as the manifest records it."""
-        return {
+        interface = {
             "task": self.task,
             "kind": self.input.kind,
             "data": self.input.schema(),
             "parameters": {name: parameter.schema() for name, parameter in self.parameters.items()},
         }
+        interface |= {"media": list(self.media)} if self.media else {}
+        return interface | ({"streams": True} if self.streams else {})
 
 
 def check_trusted(source: str, *, trusted: bool) -> None:

@@ -1,19 +1,26 @@
 """The front page in a real browser over the real emulator."""
 
+import base64
+import io
 import json
 import os
 import subprocess
+from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from tests import tiny_models
-from tests.browser.models import EMOJI_TEXT, HOSTILE
+from tests.browser.models import CHAT, EMOJI_TEXT, HOSTILE, PAIR, PICTURE, RANK, SIMILAR
 from tests.browser.playground import Playground
 
 # Two emulators at once would stage the same folders.
 
-MODELS = ["entity_model", "hostile_model", "size_model", "summary_model", "translation_model", "untouched_model"]
+MODELS = ["entity_model", "hostile_model", "image_model", "nli_model", "picture_model", "size_model", "summary_model"]
+MODELS += ["sums_model", "translation_model", "untouched_model", "vector_model", "writing_model"]
 #: Holds every request back until ``release()`` is called, and counts them.
 HOLD_FETCH = """
     const fetch = window.fetch;
@@ -76,6 +83,40 @@ def test_a_row_model_has_a_field_a_column_in_their_order(page: Playground) -> No
     page.use_example(1)  # a list: in the columns' order
     page.fill("weight", "7.25")
     assert page.asked()["data"] == {"length": -1.5, "width": -2, "weight": 7.25}
+
+
+def test_several_rows_are_edited_in_a_table_and_answered_in_one(page: Playground) -> None:
+    page.choose("size_model")
+    add = "#input > div > button"
+    page.one(add).click()
+    page.one(add).click()
+    assert page.text(add) == "Add a row"
+    assert [cell.text for cell in page.all("#input thead th")] == list(tiny_models.COLUMNS)
+    cells = page.all("#input tbody input")
+    assert [cell.get_attribute("aria-label") for cell in cells[3:6]] == [
+        f"{name}, row 2" for name in tiny_models.COLUMNS
+    ]
+    cells[3].clear()
+    cells[3].send_keys("-9")
+    page.all("#input tbody button")[2].click()
+    first = {"length": 1.5, "width": 2, "weight": 0.5}
+    assert page.asked()["data"] == [first, first | {"length": -9}]
+    page.send()
+    assert [row["prediction"] for row in page.answer()["body"]] == ["large", "small"]
+    assert [parts[:2] for parts in page.parts("#result tr")] == [["Row 1", "large"], ["Row 2", "small"]]
+    page.all("#input tbody button")[0].click()
+    assert page.asked()["data"] == first | {"length": -9}
+    assert tuple(label.text for label in page.all("#input label")) == tiny_models.COLUMNS
+
+
+def test_a_wrong_cell_of_a_table_is_marked(page: Playground) -> None:
+    page.choose("size_model")
+    page.one("#input > div > button").click()
+    page.all("#input tbody input")[4].clear()
+    page.send()
+    assert page.text("#result strong") == 'The column "width" is null. Send a number.'
+    marked = [cell.get_attribute("aria-label") for cell in page.all("#input [aria-invalid='true']")]
+    assert marked == ["width, row 2"]
 
 
 def test_a_column_may_be_a_text_a_number_or_a_boolean_and_missing(page: Playground) -> None:
@@ -168,6 +209,193 @@ def test_a_prediction_is_shown_with_its_probabilities_sorted(page: Playground) -
     page.fill("method", "predict")
     page.send()
     assert page.text("#result") == "small"
+
+
+SHAPES = "pixels is (4, 4), as the model takes it"
+
+
+def test_a_small_picture_is_drawn_and_its_labels_are_shown(page: Playground) -> None:
+    page.choose("picture_model")
+    assert page.text("#input label") == "Data, as JSON: pixels float32 (4, 4)"
+    assert page.text("#shapes") == SHAPES
+    assert page.asked()["data"] == PICTURE
+    page.send()
+    assert page.text("#result .prediction") == "left"
+    assert [cell.text for cell in page.all("#result th")] == ["left", "right"]
+    page.all("#input button")[0].click()  # clears it
+    assert page.asked()["data"] == [[0] * 4] * 4
+    canvas = page.one("canvas")
+    quarter = canvas.size["width"] // 4
+    # From the middle to the cell at the right, across its lower half.
+    ActionChains(page.driver).move_to_element_with_offset(
+        canvas, quarter // 2, quarter // 2
+    ).click_and_hold().move_by_offset(quarter, 0).release().perform()
+    assert page.asked()["data"] == [[0] * 4, [0] * 4, [0, 0, 1, 1], [0] * 4]
+    page.send()
+    assert page.text("#result .prediction") == "right"
+
+
+def test_nested_lists_tell_their_shape_while_they_are_written(page: Playground) -> None:
+    page.choose("picture_model")
+    label = "Data, as JSON: pixels float32 (4, 4)"
+    for text, told in (
+        ("[[1, 2], [3, 4]]", "pixels is (2, 2); the model takes (4, 4)"),
+        ("[[1, 2], [3]]", "2 items or rows, not equally long"),
+        ("[[1, 2", "This is no JSON yet."),
+        (json.dumps([PICTURE] * 3), f"3 items; the first: {SHAPES}"),
+    ):
+        page.fill(label, text)
+        assert page.text("#shapes") == told
+    page.send()
+    assert [item.text for item in page.all("#result ol .prediction")] == ["left"] * 3
+    page.fill(label, "[[1, 2")
+    page.send()
+    assert page.text("#result strong") == 'data is a string; "pixels" has the shape (4, 4). Send a list 2 deep.'
+
+
+def test_several_tensors_have_a_part_of_the_answer_each(page: Playground) -> None:
+    page.choose("sums_model")
+    assert page.text("#shapes").splitlines() == [
+        "values is (2), as the model takes it",
+        "weights is (2), as the model takes it",
+    ]
+    page.send()
+    assert [heading.text for heading in page.all("#result h4")] == ["products", "scaled"]
+    assert [cell.text for cell in page.all("#result td.number")] == ["3", "-8"]
+    assert page.text("#result .prediction") == "-10"
+
+
+def test_an_image_is_shown_and_its_labels_as_bars(page: Playground, tmp_path: Path) -> None:
+    page.choose("image_model")
+    assert page.one("#preview").get_attribute("src").startswith("data:image/png;base64,")
+    page.send()
+    body = page.answer()["body"]
+    assert page.text("#result .prediction") == body[0]["label"]
+    assert [cell.text for cell in page.all("#result th")] == [one["label"] for one in body]
+    assert [cell.text for cell in page.all("#result td.number")] == [f"{100 * one['score']:.1f} %" for one in body]
+    file = tmp_path / "picture.webp"
+    file.write_bytes(tiny_models.picture(kind="WEBP"))
+    page.field("Image").send_keys(str(file))
+    page.wait(lambda: page.one("#preview").get_attribute("src").startswith("data:image/webp;base64,"))
+    assert page.command() == (
+        f"curl '{page.url}/predict?model_name=image_model' \\\n  -H 'Content-Type: image/webp' \\\n"
+        "  --data-binary @image.webp"
+    )
+    page.send()
+    shown = page.answer()
+    environment = os.environ | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+    command = page.command().replace("image.webp", str(file))
+    done = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, check=True)
+    assert json.loads(done.stdout) == shown
+
+
+def test_an_example_image_is_chosen_by_its_thumbnail(page: Playground) -> None:
+    page.choose("image_model")
+    page.all("#examples img")[1].click()
+    assert page.one("#preview").get_attribute("src").startswith("data:image/jpeg;base64,")
+
+
+def test_an_image_is_pasted_and_dropped(page: Playground) -> None:
+    page.choose("image_model")
+    for kind, field in (("paste", "clipboardData"), ("drop", "dataTransfer")):
+        page.script(
+            """
+            const [kind, field, text] = arguments;
+            const held = new DataTransfer();
+            const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+            held.items.add(new File([bytes], "x", { type: "image/gif" }));
+            const Kind = kind === "paste" ? ClipboardEvent : DragEvent;
+            const happening = new Kind(kind, { [field]: held, bubbles: true, cancelable: true });
+            document.querySelector("#data").dispatchEvent(happening);
+            """,
+            kind,
+            field,
+            base64.b64encode(tiny_models.picture(kind="GIF")).decode(),
+        )
+        page.wait(lambda: page.one("#preview").get_attribute("src").startswith("data:image/gif;base64,"))
+        page.use_example(0)
+
+
+def test_a_drawing_is_sent_cut_out_and_may_be_cleared(page: Playground) -> None:
+    page.choose("image_model")
+    before = page.one("#preview").get_attribute("src")
+    pad = page.one("#pad")
+    ActionChains(page.driver).move_to_element_with_offset(pad, -90, -90).click_and_hold().move_by_offset(
+        0, 60
+    ).release().perform()
+    page.wait(lambda: page.one("#preview").get_attribute("src") != before)
+    drawn = page.one("#preview").get_attribute("src").partition(",")[2]
+    ink = 255 - np.asarray(Image.open(io.BytesIO(base64.b64decode(drawn))).convert("L")).astype(int)
+    rows, columns = np.nonzero(ink > 127)
+    assert abs(rows.mean() - 140) < 4
+    assert abs(columns.mean() - 140) < 4
+    assert rows.max() - rows.min() > 190
+    page.send()
+    assert page.text("#result .prediction") in ("cat", "dog", "bird")
+    page.one("#clear-pad").click()
+    assert not page.one("#preview").is_displayed()
+    page.send()
+    assert page.text("#result strong").startswith("data is empty: 0 bytes.")
+
+
+def test_a_pair_is_sent_only_where_there_is_a_second_text(page: Playground) -> None:
+    page.choose("nli_model")
+    assert page.asked()["data"] == tiny_models.TEXT
+    page.use_example(1)
+    assert page.asked()["data"] == PAIR
+    page.send()
+    answer = page.answer()["body"]
+    assert page.text("#result .prediction") == answer[0]["label"]
+    assert [cell.text for cell in page.all("#result td.number")] == [f"{100 * one['score']:.1f} %" for one in answer]
+
+
+def test_labels_of_ones_own_are_shown_with_their_scores(page: Playground) -> None:
+    page.choose("nli_model")
+    page.show_parameters()
+    page.fill("candidate_labels", "paris\nberlin")
+    page.send()
+    answer = page.answer()["body"]
+    assert [row.text for row in page.all("#result th")] == answer["labels"]
+    assert page.text("#result .prediction") == answer["labels"][0]
+
+
+def test_scores_that_are_no_shares_are_shown_as_numbers(page: Playground) -> None:
+    page.choose("nli_model")
+    page.show_parameters()
+    page.fill("function_to_apply", "none")
+    page.send()
+    scores = [f"{one['score']:.4f}" for one in page.answer()["body"]]
+    assert [cell.text for cell in page.all("#result td.number")] == scores
+
+
+def test_texts_are_compared_in_a_matrix(page: Playground) -> None:
+    page.choose("vector_model")
+    assert page.asked()["data"] == ["anna", "sales"]
+    page.fill("Texts, one a line", "anna\nsales\nanna")
+    page.send()
+    vectors = page.answer()["body"]
+    cells = [cell.text for cell in page.all("#result .matrix tbody td")]
+    expected = [sum(map(float.__mul__, one, other)) for one in vectors for other in vectors]
+    assert [float(cell) for cell in cells] == pytest.approx(expected, abs=0.006)
+    assert [item.text for item in page.all("#result ol li")] == ["anna", "sales", "anna"]
+    page.fill("Texts, one a line", "anna")
+    page.send()
+    assert page.text("#result .prediction") == "6 numbers, together of length 1.000"
+
+
+def test_a_ranking_and_similarities_are_shown_best_first(page: Playground) -> None:
+    page.choose("vector_model")
+    page.use_example(1)
+    assert page.asked()["data"] == RANK
+    page.send()
+    answer = page.answer()["body"]
+    assert [row.text for row in page.all("#result th")] == [one["document"] for one in answer]
+    assert [cell.text for cell in page.all("#result td.number")] == [f"{one['score']:.3f}" for one in answer]
+    page.use_example(2)
+    assert page.asked()["data"] == SIMILAR
+    page.send()
+    scores = sorted(page.answer()["body"], reverse=True)
+    assert [cell.text for cell in page.all("#result td.number")] == [f"{score:.3f}" for score in scores]
 
 
 def test_the_first_call_is_cold_and_the_next_is_warm(page: Playground) -> None:
@@ -366,3 +594,83 @@ def test_every_field_has_a_label_and_every_link_a_name(page: Playground) -> None
 def _assert_nothing_ran(page: Playground) -> None:
     assert page.all("img") == []
     assert page.script("return window.hostile") is None
+
+
+def test_an_answer_is_seen_while_it_is_written(page: Playground) -> None:
+    page.choose("writing_model")
+    assert page.asked()["parameters"] == {"stream": True}
+    assert page.command().startswith("curl -N '")
+    page.show_parameters()
+    page.fill("min_new_tokens", "4000")
+    page.fill("max_new_tokens", "4000")
+    page.one("#send").click()
+    lengths = {0}
+
+    def grown() -> bool:
+        lengths.add(len(page.content("#result .text")))
+        return max(lengths) > 200
+
+    page.wait(lambda: page.all("#result.streaming .text"))
+    page.wait(grown)
+    assert len(lengths) > 2
+    page.one("#stop").click()
+    page.wait_for_answer()
+    stopped = page.content("#result")
+    assert page.text("#timing") == "stopped"
+    assert not page.one("#stop").is_displayed()
+    page.fill("min_new_tokens", "6")
+    page.fill("max_new_tokens", "6")
+    page.send()
+    answer = page.answer()["body"]
+    assert page.text("#result .soft") == f"cut at max_new_tokens · {answer['prompt_tokens']} tokens read, 6 written"
+    assert page.content("#result .text") == answer["generated_text"] != stopped
+
+
+def test_a_streamed_answer_is_the_one_that_comes_whole(page: Playground) -> None:
+    page.choose("writing_model")
+    page.show_parameters()
+    page.fill("stop", "zz")
+    page.send()
+    streamed = page.answer()
+    page.field("stream").click()
+    assert page.asked()["parameters"] == {"stop": ["zz"]}
+    assert page.command().startswith("curl 'http")
+    page.send()
+    assert page.answer() == streamed
+
+
+def test_stop_sequences_stand_one_a_line(page: Playground) -> None:
+    page.choose("writing_model")
+    page.send()
+    text = page.answer()["body"]["generated_text"]
+    page.show_parameters()
+    page.fill("stop", "a\\nb")
+    assert page.asked()["parameters"]["stop"] == ["a\nb"]
+    page.script("arguments[0].value = arguments[1]", page.field("stop"), f"never\n{text[3:5]}")
+    page.send()
+    assert page.answer()["body"]["stop_sequence"] == text[3:5]
+    assert page.text("#result .soft").startswith(f'ended by "{text[3:5]}" · ')
+
+
+def test_a_chat_is_a_list_of_messages(page: Playground) -> None:
+    page.choose("writing_model")
+    page.use_example(1)
+    assert page.asked()["data"] == CHAT
+    next(button for button in page.all("#input button") if button.text == "Add a message").click()
+    areas = page.all("#input .message textarea")
+    areas[-1].send_keys("two")
+    assert page.asked()["data"] == [*CHAT, {"role": "assistant", "content": "two"}]
+    page.all("#input .message button")[0].click()
+    assert page.asked()["data"] == [CHAT[1], {"role": "assistant", "content": "two"}]
+    page.send()
+    assert page.answer()["body"]["generated_tokens"] == 8
+    next(button for button in page.all("#input button") if button.text == "Text").click()
+    assert page.asked()["data"] == tiny_models.TEXT
+
+
+def test_an_error_of_a_stream_is_shown_like_any_other(page: Playground) -> None:
+    page.choose("writing_model")
+    page.show_parameters()
+    page.fill("num_beams", "2")
+    page.send()
+    assert page.text("#result strong").startswith('"num_beams" is 2, and beams are chosen from at the end only.')

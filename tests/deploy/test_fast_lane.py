@@ -9,6 +9,7 @@ import pytest
 
 from deploy import fast_lane, graphs, lanes
 from deploy.fast_lane import build
+from deploy.predictions import close
 from deploy.publish import publish
 from model_functions.artifact import stream
 from model_functions.artifact.manifest import EngineRecord
@@ -46,7 +47,7 @@ def test_a_graph_predicts_what_torch_does(tagger: TokenClassificationWrapper, en
     for parameters in ({}, {"aggregation_strategy": "none"}, {"aggregation_strategy": "average"}):
         for data in (*TEXTS, TEXTS):
             expected, found = tagger.predict(data, parameters), lane.wrapper.predict(data, parameters)
-            assert lanes._close(expected, found, lane.record.tolerance)
+            assert close(expected, found, lane.record.tolerance)
 
 
 def test_float16_halves_what_is_stored(tagger: TokenClassificationWrapper) -> None:

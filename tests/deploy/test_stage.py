@@ -62,7 +62,7 @@ def test_a_symbolic_link_is_refused(workshop: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_an_unknown_function_lists_those_there_are(workshop: Path) -> None:
-    with pytest.raises(ValueError, match=r'There is no function "tabula"\. There are: gateway,'):
+    with pytest.raises(ValueError, match=r'There is no function "tabula"\. There are: feature_extraction, gateway,'):
         stage.stage("tabula", build=workshop)
 
 

@@ -33,4 +33,4 @@ def test_a_sample_is_trained_and_published_once(
 
 def test_an_unknown_sample_lists_those_there_are(samples: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "beer_model"]) == 1
-    assert 'There is no sample "beer_model". There are: entity_match_model, ' in capsys.readouterr().err
+    assert 'There is no sample "beer_model". There are: digits_model, digits_onnx, ' in capsys.readouterr().err

@@ -5,17 +5,25 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from deploy.publish import publish
 from model_functions.artifact.signing import Trust
 from model_functions.artifact.signing_key import SigningKey
+from model_functions.families.feature_extraction import FeatureExtractionWrapper
+from model_functions.families.onnx import OnnxWrapper
+from model_functions.families.pytorch import PytorchWrapper
+from model_functions.families.text_classification import TextClassificationWrapper
 from model_functions.families.token_classification import TokenClassificationWrapper
 from model_functions.repository import Repository
 from model_functions.store import open_store
+from model_functions.wrapper import ModelWrapper
+from tests import tiny_graphs
 from tests.fakes.bucket import FakeBucket
-from tests.tiny_models import TEXT
+from tests.tiny_models import TEXT, sentence_folder, text_classifier_folder
 
 ROOT = Path(__file__).parents[2]
+ROW = [0.5, -1.0, 2.0]
 FAMILIES = sorted(path.parent.name for path in (ROOT / "functions").glob("*/main.py"))
 
 #: Belongs to a model, a bucket, or the gateway's calls; a function that waits for its first request needs none of it.
@@ -26,12 +34,20 @@ HEAVY = (
     "torch",
     "transformers",
     "tokenizers",
+    "onnx",
+    "model_functions.engines.continuation",
     "onnxruntime",
     "openvino",
+    "PIL",
     "sklearn",
     "scipy",
     "pandas",
+    "safetensors",
+    "sentence_transformers",
     "joblib",
+    "tensorflow",
+    "keras",
+    "model_functions.engines.tensorflow",
     "google.cloud.storage",
     "google.auth",
 )
@@ -39,11 +55,14 @@ HEAVY = (
 #: What Flask, signatures, dill and numpy bring: every family's.
 BASE = {"blake3", "blinker", "click", "cryptography", "dill", "flask", "google", "itsdangerous"}
 BASE |= {"jinja2", "markupsafe", "model_functions", "numpy", "werkzeug"}
+#: What torch brings of itself, the last row only where it happens to be installed.
+TORCH = {"torch", "torchgen", "functorch", "sympy", "mpmath", "typing_extensions"}
+TORCH |= {"tqdm", "packaging", "yaml", "psutil", "networkx", "filelock", "fsspec", "setuptools", "pkg_resources"}
 #: What torch and transformers bring of themselves, the last two rows only where it happens to be installed.
 TRANSFORMERS = {"torch", "transformers", "tokenizers", "safetensors", "huggingface_hub", "yaml", "regex", "filelock"}
 TRANSFORMERS |= {"fsspec", "tqdm", "packaging", "sympy", "mpmath", "typing_extensions", "torchgen", "functorch"}
 TRANSFORMERS |= {"httpx", "httpcore", "h11", "anyio", "certifi", "idna", "truststore", "psutil", "requests", "urllib3"}
-TRANSFORMERS |= {"httpx2", "httpcore2", "trio", "attr", "attrs", "outcome", "sniffio", "sortedcontainers"}
+TRANSFORMERS |= {"PIL", "httpx2", "httpcore2", "trio", "attr", "attrs", "outcome", "sniffio", "sortedcontainers"}
 #: The last row only where it happens to be installed.
 SKLEARN = {"sklearn", "scipy", "joblib", "threadpoolctl", "narwhals"}
 SKLEARN |= {"pandas", "dateutil", "charset_normalizer", "cloudpickle", "rich", "pygments"}
@@ -52,9 +71,16 @@ SKLEARN |= {"pandas", "dateutil", "charset_normalizer", "cloudpickle", "rich", "
 COLD = {
     "tiny_tagger": ("token_classification", BASE | {"onnxruntime", "tokenizers"}),
     "tiny_torch_tagger": ("token_classification", BASE | TRANSFORMERS | SKLEARN),
+    "tiny_text_classifier": ("text_classification", BASE | {"onnxruntime", "tokenizers"}),
+    "tiny_encoder": ("feature_extraction", BASE | {"onnxruntime", "tokenizers"}),
     "tiny_translator": ("translation", BASE | {"onnxruntime", "tokenizers"}),
+    "tiny_eye": ("image_classification", BASE | {"onnxruntime", "PIL"}),
+    "tiny_writer": ("text_generation", BASE | TRANSFORMERS | SKLEARN),
     "tiny_summarizer": ("summarization", BASE | TRANSFORMERS | SKLEARN),
     "tiny_classifier": ("tabular", BASE | SKLEARN),
+    "tiny_graph": ("onnx", BASE | {"onnxruntime"}),
+    "tiny_module": ("pytorch", BASE | {"onnxruntime"}),
+    "tiny_torch_module": ("pytorch", BASE | TORCH),
 }
 
 
@@ -87,12 +113,26 @@ def test_a_cold_start_imports_what_its_model_needs(
     tagger: TokenClassificationWrapper,
     trust: Trust,
     key: SigningKey,
+    tmp_path: Path,
 ) -> None:
     for path in store_folder.rglob("*"):
         if path.is_file() and not path.name.startswith("."):
             fake_bucket.put(path.relative_to(store_folder).as_posix(), path.read_bytes())
     repository = Repository(open_store("gs://models"), trust)
     publish(tagger, name="tiny_torch_tagger", examples=[TEXT], repository=repository, key=key, engine="torch")
+    if model == "tiny_graph":
+        graph = OnnxWrapper.from_source(str(tiny_graphs.linear(tmp_path / "m.onnx")))
+        publish(graph, name=model, examples=[ROW], repository=repository, key=key)
+    if model in ("tiny_module", "tiny_torch_module"):
+        module = PytorchWrapper.from_module(torch.nn.Linear(3, 2), ROW)
+        engine = "onnxruntime" if model == "tiny_module" else "torch"
+        publish(module, name=model, examples=[ROW], repository=repository, key=key, engine=engine)
+    if model == "tiny_text_classifier":
+        wrapper: ModelWrapper = TextClassificationWrapper.from_source(str(text_classifier_folder(tmp_path)))
+        publish(wrapper, name=model, examples=[TEXT], repository=repository, key=key, engine="onnxruntime")
+    if model == "tiny_encoder":
+        wrapper = FeatureExtractionWrapper.from_source(str(sentence_folder(tmp_path)))
+        publish(wrapper, name=model, examples=["anna"], repository=repository, key=key, engine="onnxruntime")
     family, allowed = COLD[model]
     code = (
         "import functions_framework\n"

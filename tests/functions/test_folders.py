@@ -1,13 +1,17 @@
 """Each function's folder: three small files that the platform reads as they are."""
 
-import re
 from pathlib import Path
 
 import pytest
 import yaml
 
+from deploy.environments import pins
+
 ROOT = Path(__file__).parents[2]
 FOLDERS = sorted(path.parent for path in (ROOT / "functions").glob("*/main.py"))
+
+#: What a family runs on in an environment of its own, because the development environment does without it.
+APART = {"tensorflow": {"tensorflow-cpu", "keras", "h5py"}}
 
 folders = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 
@@ -33,14 +37,9 @@ def test_pins_are_exact_flat_and_those_of_the_development_environment(folder: Pa
     environment = pins(ROOT / "requirements.txt")
     found = pins(folder / "requirements.txt")
     assert "functions-framework" in found
-    assert found.items() <= environment.items()
-
-
-def pins(path: Path) -> dict[str, str]:
-    lines = [line.partition("#")[0].strip() for line in path.read_text().splitlines()]
-    matches = [re.fullmatch(r"([A-Za-z0-9._-]+)==([A-Za-z0-9.]+)", line) for line in lines if line]
-    assert all(matches), f"{path} has a line that is no exact pin"
-    return {match[1]: match[2] for match in matches if match}
+    shared = {package: version for package, version in found.items() if package in environment}
+    assert shared.items() <= environment.items()
+    assert found.keys() - environment.keys() == APART.get(folder.name, set())
 
 
 @folders

@@ -144,10 +144,10 @@ def test_another_python_is_refused_before_a_byte_is_fetched(
 def test_a_missing_package_is_refused_before_a_byte_is_fetched(
     loader: ModelLoader, store: CountingStore, repository: Repository, key: SigningKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    republish(repository, key, packages={"lightgbm": "9.9.9"})
+    republish(repository, key, packages={"no-such-package": "9.9.9"})
     store.reads.clear()
     error = refused(loader, PackageMismatch, monkeypatch)
-    assert "Add lightgbm==9.9.9 to the function's requirements.txt" in error.message
+    assert "Add no-such-package==9.9.9 to the function's requirements.txt" in error.message
     assert store.reads == []
 
 
@@ -157,12 +157,12 @@ def test_an_import_that_is_not_listed_is_refused(loader: ModelLoader, repository
         loaded(loader)
 
 
-def test_a_wrapper_of_another_family_is_refused(repository: Repository) -> None:
-    class Other(TranslationWrapper):
-        family = "tabular"
-
-    with pytest.raises(ArtifactRefused, match="holds a TabularWrapper; this function serves Other"):
-        loaded(ModelLoader(repository, Other, "prod"))
+def test_a_wrapper_of_another_family_is_refused(loader: ModelLoader, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = loader.resolve("wine", Phases())
+    monkeypatch.setattr(TabularWrapper, "family", "beverages")
+    loader.wrapper_class = TranslationWrapper
+    with pytest.raises(ArtifactRefused, match="holds a TabularWrapper; this function serves translation"):
+        loader.load(manifest, Phases())
 
 
 def test_a_stream_that_is_signed_and_broken_gives_a_clear_error(
@@ -248,5 +248,5 @@ def test_a_file_of_another_revision_is_refused_before_dill(
 
 def test_the_whole_model_loads(weighty: Repository) -> None:
     manifest = ModelLoader(weighty, TabularWrapper, "prod").resolve("wine", Phases())
-    assert set(manifest.files) == {"wrapper.dill", "weights.safetensors"}
+    assert set(manifest.files) == {"wrapper.dill", "weights.safetensors", "predictions.json"}
     assert loaded(ModelLoader(weighty, TabularWrapper, "prod")).predict(ROW)["prediction"] in (True, False)

@@ -74,6 +74,45 @@ def test_a_publisher_narrows_and_presets() -> None:
     assert BEAMS.published(bounds=(3, 4)).default == 3, "the declared default moves inside the new bounds"
 
 
+STOP = Parameter("stop", "strings", "Ends.", None, 0, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("x", ["x"]), ('["a", "\\n"]', ["a", "\n"]), ("[]", []), ("]", ["]"]), ('["["]', ["["])]
+)
+def test_a_query_string_spells_a_list_of_strings(text: str, value: list[str]) -> None:
+    assert STOP.parse(text) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        ("x", '"x" is no list of strings'),
+        ({}, "{} is no list of strings"),
+        (True, "true is no list of strings"),
+        (["a", 1], "1 is no string"),
+        (["a", None], "null is no string"),
+        ([""], "a text of 0 characters is out of bounds"),
+        (["x" * 101], "a text of 101 characters is out of bounds"),
+        (["x"] * 4, "a list of 4 is out of bounds"),
+    ],
+)
+def test_a_list_of_strings_is_checked_one_by_one(value: object, what: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        STOP.check(value)
+    assert caught.value.message == f'"stop": {what}. Give a list of at most 3 strings of 1 to 100 characters.'
+
+
+def test_a_list_of_strings_that_a_query_spells_badly_is_refused() -> None:
+    with pytest.raises(InvalidInput, match=r'"\[oops" is no list of strings'):
+        STOP.parse("[oops")
+
+
+def test_the_schema_of_a_list_of_strings() -> None:
+    item = {"type": "string", "minLength": 1, "maxLength": 100}
+    assert STOP.schema() == {"type": "array", "description": "Ends.", "items": item, "minItems": 0, "maxItems": 3}
+
+
 @pytest.mark.parametrize("bounds", [(0, 4), (1, 9), (4, 2)])
 def test_a_publisher_cannot_widen(bounds: tuple[float, float]) -> None:
     with pytest.raises(InvalidInput, match="do not lie inside the declared ones"):

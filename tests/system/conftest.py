@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from model_functions.families.image_classification import GREY_SQUARE
 from tests.fakes.bucket import FakeBucket
 from tests.tiny_models import TEXT
 
@@ -17,6 +18,8 @@ QUESTIONS: list[tuple[str, Any, str]] = [
     ("tiny_summarizer", TEXT, "summary_text"),
     ("tiny_translator", TEXT, "translation_text"),
     ("tiny_classifier", ROW, "prediction"),
+    ("tiny_eye", GREY_SQUARE, "label"),
+    ("tiny_writer", "hello world", "generated_text"),
 ]
 
 

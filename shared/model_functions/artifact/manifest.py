@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
@@ -18,7 +18,10 @@ from model_functions.errors import ManifestInvalid, PackageMismatch, PythonMisma
 
 #: Layout of manifest.json. When it changes: add one, keep a reader for the old number here, and
 #: add an old file to tests/shared/artifact/data/.
-MANIFEST_VERSION = 3
+MANIFEST_VERSION = 4
+
+#: Of the Python modules among a revision's files; each is ``source/<package>/<module>.py``.
+SOURCES_FOLDER = "source/"
 
 #: Bytes that are fetched, and verified, at a time.
 CHUNK_SIZE = 4 * 1024 * 1024
@@ -82,7 +85,7 @@ class EngineRecord:
     """What runs the model, and how far its answers may be from those of the engine it was published from.
 
     Args:
-        name: ``torch``, ``onnxruntime``, ``openvino`` or ``sklearn``.
+        name: ``torch``, ``onnxruntime``, ``openvino``, ``sklearn`` or ``tensorflow``.
         precision: of the weights as they are stored.
         tolerance: how far a number may be from that engine's, in parts of the largest; 0 means equal.
     """
@@ -105,6 +108,23 @@ class MemoryNeed:
     runtime: int
     load: int
     model: int
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a model comes from, for people: nothing that loads it depends on any of this.
+
+    Args:
+        source: the format and the SHA-256 of what was published; empty for an object from Python.
+        commit: of the Git tree that the publisher stood in; None outside of one.
+        dirty: whether that tree held changes that no commit has.
+        training: what the training says of itself: ``note``, and the fields of its ``training.json``.
+    """
+
+    source: dict[str, str] = field(default_factory=dict)
+    commit: str | None = None
+    dirty: bool = False
+    training: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -136,6 +156,7 @@ class Manifest:
     globals: tuple[str, ...]
     interface: dict[str, Any]
     examples: list[Any]
+    provenance: Provenance = field(default_factory=Provenance)
     version: int = MANIFEST_VERSION
 
     @property
@@ -150,6 +171,8 @@ class Manifest:
     def document(self) -> dict[str, Any]:
         """As it is signed: a manifest that was read in an older version stays in that version."""
         document = asdict(self)
+        if self.version < 4:
+            del document["provenance"]
         if self.version < 3:
             for entry in document["files"].values():
                 del entry["digest"]
@@ -162,7 +185,7 @@ class Manifest:
     def from_document(cls, document: dict[str, Any]) -> Self:
         """Raises ManifestInvalid for another layout."""
         version = document.get("version")
-        if version not in (1, 2, MANIFEST_VERSION):
+        if version not in (1, 2, 3, MANIFEST_VERSION):
             raise ManifestInvalid(
                 f"The manifest has version {version}; this function reads {MANIFEST_VERSION}. "
                 "Publish the model again, or stage the function again from a newer tree."
@@ -170,6 +193,8 @@ class Manifest:
         values = dict(document)
         if version == 1:
             values |= _missing_in_version_1(values)
+        if version < 4:
+            values.setdefault("provenance", asdict(Provenance()))
         if set(values) != {field.name for field in fields(cls)}:
             raise ManifestInvalid("The manifest's fields are not those of its version. Publish the model again.")
         values["files"] = {
@@ -180,6 +205,7 @@ class Manifest:
         values["memory"] = MemoryNeed(**values["memory"])
         values["weights"] = WeightsLayout(**values["weights"])
         values["globals"] = tuple(values["globals"])
+        values["provenance"] = Provenance(**values["provenance"])
         return cls(**values)
 
     def check_environment(self) -> None:

@@ -90,6 +90,11 @@ class Trust:
         return document
 
 
+def signing_key_id(kind: str, data: bytes) -> str:
+    """Whose signature a document says it bears; only Trust can tell whether it does."""
+    return str(_parsed(kind, data)["key"])
+
+
 def _parsed(kind: str, data: bytes) -> dict[str, Any]:
     try:
         envelope = json.loads(data)

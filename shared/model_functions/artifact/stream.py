@@ -10,6 +10,7 @@ import io
 import pickle
 import sys
 from collections.abc import Iterable
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import dill
@@ -42,13 +43,21 @@ def dump(wrapper: Any) -> Serialized:
 
     Raises ValueError for what dill cannot serialize.
     """
-    buffer = io.BytesIO()
-    writer = WeightsWriter()
     try:
-        # recurse: a function taken by value brings the globals it uses, not all of its module's.
-        _Pickler(buffer, writer, protocol=PROTOCOL, recurse=True).dump(wrapper)
+        try:
+            # recurse: a function taken by value brings the globals it uses, not all of its module's.
+            return _dumped(wrapper, recurse=True)
+        except RecursionError:
+            # dill follows the functions that a function names, and some name each other.
+            return _dumped(wrapper, recurse=False)
     except (pickle.PicklingError, TypeError, AttributeError, RecursionError) as exc:
         raise ValueError(f"The wrapper cannot be serialized: {exc}. Take out what belongs to this machine.") from exc
+
+
+def _dumped(wrapper: Any, *, recurse: bool) -> Serialized:
+    buffer = io.BytesIO()
+    writer = WeightsWriter()
+    _Pickler(buffer, writer, protocol=PROTOCOL, recurse=recurse).dump(wrapper)
     return Serialized(buffer.getvalue(), *writer.file())
 
 
@@ -73,6 +82,17 @@ def load_and_list(serialized: Serialized) -> tuple[Any, tuple[str, ...]]:
     unpickler = _Unpickler(io.BytesIO(serialized.stream), region, None)
     wrapper = unpickler.load()
     return wrapper, tuple(sorted(unpickler.imported))
+
+
+def load_foreign(data: bytes) -> tuple[Any, dict[str, Any]]:
+    """What somebody dumped with dill itself, and the globals that its functions find in place of their ``__main__``'s.
+
+    It runs whatever they put into it: for a publisher who trusts them.
+    """
+    main = ModuleType("__main__")
+    unpickler = dill.Unpickler(io.BytesIO(data))  # noqa: S301 - they have said that they do
+    unpickler._main = main
+    return unpickler.load(), vars(main)
 
 
 def packages_of(names: Iterable[str]) -> dict[str, str]:

@@ -5,15 +5,19 @@ Arrays are numpy's on both sides, so that a family never sees whose tensors they
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from model_functions.errors import InvalidInput
+from model_functions.tensors import TensorSpec
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from model_functions.engines.chat import ChatTemplate
+    from model_functions.engines.search import Decoder, Rules
 
 
 @dataclass(frozen=True)
@@ -38,12 +42,24 @@ class Tokens:
     spans: list[list[tuple[int, int]]]
 
 
+class TextRefused(InvalidInput):
+    """A text that the model cannot read.
+
+    Args:
+        index: its place among those that were encoded; a family whose items hold several texts knows a better one.
+    """
+
+    def __init__(self, index: int, message: str) -> None:
+        super().__init__(f"data[{index}]", message)
+        self.index = index
+
+
 def check_length(index: int, count: int, limit: int | None) -> None:
     """Refuses a text of no tokens, or of more than the model reads."""
     if count == 0:
-        raise InvalidInput(f"data[{index}]", "The model's tokenizer finds nothing in this text. Send words.")
+        raise TextRefused(index, "The model's tokenizer finds nothing in this text. Send words.")
     if limit is not None and count > limit:
-        raise InvalidInput(f"data[{index}]", f"The text has {count} tokens; the model reads {limit}. Send it in parts.")
+        raise TextRefused(index, f"The text has {count} tokens; the model reads {limit}. Send it in parts.")
 
 
 def unknown_language(language: str, parameter: str, known: Iterable[str]) -> InvalidInput:
@@ -65,6 +81,39 @@ class TaggingEngine(Protocol):
 
     def logits(self, tokens: Tokens) -> NDArray[np.float32]:
         """Shape (texts, tokens, labels)."""
+
+
+class ImageEngine(Protocol):
+    """Labels images."""
+
+    labels: list[str]
+
+    def logits(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Shape (images, labels), for pixels of shape (images, channels, height, width)."""
+
+
+class ClassificationEngine(Protocol):
+    """Labels a text, or how a pair of texts belongs together."""
+
+    labels: list[str]
+    function_to_apply: str
+    """What makes scores of the logits: softmax, sigmoid or none."""
+
+    def encode(self, texts: list[str], pairs: list[str] | None = None) -> Tokens:
+        """Raises TextRefused for a text, or a pair, with more tokens than the model reads."""
+
+    def logits(self, tokens: Tokens) -> NDArray[np.float32]:
+        """Shape (texts, labels)."""
+
+
+class EmbeddingEngine(Protocol):
+    """Gives each token a vector."""
+
+    def encode(self, texts: list[str], *, truncate: bool = False) -> Tokens:
+        """Raises TextRefused for a text with more tokens than the model reads, unless it is to be truncated."""
+
+    def last_hidden_state(self, tokens: Tokens) -> NDArray[np.float32]:
+        """Shape (texts, tokens, width)."""
 
 
 class GenerationEngine(Protocol):
@@ -94,17 +143,69 @@ class GenerationEngine(Protocol):
         """The generation parameters that the model brings with it."""
 
 
+class WritingEngine(Protocol):
+    """Goes on with a text."""
+
+    rules: Rules
+    chat: ChatTemplate | None
+    """How the model has learnt to read a chat, if it has."""
+
+    @property
+    def positions(self) -> int | None:
+        """Tokens of a prompt and its answer together; None: any number."""
+
+    def numbers(self, text: str, *, special: bool) -> list[int]:
+        """The text's tokens.
+
+        Args:
+            special: with those that the tokenizer puts around a text.
+        """
+
+    def text(self, numbers: list[int]) -> str:
+        """The text of tokens, without special ones."""
+
+    def special(self, text: str) -> int | None:
+        """The special token of this very text, if there is one."""
+
+    def read(self, prompts: list[list[int]]) -> Decoder:
+        """The model with the prompts before it."""
+
+    def generation_defaults(self) -> dict[str, Any]:
+        """The generation parameters that the model brings with it."""
+
+
 class RowEngine(Protocol):
     """Predicts from rows of columns."""
 
     columns: list[str]
     classes: list[Any] | None
-    """The class labels in the order of the probabilities; None for a regression."""
+    """The class labels in the order of the probabilities, of several outputs a list for each; None for a regression."""
+
+    outputs: int | None
+    """How many values a prediction has; None for a single one."""
 
     has_probabilities: bool
 
     def predict(self, rows: list[list[Any]]) -> list[Any]:
         """One JSON-ready prediction a row."""
 
-    def probabilities(self, rows: list[list[Any]]) -> list[list[float]]:
-        """Shape (rows, classes)."""
+    def probabilities(self, rows: list[list[Any]]) -> list[Any]:
+        """Shape (rows, classes), or (rows, outputs, classes)."""
+
+
+class TensorEngine(Protocol):
+    """Runs a model of tensors."""
+
+    inputs: list[TensorSpec]
+    outputs: list[TensorSpec]
+    sizes: Mapping[str, tuple[int, int | None]]
+    """Of a symbol in the inputs' shapes, the smallest and the largest size, where the model has limits."""
+    copied_bytes: tuple[int, int]
+    """Bytes of copies of the weights that it makes beside its kind's usual ones: while it starts, and afterwards."""
+
+    def run(self, arrays: dict[str, NDArray[Any]], outputs: list[str]) -> list[Any]:
+        """The outputs of these names: arrays, and lists and maps of them where the model gives such.
+
+        Args:
+            arrays: by the inputs' names, of their types; an optional one may be missing.
+        """

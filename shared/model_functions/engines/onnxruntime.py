@@ -1,19 +1,28 @@
 """Runs ONNX graphs over weights that lie where they arrived; the only module that imports onnxruntime."""
 
 import os
+import re
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
 
 from model_functions.engines import Half
+from model_functions.errors import InvalidInput
+from model_functions.tensors import TensorSpec
 
 #: The ONNX graph of one node, ``single = Cast(half)``: numpy's own conversion takes ten times as long.
 _CAST = bytes.fromhex(
     "080812003a540a1f0a0468616c66120673696e676c652204436173742a090a02746f1801a001021205776964656e5a130a0468616c66120b0a09080a12050a0312016e62150a0673696e676c65120b0a09080112050a0312016e42040a00100d"
 )
+
+
+#: A place in onnxruntime's source: the kind of error, a file with a line, and the signature of a function.
+_SOURCE = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : |/\S+:\d+ .*?\([^()]*(?:\([^()]*\)[^()]*)*\)(?: const)? ")
 
 
 def widen(half: memoryview, single: memoryview) -> None:
@@ -41,27 +50,38 @@ class OnnxGraph:
         model: the ONNX file; the initializers that ``weights`` names are external, at the location ``.``.
         weights: by the initializers' names.
         half: store them in half precision.
+        copied: those of the weights that the session gets a copy of, because an optimization of the graph reads them.
     """
 
-    def __init__(self, model: bytes, weights: dict[str, NDArray[Any]], *, half: bool = False) -> None:
-        self.__setstate__({"model": model, "weights": weights, "half": half})
+    def __init__(
+        self,
+        model: bytes,
+        weights: dict[str, NDArray[Any]],
+        *,
+        half: bool = False,
+        copied: frozenset[str] = frozenset(),
+    ) -> None:
+        self.__setstate__({"model": model, "weights": weights, "half": half, "copied": copied})
 
-    def run(self, arrays: dict[str, NDArray[np.int64]]) -> NDArray[np.float32]:
-        return self.outputs(arrays)[0]
+    def run(self, arrays: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
+        first: NDArray[np.float32] = self.outputs(arrays)[0]
+        return first
 
-    def outputs(self, arrays: dict[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
-        """All that the graph gives for its inputs, by name."""
-        found: list[NDArray[np.float32]] = self._session.run(None, arrays)
+    def outputs(self, arrays: dict[str, NDArray[Any]], names: list[str] | None = None) -> list[Any]:
+        """What the graph gives for its inputs, by name: the outputs of these names, or all."""
+        found: list[Any] = self._session.run(names, arrays)
         return found
 
     def __getstate__(self) -> dict[str, Any]:
         weights = {name: self._stored(array) for name, array in self.weights.items()}
-        return {"model": self.model, "weights": weights, "half": self.half}
+        return {"model": self.model, "weights": weights, "half": self.half, "copied": self.copied}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.model: bytes = state["model"]
         self.weights: dict[str, NDArray[Any]] = state["weights"]
         self.half: bool = state["half"]
+        # Artifacts of before there was a choice have none.
+        self.copied: frozenset[str] = state.get("copied", frozenset())
         self._session = self._start()
 
     def _stored(self, array: NDArray[Any]) -> Any:
@@ -69,12 +89,51 @@ class OnnxGraph:
 
     def _start(self) -> onnxruntime.InferenceSession:
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # what fails is raised
         options.intra_op_num_threads = len(os.sched_getaffinity(0))
         # Laid out anew for the matrix kernels, the weights would be in memory twice, and start six times slower.
         options.add_session_config_entry("session.disable_prepacking", "1")
         # Kept: the session looks at their memory.
         self._values = {name: onnxruntime.OrtValue.ortvalue_from_numpy(array) for name, array in self.weights.items()}
         for name, value in self._values.items():
-            options.add_initializer(name, value)
+            if name not in self.copied:
+                options.add_initializer(name, value)
+        if self.copied:
+            names = sorted(self.copied)
+            options.add_external_initializers(names, [self._values.pop(name) for name in names])
         return onnxruntime.InferenceSession(self.model, options, providers=["CPUExecutionProvider"])
+
+
+class OnnxModel:
+    """A graph whose inputs and outputs are known: what the families of tensors run.
+
+    Args:
+        sizes: of a symbol in the inputs' shapes, the smallest and the largest size.
+    """
+
+    def __init__(
+        self,
+        graph: OnnxGraph,
+        inputs: Sequence[TensorSpec],
+        outputs: Sequence[TensorSpec],
+        sizes: Mapping[str, tuple[int, int | None]] | None = None,
+    ) -> None:
+        self.graph = graph
+        copied = sum(graph.weights[name].nbytes for name in graph.copied)
+        self.copied_bytes = copied, copied
+        self.inputs = list(inputs)
+        self.outputs = list(outputs)
+        self.sizes: Mapping[str, tuple[int, int | None]] = dict(sizes or {})
+
+    def run(self, arrays: dict[str, NDArray[Any]], outputs: list[str]) -> list[Any]:
+        """Raises InvalidInput for values that an operator cannot take, as an index beyond a table's end."""
+        try:
+            return self.graph.outputs(arrays, outputs)
+        except (Fail, InvalidArgument, RuntimeException) as exc:
+            raise InvalidInput("data", f"The model cannot take this data: {reason(exc)[:200]}") from exc
+
+
+def reason(exc: Exception) -> str:
+    """What onnxruntime says, without where in its own source it says it."""
+    text = str(exc).partition("Status Message: ")[2] or str(exc)
+    return " ".join(_SOURCE.sub("", text).split())

@@ -19,7 +19,7 @@ class OpenvinoGraph:
     def __init__(self, xml: bytes, weights: NDArray[np.uint8]) -> None:
         self.__setstate__({"xml": xml, "weights": weights})
 
-    def run(self, arrays: dict[str, NDArray[np.int64]]) -> NDArray[np.float32]:
+    def run(self, arrays: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
         output: NDArray[np.float32] = self._compiled(arrays)[0]
         return output
 

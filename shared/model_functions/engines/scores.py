@@ -9,3 +9,11 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
     scores: NDArray[np.float32] = shifted / shifted.sum(axis=-1, keepdims=True)
     return scores
+
+
+def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of each logit for itself."""
+    # The exponent is never positive, so that it cannot overflow.
+    tail = np.exp(-np.abs(logits))
+    scores: NDArray[np.float32] = np.where(logits >= 0, 1 / (1 + tail), tail / (1 + tail))
+    return scores

@@ -3,7 +3,8 @@
 Greedy and beam search find the very tokens; a draw follows the same probabilities, with random numbers of its own.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,7 +22,7 @@ class Rules:
     """What a model says of its tokens.
 
     Args:
-        start: before every answer.
+        start: before every answer; for a model that goes on with a prompt, that prompt's last token.
         ends: each ends an answer.
         pad: fills up what is shorter than its neighbours.
         first: the only first token of an answer; None: any.
@@ -59,6 +60,25 @@ def search(decoder: Decoder, texts: int, rules: Rules, parameters: dict[str, Any
     return _one_by_one(decoder, texts, rules, parameters, rng)
 
 
+def beams(
+    decoder: Decoder,
+    prompt: list[int],
+    rules: Rules,
+    parameters: dict[str, Any],
+    stopped: Callable[[Integers], NDArray[np.bool_]],
+) -> list[list[int]]:
+    """What goes on with the prompt, best first; as many as ``num_return_sequences``.
+
+    Args:
+        stopped: whether the text of each of some answers ends with its last token.
+    """
+    rng = np.random.default_rng(parameters.get("seed"))
+    found = _Beams(decoder, 1, replace(rules, start=prompt[-1]), parameters, rng, prompt[:-1], stopped)
+    found.search()
+    answers = zip(found.ended[0], found.ended_lengths[0], strict=True)
+    return [answer[1:length].tolist() for answer, length in answers][: parameters["num_return_sequences"]]
+
+
 def _one_by_one(
     decoder: Decoder, texts: int, rules: Rules, parameters: dict[str, Any], rng: np.random.Generator
 ) -> Integers:
@@ -92,15 +112,24 @@ class _Beams:
     """Keeps the best continuations of each text, and apart from them the best that have ended."""
 
     def __init__(
-        self, decoder: Decoder, texts: int, rules: Rules, parameters: dict[str, Any], rng: np.random.Generator
+        self,
+        decoder: Decoder,
+        texts: int,
+        rules: Rules,
+        parameters: dict[str, Any],
+        rng: np.random.Generator,
+        before: list[int] | None = None,
+        stopped: Callable[[Integers], NDArray[np.bool_]] | None = None,
     ) -> None:
+        self.before = np.array([before or []], dtype=np.int64)
+        self.stopped = stopped
         self.decoder, self.rules, self.parameters, self.rng = decoder, rules, parameters, rng
         self.beams: int = parameters["num_beams"]
         # So many that beams remain even if each of them ended.
         self.candidates = max(2, 1 + len(rules.ends)) * self.beams
         self.longest: int = parameters["max_new_tokens"] + 1
         # generate takes a pad of 0 for none.
-        self.running = np.full((texts, self.beams, self.longest), rules.pad or rules.ends[0], dtype=np.int64)
+        self.running = np.full((texts, self.beams, self.longest), rules.pad or (*rules.ends, 0)[0], dtype=np.int64)
         self.running[:, :, 0] = rules.start
         self.running_scores = np.full((texts, self.beams), _WORST)
         # All beams are the same yet: only the first is continued.
@@ -117,6 +146,9 @@ class _Beams:
             continued = _gather(self.running, beams)
             continued[:, :, length] = tokens
             stops = np.isin(tokens, self.rules.ends) | (length + 1 == self.longest)
+            if self.stopped is not None:
+                written = continued[:, :, 1 : length + 1]
+                stops |= self.stopped(written.reshape(-1, length)).reshape(stops.shape)
             self._keep_ended(continued, scores, stops, length)
             rows = self._go_on(continued, scores, stops, beams)
             self._look_ahead(length)
@@ -132,7 +164,9 @@ class _Beams:
         """The best candidates of each text: their scores, the beams they continue, and with which token."""
         texts = len(self.running)
         sequences = self.running[:, :, :length].reshape(texts * self.beams, length)
-        scores = ruled(_log_softmax(_next(self.decoder, sequences, self.beams)), sequences, self.rules, self.parameters)
+        scores = _log_softmax(_next(self.decoder, sequences, self.beams))
+        seen = np.hstack((np.repeat(self.before, len(sequences), axis=0), sequences))
+        scores = ruled(scores, seen, self.rules, self.parameters, length)
         drawn = self.parameters["do_sample"]
         if drawn:
             scores = narrowed(scores, self.parameters, keep=len(self.rules.ends) + 1)
@@ -174,14 +208,22 @@ class _Beams:
         self.improvable &= (possible > worst).any(axis=1, keepdims=True)
 
 
-def ruled(scores: Floats, sequences: Integers, rules: Rules, parameters: dict[str, Any]) -> Floats:
-    """The scores without what the rules and the parameters forbid after the sequences."""
-    length, scores = sequences.shape[1], scores.copy()
+def ruled(
+    scores: Floats, sequences: Integers, rules: Rules, parameters: dict[str, Any], length: int | None = None
+) -> Floats:
+    """The scores without what the rules and the parameters forbid after the sequences.
+
+    Args:
+        sequences: what was read and written; negative where a row has nothing, as its neighbours have more.
+        length: of what was written, with the start; None: all was.
+    """
+    length, scores = sequences.shape[1] if length is None else length, scores.copy()
     penalty = parameters["repetition_penalty"]
     if penalty != 1:
-        written = np.take_along_axis(scores, sequences, axis=1)
+        seen = np.where(sequences < 0, sequences[:, -1:], sequences)
+        written = np.take_along_axis(scores, seen, axis=1)
         written = np.where(written < 0, written * penalty, written / penalty).astype(np.float32)
-        np.put_along_axis(scores, sequences, written, axis=1)
+        np.put_along_axis(scores, seen, written, axis=1)
     if parameters["no_repeat_ngram_size"] > 0:
         _ban_repeated(scores, sequences, parameters["no_repeat_ngram_size"])
     scores[:, list(rules.banned)] = -np.inf
@@ -230,7 +272,16 @@ def narrowed(scores: Floats, parameters: dict[str, Any], keep: int) -> Floats:
         remaining = np.empty_like(unlikely)
         np.put_along_axis(remaining, order, ~unlikely, axis=1)
         scores = np.where(remaining, scores, np.float32(-np.inf))
-    return scores
+    return _likely(scores, parameters.get("min_p") or 0.0, keep)
+
+
+def _likely(scores: Floats, min_p: float, keep: int) -> Floats:
+    """The scores without what is less likely than so large a part of the likeliest."""
+    if min_p == 0:
+        return scores
+    least = scores.max(axis=1, keepdims=True) + np.log(np.float32(min_p))
+    kept = np.partition(scores, -keep, axis=1)[:, -keep, None]
+    return np.where(scores < np.minimum(least, kept), np.float32(-np.inf), scores)
 
 
 def _draw(scores: Floats, count: int, rng: np.random.Generator) -> Integers:

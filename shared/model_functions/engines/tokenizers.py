@@ -21,13 +21,21 @@ class FastTokenizer:
         padding: the arguments of ``tokenizers``' enable_padding.
         max_tokens: the longest text in tokens, special ones included; None: any.
         tidies: close up spaces before punctuation in what is decoded.
+        cuts: the side from which a text that is to be truncated loses tokens.
     """
 
     def __init__(
-        self, json: bytes, inputs: list[str], padding: dict[str, Any], max_tokens: int | None, *, tidies: bool = False
+        self,
+        json: bytes,
+        inputs: list[str],
+        padding: dict[str, Any],
+        max_tokens: int | None,
+        *,
+        tidies: bool = False,
+        cuts: str = "right",
     ) -> None:
-        state = {"json": json, "inputs": inputs, "padding": padding, "max_tokens": max_tokens, "tidies": tidies}
-        self.__setstate__(state)
+        state = {"json": json, "inputs": inputs, "padding": padding, "max_tokens": max_tokens}
+        self.__setstate__(state | {"tidies": tidies, "cuts": cuts})
 
     @classmethod
     def of(cls, tokenizer: Any, inputs: list[str], max_tokens: int | None) -> Self:
@@ -47,17 +55,27 @@ class FastTokenizer:
         # The last call's, and no matter of the model.
         backend.no_padding()
         backend.no_truncation()
-        return cls(backend.to_str().encode(), inputs, padding, max_tokens, tidies=_tidies(tokenizer))
+        json, cuts = backend.to_str().encode(), tokenizer.truncation_side
+        return cls(json, inputs, padding, max_tokens, tidies=_tidies(tokenizer), cuts=cuts)
 
-    def encode(self, texts: list[str], around: tuple[list[int], list[int]] | None = None) -> Tokens:
+    def encode(
+        self,
+        texts: list[str],
+        around: tuple[list[int], list[int]] | None = None,
+        *,
+        pairs: list[str] | None = None,
+        truncate: bool = False,
+    ) -> Tokens:
         """Raises InvalidInput for a text with more tokens than the model reads, or none.
 
         Args:
             around: tokens before and behind each text, instead of the tokenizer's own special ones.
+            pairs: a second text for each.
+            truncate: cut a text that is too long instead of refusing it.
         """
         if around is not None:
             return self._encode_around(texts, *around)
-        batch = self._tokenizer.encode_batch(texts)
+        batch = self._batch(texts if pairs is None else list(zip(texts, pairs, strict=True)), truncate)
         for index, encoding in enumerate(batch):
             check_length(index, sum(encoding.attention_mask), self.max_tokens)
         return Tokens(
@@ -73,6 +91,15 @@ class FastTokenizer:
         """The texts without special tokens."""
         texts: list[str] = self._tokenizer.decode_batch(sequences.tolist(), skip_special_tokens=True)
         return [tidied(text) for text in texts] if self.tidies else texts
+
+    def _batch(self, texts: list[Any], truncate: bool) -> list[Any]:
+        if not truncate or self.max_tokens is None:
+            return list(self._tokenizer.encode_batch(texts))
+        self._tokenizer.enable_truncation(self.max_tokens, direction=self.cuts)
+        try:
+            return list(self._tokenizer.encode_batch(texts))
+        finally:
+            self._tokenizer.no_truncation()
 
     def _encode_around(self, texts: list[str], before: list[int], behind: list[int]) -> Tokens:
         batch = self._tokenizer.encode_batch(texts, add_special_tokens=False)
@@ -91,9 +118,17 @@ class FastTokenizer:
         self.padding: dict[str, Any] = state["padding"]
         self.max_tokens: int | None = state["max_tokens"]
         self.tidies: bool = state.get("tidies", False)
+        self.cuts: str = state.get("cuts", "right")
         self._tokenizer = tokenizers.Tokenizer.from_str(self.json.decode())
         self._tokenizer.no_truncation()
         self._tokenizer.enable_padding(**self.padding)
+
+
+def lower_cased(tokenizer: Any) -> None:
+    """Makes a fast transformers tokenizer read every text in lower case."""
+    backend = tokenizer.backend_tokenizer
+    own = [] if backend.normalizer is None else [backend.normalizer]
+    backend.normalizer = tokenizers.normalizers.Sequence([tokenizers.normalizers.Lowercase(), *own])
 
 
 def _tidies(tokenizer: Any) -> bool:

@@ -1,12 +1,19 @@
 """Runs a whole transformers model with its tokenizer; the only module that imports transformers."""
 
 import copy
-from typing import Any, Self
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model_functions.engines import Tokens, check_length, torch, unknown_language
+from model_functions.engines.chat import ChatTemplate
+from model_functions.engines.search import Rules
+from model_functions.engines.texts import rectangle
 
 # A tokenizer that knows no limit names one beyond this.
 _NO_LIMIT = 1_000_000
@@ -27,6 +34,8 @@ class TransformersEngine:
     """
 
     auto_class: str
+    spare: ClassVar[tuple[str, ...]] = ()
+    """The parts of the model that nothing is asked of."""
 
     def __init__(self, model: Any, tokenizer: Any, *, max_tokens: int | None = None) -> None:
         self.model = torch.frozen(model)
@@ -40,21 +49,36 @@ class TransformersEngine:
         self.max_tokens = max_tokens or _limit(model, tokenizer)
 
     @classmethod
-    def from_pretrained(cls, source: str, *, max_tokens: int | None = None) -> Self:
-        """From a Hub id or a folder. Raises OSError where there is none."""
+    def from_pretrained(cls, source: str, *, max_tokens: int | None = None, subfolder: str = "") -> Self:
+        """From a Hub id or a folder. Raises OSError where there is none, ValueError where it lacks weights."""
         # Imported here: an unpickled model brings its own classes and needs none of the Auto ones.
         import transformers
 
         transformers.utils.logging.disable_progress_bar()
-        tokenizer = transformers.AutoTokenizer.from_pretrained(source)
-        model = getattr(transformers, cls.auto_class).from_pretrained(source)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(source, subfolder=subfolder)
+        auto = getattr(transformers, cls.auto_class_of(source, subfolder))
+        with _without_report():
+            model, loading = auto.from_pretrained(source, subfolder=subfolder, output_loading_info=True)
+        lacking = sorted(name for name in loading["missing_keys"] if not name.startswith(cls.spare))
+        if lacking:
+            # transformers would go on with random ones.
+            raise ValueError(
+                f"{source} has no weights for {lacking[0]} ({len(lacking)} are missing): it was not trained as "
+                f"{type(model).__name__}. Choose the family that it was trained for."
+            )
         return cls(model, tokenizer, max_tokens=max_tokens)
 
-    def encode(self, texts: list[str]) -> Tokens:
-        fast = self.tokenizer.is_fast
+    @classmethod
+    def auto_class_of(cls, source: str, subfolder: str) -> str:
+        """The class of transformers that reads the source."""
+        return cls.auto_class
+
+    def encode(self, texts: list[str], pairs: list[str] | None = None, *, truncate: bool = False) -> Tokens:
+        fast, cut = self.tokenizer.is_fast, truncate and self.max_tokens is not None
         # What is too long is refused below: a warning too would say it twice.
         wanted = {"return_attention_mask": True, "return_offsets_mapping": fast, "return_tensors": "np"}
-        batch = self.tokenizer(texts, padding=True, verbose=False, **wanted)
+        wanted |= {"truncation": True, "max_length": self.max_tokens} if cut else {}
+        batch = self.tokenizer(texts, pairs, padding=True, verbose=False, **wanted)
         for index, count in enumerate(batch["attention_mask"].sum(axis=1)):
             check_length(index, int(count), self.max_tokens)
         spans = batch.pop("offset_mapping", np.zeros((len(texts), 0, 2), dtype=np.int64))
@@ -63,6 +87,13 @@ class TransformersEngine:
             words=[batch.word_ids(index) if fast else [] for index in range(len(texts))],
             spans=[[(int(start), int(end)) for start, end in row] for row in spans],
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self.tokenizer.is_fast:
+            # The last call's, and no matter of the model.
+            self.tokenizer.backend_tokenizer.no_padding()
+            self.tokenizer.backend_tokenizer.no_truncation()
+        return self.__dict__
 
 
 class TransformersTagger(TransformersEngine):
@@ -83,6 +114,107 @@ class TransformersTagger(TransformersEngine):
         return torch.array(torch.run(self.model, tokens.arrays).logits)
 
 
+@contextmanager
+def _without_report() -> Iterator[None]:
+    """transformers prints a table of what a source lacks; what matters of it is looked at here."""
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+
+
+@dataclass(frozen=True)
+class LoadedImageClassifier:
+    """A folder's image classifier.
+
+    Args:
+        processor: its image processor's settings, the defaults of its class included.
+        channels: of the images that the model was trained on.
+        multi_label: whether several labels may hold at once.
+    """
+
+    engine: torch.ImageClassifier
+    processor: dict[str, Any]
+    channels: int
+    multi_label: bool
+
+
+def load_image_classifier(source: str) -> LoadedImageClassifier:
+    """From a Hub id or a folder. Raises OSError where there is none, ValueError where it gives numbers, not labels."""
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    # The kind that needs no torchvision; its settings are those of the other.
+    processor = transformers.AutoImageProcessor.from_pretrained(source, backend="pil")
+    model = transformers.AutoModelForImageClassification.from_pretrained(source)
+    config = model.config
+    if config.problem_type == "regression":
+        raise ValueError("The model was trained for regression (problem_type): it gives numbers, and no labels.")
+    for holder in model.modules():
+        if hasattr(holder, "name_or_path"):
+            holder.name_or_path = ""
+    config._name_or_path = ""
+    labels = [str(config.id2label[index]) for index in range(config.num_labels)]
+    return LoadedImageClassifier(
+        torch.ImageClassifier(model, labels),
+        processor.to_dict(),
+        channels=_channels(config),
+        multi_label=config.problem_type == "multi_label_classification" or len(labels) == 1,
+    )
+
+
+def _channels(config: Any) -> int:
+    """Models that also read text keep it with what sees; some never say that it is three."""
+    seeing = getattr(config, "vision_config", config)
+    channels: int = getattr(seeing, "num_channels", 3)
+    return channels
+
+
+class TransformersClassifier(TransformersEngine):
+    """A transformers model that labels texts and pairs of texts."""
+
+    auto_class = "AutoModelForSequenceClassification"
+
+    def __init__(self, model: Any, tokenizer: Any, *, max_tokens: int | None = None) -> None:
+        _ensure_padding(model, tokenizer)
+        super().__init__(model, tokenizer, max_tokens=max_tokens)
+        self.labels: list[str] = [model.config.id2label[index] for index in range(model.config.num_labels)]
+        self.function_to_apply = _function_to_apply(model.config)
+
+    def logits(self, tokens: Tokens) -> NDArray[np.float32]:
+        return torch.array(torch.run(self.model, tokens.arrays).logits)
+
+
+class TransformersEmbedder(TransformersEngine):
+    """A transformers model whose vectors of tokens are wanted."""
+
+    auto_class = "AutoModel"
+    spare = ("pooler.",)
+
+    def __init__(self, model: Any, tokenizer: Any, *, max_tokens: int | None = None) -> None:
+        _ensure_padding(model, tokenizer)
+        # A pooler is never asked; and where its weights are missing, random ones would make two artifacts differ.
+        if getattr(model, "pooler", None) is not None:
+            model.pooler = None
+        super().__init__(model, tokenizer, max_tokens=max_tokens)
+
+    @classmethod
+    def auto_class_of(cls, source: str, subfolder: str) -> str:
+        """Of an encoder-decoder the encoder, where transformers has it alone (T5)."""
+        from transformers import MODEL_FOR_TEXT_ENCODING_MAPPING, AutoConfig
+
+        config = AutoConfig.from_pretrained(source, subfolder=subfolder)
+        alone = config.is_encoder_decoder and type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING
+        return "AutoModelForTextEncoding" if alone else cls.auto_class
+
+    def last_hidden_state(self, tokens: Tokens) -> NDArray[np.float32]:
+        return torch.array(torch.run(self.model, tokens.arrays).last_hidden_state)
+
+
 class TransformersGenerator(TransformersEngine):
     """A transformers encoder-decoder, driven through ``generate``."""
 
@@ -91,7 +223,7 @@ class TransformersGenerator(TransformersEngine):
     def __init__(self, model: Any, tokenizer: Any, *, max_tokens: int | None = None) -> None:
         super().__init__(model, tokenizer, max_tokens=max_tokens)
         own = self.model.generation_config
-        self._defaults = {name: value for name, value in own.to_dict().items() if value is not None}
+        self._defaults = _defaults(own)
         # A tokenizer of several languages stays in the one it was last set to: each request sets its own.
         self.source_language: str | None = tokenizer.src_lang if self.multilingual else None
         # A hash that changes with the process; it only tells save_pretrained of changes.
@@ -163,6 +295,112 @@ class TransformersGenerator(TransformersEngine):
         """The token of each language: M2M wraps its code, for the others the token is the code."""
         wrapped: dict[str, str] | None = getattr(self.tokenizer, "lang_code_to_token", None)
         return wrapped or {token: token for token in self.tokenizer.all_special_tokens if "_" in token}
+
+
+class TransformersWriter(TransformersEngine):
+    """A transformers decoder, which goes on with a text; what it writes is searched for by us."""
+
+    auto_class = "AutoModelForCausalLM"
+
+    def __init__(self, model: Any, tokenizer: Any, *, max_tokens: int | None = None) -> None:
+        super().__init__(model, tokenizer, max_tokens=max_tokens)
+        own = self.model.generation_config
+        self.rules = rules_of(own)
+        self._defaults = _defaults(own)
+        # A hash that changes with the process; it only tells save_pretrained of changes.
+        own._original_object_hash = None
+        self.chat = _chat_template(tokenizer)
+
+    @property
+    def positions(self) -> int | None:
+        return self.max_tokens
+
+    def numbers(self, text: str, *, special: bool) -> list[int]:
+        found: list[int] = self.tokenizer(text, add_special_tokens=special, verbose=False)["input_ids"]
+        return found
+
+    def text(self, numbers: list[int]) -> str:
+        # Closing up spaces would take back what has been told already.
+        text: str = self.tokenizer.decode(numbers, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return text
+
+    def special(self, text: str) -> int | None:
+        added = self.tokenizer.added_tokens_decoder.items()
+        return next((number for number, token in added if token.special and token.content == text), None)
+
+    def read(self, prompts: list[list[int]]) -> Any:
+        return torch.CausalSteps(self.model, *rectangle(prompts, self.rules.pad, "left"))
+
+    def generation_defaults(self) -> dict[str, Any]:
+        return self._defaults
+
+
+#: What a decoder's generation_config may say that changes nothing here: our rules, and what each request sets anew.
+_KNOWN = {
+    *("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id", "transformers_version"),
+    *("cache_implementation", "use_cache", "bad_words_ids", "suppress_tokens", "_from_model_config", "min_p", *_TURNED),
+}
+
+
+def rules_of(config: Any) -> Rules:
+    """What a decoder's generation_config says of tokens. Raises ValueError for what our search does not do."""
+    neutral = config._get_default_generation_params()
+    for name, value in config.to_dict().items():
+        if name not in _KNOWN and value is not None and value is not False and value != neutral.get(name):
+            raise ValueError(
+                f"The model's generation_config sets {name}, which is not supported here. Take it out of "
+                "generation_config.json."
+            )
+    banned = [*([number] for number in config.suppress_tokens or []), *(config.bad_words_ids or [])]
+    if any(len(words) > 1 for words in banned):
+        raise ValueError("The model's generation_config bans words of several tokens. Take out bad_words_ids.")
+    ends = config.eos_token_id
+    ends = () if ends is None else (ends,) if isinstance(ends, int) else tuple(ends)
+    return Rules(
+        start=config.bos_token_id or 0,
+        ends=ends,
+        pad=config.pad_token_id or (*ends, 0)[0],
+        banned=tuple(sorted({number for words in banned for number in words} - set(ends))),
+    )
+
+
+def _chat_template(tokenizer: Any) -> ChatTemplate | None:
+    source = tokenizer.chat_template
+    if isinstance(source, dict):
+        source = source.get("default")
+    if source is None:
+        return None
+    return ChatTemplate(source, {name: str(token) for name, token in tokenizer.special_tokens_map.items()})
+
+
+def _defaults(config: Any) -> dict[str, Any]:
+    return {name: value for name, value in config.to_dict().items() if value is not None}
+
+
+def model_file(source: str, name: str) -> Path | None:
+    """A file of a folder or a Hub id; None where there is no such file."""
+    from transformers.utils import cached_file
+
+    found = cached_file(
+        source, name, _raise_exceptions_for_missing_entries=False, _raise_exceptions_for_connection_errors=False
+    )
+    return None if found is None else Path(found)
+
+
+def _ensure_padding(model: Any, tokenizer: Any) -> None:
+    """A decoder's tokenizer often knows no padding, and the model finds a text's end by it."""
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    if model.config.pad_token_id is None:
+        model.config.pad_token_id = tokenizer.pad_token_id
+
+
+def _function_to_apply(config: Any) -> str:
+    """As transformers' own pipeline chooses it."""
+    if config.problem_type == "regression":
+        return "none"
+    single = config.num_labels == 1 or config.problem_type == "multi_label_classification"
+    return "sigmoid" if single else "softmax"
 
 
 def _limit(model: Any, tokenizer: Any) -> int | None:

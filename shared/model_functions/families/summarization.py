@@ -8,4 +8,5 @@ class SummarizationWrapper(GenerationWrapper):
 
     family, task = "summarization", "summarization"
     answer_key = "summary_text"
+    model_types = ("pegasus", "pegasus_x", "bigbird_pegasus", "led")
     default_prefixes = dict.fromkeys(("t5", "mt5", "umt5", "longt5"), "summarize: ")

@@ -1,8 +1,10 @@
 """Tabular: a row of columns in, a class or a number out."""
 
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,11 +12,21 @@ from model_functions.engines import RowEngine
 from model_functions.errors import InvalidInput
 from model_functions.inputs import check_count, json_type, one_or_many
 from model_functions.parameters import Parameter
+from model_functions.source import Source
 from model_functions.wrapper import ModelWrapper, check_trusted
 
 MAX_ROWS = 10_000
 MAX_STRING = 1_000
-_TYPES: dict[str, tuple[type, ...]] = {"number": (int, float), "string": (str,), "boolean": (bool,)}
+#: What the pickle of an estimator never names: a torch module's, an old wrapper's with its class.
+_OTHERS_PICKLES = ("torch", "transformers", "dill.", "keras", "tensorflow")
+_ENDINGS = (".joblib", ".pkl", ".pickle", ".skops")
+_TYPES: dict[str, tuple[type, ...]] = {
+    "number": (int, float),
+    "string": (str,),
+    "boolean": (bool,),
+    "datetime": (str,),
+}
+_WORDS = {"datetime": "date and time as ISO 8601, as 2026-01-31T12:00:00"}
 
 
 @dataclass(frozen=True)
@@ -22,28 +34,60 @@ class Column:
     """One column of a row.
 
     Args:
-        type: ``number``, ``string`` or ``boolean``.
+        type: ``number``, ``string``, ``boolean`` or ``datetime``.
         nullable: whether the estimator takes a missing value here.
+        categories: the only values that it knows; none for a column that may hold others.
+        example: a value of the training data.
+        hint: for people: its range in the training data, or some of its values.
     """
 
     name: str
     type: str
     nullable: bool = False
+    categories: tuple[Any, ...] = ()
+    example: Any = None
+    hint: str = ""
 
     def check(self, value: Any, path: str) -> Any:
         if value is None and self.nullable:
             return None
         matches = isinstance(value, _TYPES[self.type]) and isinstance(value, bool) == (self.type == "boolean")
         if not matches:
-            raise InvalidInput(path, f'The column "{self.name}" is {json_type(value)}. Send a {self.type}.')
+            word = _WORDS.get(self.type, self.type)
+            raise InvalidInput(path, f'The column "{self.name}" is {json_type(value)}. Send a {word}.')
+        if self.categories and value not in self.categories:
+            known = ", ".join(map(str, self.categories[:20])) + (", …" if len(self.categories) > 20 else "")
+            raise InvalidInput(path, f'The column "{self.name}" is {_shown(value)}, which is none of {known}.')
         if isinstance(value, str) and len(value) > MAX_STRING:
             raise InvalidInput(
                 path, f'The column "{self.name}" has {len(value)} characters; the limit is {MAX_STRING}. Shorten it.'
             )
+        self._check_value(value, path)
         return value
 
+    def parse(self, text: str) -> Any:
+        """The value that a query string spells; what it spells wrongly stays text, which ``check`` refuses."""
+        if text == "" and self.nullable:
+            return None
+        words = {"true": True, "false": False} if self.type == "boolean" else {}
+        return _number_from_text(text) if self.type == "number" else words.get(text.lower(), text)
+
+    def _check_value(self, value: Any, path: str) -> None:
+        if self.type == "number" and not _is_finite(value):
+            raise InvalidInput(path, f'The column "{self.name}" is {_shown(value)}. Send a finite number.')
+        if self.type == "datetime" and not _is_moment(value):
+            raise InvalidInput(path, f'The column "{self.name}" is {_shown(value)}. Send a {_WORDS["datetime"]}.')
+
     def schema(self) -> dict[str, Any]:
-        return {"type": [self.type, "null"] if self.nullable else self.type}
+        type_ = "string" if self.type == "datetime" else self.type
+        schema: dict[str, Any] = {"type": [type_, "null"] if self.nullable else type_}
+        facts = {
+            "format": "date-time" if self.type == "datetime" else None,
+            "enum": [*self.categories, *([None] if self.nullable else [])] if self.categories else None,
+            "examples": None if self.example is None else [self.example],
+            "description": self.hint or None,
+        }
+        return schema | {key: fact for key, fact in facts.items() if fact is not None}
 
 
 class RowInput:
@@ -67,7 +111,7 @@ class RowInput:
 
     def from_query(self, values: list[str]) -> Any:
         """Each value is a row: JSON, or values between commas."""
-        rows = [_row_from_text(value) for value in values]
+        rows = [self._row_from_text(value) for value in values]
         return rows[0] if len(rows) == 1 else rows
 
     def schema(self) -> dict[str, Any]:
@@ -85,6 +129,16 @@ class RowInput:
             "maxItems": len(columns),
         }
         return one_or_many({"anyOf": [named, listed]}, self.max_items)
+
+    def _row_from_text(self, text: str) -> Any:
+        try:
+            return json.loads(text)
+        except ValueError:
+            parts = [part.strip() for part in text.split(",")]
+        # Values that are too many or too few are refused as such, whatever they are.
+        return [column.parse(part) for column, part in zip(self.columns, parts, strict=False)] + parts[
+            len(self.columns) :
+        ]
 
     def _row(self, row: Any, path: str) -> list[Any]:
         if isinstance(row, dict):
@@ -114,7 +168,12 @@ class RowInput:
 
 
 class TabularWrapper(ModelWrapper):
-    """A prediction is ``{"prediction": label or number}``; ``predict_proba`` adds ``"probabilities": {label: p}``."""
+    """A prediction is ``{"prediction": label or number}``; ``predict_proba`` adds ``"probabilities": {label: p}``.
+
+    Of several outputs, both are lists in their order, or objects by their names where those are known.
+    """
+
+    output_names: tuple[str, ...] = ()
 
     family, task, engine_name = "tabular", "tabular", "sklearn"
     declared = (
@@ -135,58 +194,93 @@ class TabularWrapper(ModelWrapper):
         max_items: int = MAX_ROWS,
         defaults: Mapping[str, Any] | None = None,
         bounds: Mapping[str, tuple[float, float]] | None = None,
+        output_names: tuple[str, ...] = (),
     ) -> None:
         best = {"method": "predict_proba"} if engine.has_probabilities else {}
         super().__init__(RowInput(columns, max_items), defaults=best | dict(defaults or {}), bounds=bounds)
         self.engine = engine
+        self.output_names = output_names
 
     @classmethod
-    def from_estimator(cls, estimator: Any, example: Any, *, columns: list[str] | None = None, **settings: Any) -> Self:
-        """From a fitted scikit-learn estimator or Pipeline.
+    def recognises(cls, source: Source) -> str | None:
+        others = [name for name in source.names if name.startswith(_OTHERS_PICKLES)]
+        return source.evidence if source.format in ("pickle", "skops") and not others else None
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        example: Any = None,
+        *,
+        columns: list[str] | None = None,
+        data: Any = None,
+        output_names: list[str] | None = None,
+        **settings: Any,
+    ) -> Self:
+        """From a fitted estimator or Pipeline, scikit-learn's or of its kind, as XGBoost's and LightGBM's.
 
         Args:
-            example: a row as the model takes it, list or object; the columns' types are read off it.
+            example: a row as the model takes it, list or object; without ``data`` the columns' types are read off it.
             columns: their names, when the estimator was fitted on an array; an object's own otherwise.
+            data: the data frame that it was fitted on: the columns' types, ranges and categories are read off it.
+            output_names: of an estimator that predicts several values; default: the data's other columns, if they are
+                as many.
             settings: the other arguments of the wrapper.
         """
-        from model_functions.engines.sklearn import EstimatorEngine
+        from model_functions.engines.sklearn import EstimatorEngine, as_fitted, describe
 
-        if columns is None and isinstance(example, dict) and not hasattr(estimator, "feature_names_in_"):
-            columns = list(example)
+        if columns is None and not hasattr(estimator, "feature_names_in_"):
+            columns = list(example) if isinstance(example, dict) else _first_names(estimator, data)
         engine = EstimatorEngine(estimator, columns)
-        untyped = RowInput([Column(name, "string", nullable=True) for name in engine.columns])
-        if isinstance(example, dict):
-            untyped._check_names(example, "example")
-            example = [example[name] for name in engine.columns]
-        if len(example) != len(engine.columns):
-            raise InvalidInput(
-                "example", f"The example has {len(example)} values; the model has {len(engine.columns)}."
-            )
-        typed = [
-            Column(name, _column_type(value), nullable=_takes_null(engine, example, index))
-            for index, (name, value) in enumerate(zip(engine.columns, example, strict=True))
-        ]
-        return cls(engine, typed, **settings)
+        if data is None:
+            typed = _columns_of(engine.columns, example)
+        else:
+            described = describe(as_fitted(estimator, engine.columns, data))
+            engine.dtypes = {one.name: one.dtype for one in described} if engine.named else {}
+            typed = [
+                Column(one.name, one.type, False, tuple(one.categories or ()), one.example, one.hint)
+                for one in described
+            ]
+            example = [one.example for one in described] if example is None else _listed_row(example, engine.columns)
+        row = _listed_row(example, engine.columns)
+        typed = [replace(column, nullable=_takes_null(engine, row, index)) for index, column in enumerate(typed)]
+        engine.count_outputs(row)
+        names = output_names or _other_columns(data, engine.columns, engine.outputs)
+        if names and len(names) != engine.outputs:
+            raise ValueError(f"The estimator predicts {engine.outputs or 1} values, and {len(names)} names are given.")
+        return cls(engine, typed, output_names=tuple(names), **settings)
 
     @classmethod
-    def from_source(cls, source: str, *, example: Any = None, trusted: bool = False, **settings: Any) -> Self:
-        """From a ``.joblib``, ``.pkl`` or ``.pickle`` file of a fitted estimator, which must be trusted."""
-        import joblib
+    def from_source(
+        cls, source: str, *, example: Any = None, trusted: bool = False, data: str | None = None, **settings: Any
+    ) -> Self:
+        """From a ``.joblib``, ``.pkl`` or ``.pickle`` file of a fitted estimator, which must be trusted, or from a
+        ``.skops`` file, which must be trusted only if it holds types that skops does not know.
 
+        Args:
+            data: the file of the training data, ``.csv``, or ``.json`` of orient ``table``.
+        """
         path = Path(source)
-        if path.suffix not in (".joblib", ".pkl", ".pickle"):
-            raise ValueError(f"{path.name} is no .joblib, .pkl or .pickle file.")
-        check_trusted(source, trusted=trusted)
-        if example is None:
-            raise ValueError("The types of the columns are read off an example row. Give one with --example.")
-        try:
-            estimator = joblib.load(path)
-        except FileNotFoundError:
-            raise
-        except Exception as exc:
-            # A pickle that is cut short, or misses its classes, raises nearly anything.
-            raise ValueError(f"{path.name} cannot be loaded: {type(exc).__name__}: {exc}") from exc
-        return cls.from_estimator(estimator, example, **settings)
+        if path.suffix not in _ENDINGS:
+            raise ValueError(f"{path.name} is no {', '.join(_ENDINGS[:-1])} or {_ENDINGS[-1]} file.")
+        if path.suffix != ".skops":
+            check_trusted(source, trusted=trusted)
+        if example is None and data is None:
+            raise ValueError(
+                "The types of the columns are read off an example row. Give one with --example, or the training data "
+                "with --data."
+            )
+        estimator = _from_skops(path, trusted=trusted) if path.suffix == ".skops" else _from_pickle(path)
+        if data is None:
+            return cls.from_estimator(estimator, example, **settings)
+        from model_functions.engines.sklearn import read_table
+
+        return cls.from_estimator(estimator, example, data=read_table(Path(data)), **settings)
+
+    def sample(self) -> Any:
+        columns = self.input.columns if isinstance(self.input, RowInput) else []
+        row = {column.name: column.example for column in columns}
+        return row if any(value is not None for value in row.values()) else self.default_example
 
     def check(self, items: list[Any], parameters: dict[str, Any]) -> None:
         if parameters["method"] == "predict_proba" and not self.engine.has_probabilities:
@@ -206,18 +300,89 @@ class TabularWrapper(ModelWrapper):
                 prediction | {"probabilities": row}
                 for prediction, row in zip(predictions, self.engine.probabilities(features), strict=True)
             ]
-        except ValueError as exc:
+        except (ValueError, TypeError) as exc:
             # The estimator's own checks, as an unknown category: its first line says which.
             reason = str(exc).partition("\n")[0][:200]
             raise InvalidInput("data", f"The model cannot take this data: {reason}") from exc
 
     def postprocess(self, outputs: list[dict[str, Any]], parameters: dict[str, Any]) -> list[Any]:
-        if parameters["method"] == "predict":
-            return outputs
-        labels = [str(label) for label in self.engine.classes or []]
-        return [
-            output | {"probabilities": dict(zip(labels, output["probabilities"], strict=True))} for output in outputs
-        ]
+        return [{key: self._told(key, value) for key, value in output.items()} for output in outputs]
+
+    def _told(self, key: str, value: Any) -> Any:
+        """A prediction or its probabilities, by label and by output."""
+        several = self.engine.outputs is not None
+        if key == "probabilities":
+            classes = self.engine.classes or []
+            # Of several labels at once, each has its own probability: there is one table, not one an output.
+            if several and value and isinstance(value[0], list):
+                value = [_by_label(labels, row) for labels, row in zip(classes, value, strict=True)]
+            else:
+                return _by_label(classes, value)
+        return dict(zip(self.output_names, value, strict=True)) if several and self.output_names else value
+
+
+def _by_label(labels: list[Any], probabilities: list[float]) -> dict[str, float]:
+    return dict(zip(map(str, labels), probabilities, strict=True))
+
+
+def _columns_of(names: list[str], example: Any) -> list[Column]:
+    """Typed as the example's values are."""
+    return [Column(name, _column_type(value)) for name, value in zip(names, _listed_row(example, names), strict=True)]
+
+
+def _listed_row(example: Any, names: list[str]) -> list[Any]:
+    """The example in the columns' order. Raises InvalidInput for one of other columns."""
+    if isinstance(example, dict):
+        RowInput([Column(name, "string", nullable=True) for name in names])._check_names(example, "example")
+        return [example[name] for name in names]
+    if not isinstance(example, list):
+        raise InvalidInput("example", f"The example is {json_type(example)}. Give a row as a list or an object.")
+    if len(example) != len(names):
+        raise InvalidInput("example", f"The example has {len(example)} values; the model has {len(names)}.")
+    return example
+
+
+def _first_names(estimator: Any, data: Any) -> list[str] | None:
+    """The names of the data's first columns, for an estimator that was fitted on its values alone."""
+    count = getattr(estimator, "n_features_in_", None)
+    return None if data is None or count is None else [str(name) for name in data.columns[:count]]
+
+
+def _other_columns(data: Any, columns: list[str], outputs: int | None) -> list[str]:
+    others = [] if data is None else [str(name) for name in data.columns if str(name) not in columns]
+    return others if len(others) == outputs else []
+
+
+def _from_pickle(path: Path) -> Any:
+    import joblib
+
+    try:
+        return joblib.load(path)
+    except FileNotFoundError:
+        raise
+    except Exception as exc:
+        # A pickle that is cut short, or misses its classes, raises nearly anything.
+        raise ValueError(f"{path.name} cannot be loaded: {type(exc).__name__}: {exc}") from exc
+
+
+def _from_skops(path: Path, *, trusted: bool) -> Any:
+    try:
+        import skops.io
+    except ImportError as exc:
+        raise ValueError(f"{path.name} is read by skops, which is not installed: pip install skops") from exc
+
+    try:
+        unknown = skops.io.get_untrusted_types(file=path)
+        if unknown and not trusted:
+            raise ValueError(
+                f"{path.name} holds types that skops does not know to be harmless: {', '.join(unknown[:5])}. Look at "
+                "where it comes from, then say --trust."
+            )
+        return skops.io.load(path, trusted=unknown)
+    except (FileNotFoundError, ValueError):
+        raise
+    except Exception as exc:
+        raise ValueError(f"{path.name} cannot be loaded: {type(exc).__name__}: {exc}") from exc
 
 
 def _takes_null(engine: RowEngine, row: list[Any], index: int) -> bool:
@@ -234,14 +399,7 @@ def _column_type(value: Any) -> str:
     return "string" if isinstance(value, str) else "number"
 
 
-def _row_from_text(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return [_value_from_text(part.strip()) for part in text.split(",")]
-
-
-def _value_from_text(text: str) -> Any:
+def _number_from_text(text: str) -> Any:
     try:
         return float(text)
     except ValueError:
@@ -251,3 +409,23 @@ def _value_from_text(text: str) -> Any:
 def _listed(names: list[str]) -> str:
     shown = ", ".join(f'"{name[:40]}"' for name in names[:5])
     return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond every float
+        return False
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -45,6 +45,7 @@ class TokenClassificationWrapper(ModelWrapper):
     """
 
     family, task = "token_classification", "token-classification"
+    architectures = ("ForTokenClassification",)
     declared = (
         Parameter(
             "aggregation_strategy",

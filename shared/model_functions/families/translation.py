@@ -11,6 +11,7 @@ class TranslationWrapper(GenerationWrapper):
 
     family, task = "translation", "translation"
     answer_key = "translation_text"
+    model_types = ("marian", "fsmt", "m2m_100", "nllb-moe")
     declared: ClassVar[tuple[Parameter, ...]] = (
         *GENERATION_PARAMETERS,
         Parameter("source_language", "string", "The text's language, for a model that knows several.", None, 1, 20),

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from model_functions.errors import (
@@ -50,9 +50,13 @@ def read_body(request: Request, limit: int) -> bytes:
     return b"".join(blocks)
 
 
-def read_json(request: Request, limit: int) -> Any:
-    """The body as JSON: strict UTF-8, no duplicate keys, no NaN, at most 64 levels deep."""
-    _check_media_type(request)
+def read_json(request: Request, limit: int, also: Sequence[str] = ()) -> Any:
+    """The body as JSON: strict UTF-8, no duplicate keys, no NaN, at most 64 levels deep.
+
+    Args:
+        also: other media types that the caller might have meant, for the refusal of a wrong one.
+    """
+    _check_media_type(request, also)
     return parse_json(read_body(request, limit))
 
 
@@ -94,16 +98,26 @@ def _blocks(request: Request) -> Iterator[bytes]:
         yield block
 
 
-def _check_media_type(request: Request) -> None:
-    media_type, _, options = request.headers.get("content-type", "").partition(";")
-    if media_type.strip().lower() not in _MEDIA_TYPES:
-        raise UnsupportedMediaType(f'The body is "{media_type.strip()[:60]}". Send application/json.')
-    charset = options.partition("charset=")[2].partition(";")[0].strip(' "').lower()
-    if charset not in _CHARSETS:
-        raise UnsupportedMediaType(f'The body\'s charset is "{charset[:20]}". Send UTF-8.')
+def media_type(request: Request) -> str:
+    """The body's type without its options; "" when the request names none."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def check_not_compressed(request: Request) -> None:
     coding = request.headers.get("content-encoding", "identity").strip().lower()
     if coding not in ("", "identity"):
         raise UnsupportedMediaType(f'The body is compressed as "{coding[:20]}". Send it as it is.')
+
+
+def _check_media_type(request: Request, also: Sequence[str]) -> None:
+    found, _, options = request.headers.get("content-type", "").partition(";")
+    if media_type(request) not in _MEDIA_TYPES:
+        known = " or ".join(["application/json", *also])
+        raise UnsupportedMediaType(f'The body is "{found.strip()[:60]}". Send {known}.')
+    charset = options.partition("charset=")[2].partition(";")[0].strip(' "').lower()
+    if charset not in _CHARSETS:
+        raise UnsupportedMediaType(f'The body\'s charset is "{charset[:20]}". Send UTF-8.')
+    check_not_compressed(request)
 
 
 def _check_depth(text: str) -> None:

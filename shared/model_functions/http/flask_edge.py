@@ -14,7 +14,10 @@ def flask_function(handle: Handle) -> Callable[[flask.Request], flask.Response]:
 
     def predict(request: flask.Request) -> flask.Response:
         response = handle(_request(request))
-        return flask.Response(response.body, response.status, response.headers)
+        if response.chunks is None:
+            return flask.Response(response.body, response.status, response.headers)
+        # Flask closes the chunks when the server does, whether all were sent or not.
+        return flask.Response(response.chunks, response.status, response.headers, direct_passthrough=True)
 
     return predict
 

@@ -6,10 +6,11 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import Self
 
 from model_functions.errors import MethodNotAllowed, RouteNotFound, ServingError, UriTooLong
 from model_functions.http.errors import render
-from model_functions.http.message import Request, Response
+from model_functions.http.message import Chunks, Request, Response
 from model_functions.metrics import Metrics
 
 Handler = Callable[[Request], Response]
@@ -35,13 +36,18 @@ class FrontDoor:
     def handle(self, request: Request) -> Response:
         started = time.perf_counter()
         request = replace(request, id=_request_id(request))
-        response = self._answer(request)
-        seconds = time.perf_counter() - started
-        response = _finished(request, response)
-        route = request.path if request.path in self.routes else "other"
-        self.metrics.request(route, response.status, seconds)
-        self._log(request, route, response.status, seconds)
-        return response
+        response = _finished(request, self._answer(request))
+
+        def end() -> None:
+            seconds = time.perf_counter() - started
+            route = request.path if request.path in self.routes else "other"
+            self.metrics.request(route, response.status, seconds)
+            self._log(request, route, response.status, seconds)
+
+        if response.chunks is None:
+            end()
+            return response
+        return replace(response, chunks=_Ending(response.chunks, end))
 
     def _answer(self, request: Request) -> Response:
         try:
@@ -78,6 +84,29 @@ class FrontDoor:
             "phases": request.phases.ledger(),
         }
         log.info("%s %s %d", request.method[:10], route, status, extra={"fields": fields})
+
+
+class _Ending:
+    """Chunks, with something to do once they have been closed."""
+
+    def __init__(self, chunks: Chunks, end: Callable[[], None]) -> None:
+        self._chunks = chunks
+        self._end: Callable[[], None] | None = end
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> bytes:
+        return next(self._chunks)
+
+    def close(self) -> None:
+        end, self._end = self._end, None
+        if end is None:
+            return
+        try:
+            self._chunks.close()
+        finally:
+            end()
 
 
 def method_not_allowed(request: Request, methods: Iterable[str]) -> MethodNotAllowed:

@@ -2,22 +2,24 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from itertools import chain
 from typing import Any
 
 from model_functions import memory
 from model_functions.budget import MemoryBudget
 from model_functions.cache import LoadedModel, ModelCache
-from model_functions.errors import InvalidInput, ModelError, ServingError
+from model_functions.errors import InvalidInput, ModelError, NotAcceptable, ServingError
 from model_functions.http import description, pages
 from model_functions.http.message import Request, Response
 from model_functions.http.prediction import PredictionRequest, read_prediction_request
 from model_functions.http.service import Service
+from model_functions.http.streaming import EventStream, event, named, streamed
 from model_functions.loading import ModelLoader
 from model_functions.names import function_name
 from model_functions.once import Once
 from model_functions.settings import Settings
-from model_functions.wrapper import ModelWrapper
+from model_functions.wrapper import STREAM, ModelWrapper
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +34,12 @@ class FamilyFunction(Service):
         self.cache = Once(self.open_cache)
 
     def predict(self, request: Request) -> Response:
-        asked = read_prediction_request(request, self.settings.max_body_bytes)
+        asked = read_prediction_request(request, self.settings.max_body_bytes, self.wrapper_class.media)
         name = asked.model_name or self.default_name()
-        with self.model(name, request) as model:
+        with ExitStack() as held:
+            model = held.enter_context(self.model(name, request))
+            if wants_stream(model.wrapper, asked, request):
+                return stream(name, model, asked, request, held)
             prediction = run(model, asked, request)
             return answer(name, model, {"body": prediction})
 
@@ -96,23 +101,82 @@ def answer(name: str, model: LoadedModel, fields: dict[str, Any]) -> Response:
             {"model_name": name, "revision": revision} | fields, headers={"X-Model-Revision": revision}
         )
     except ValueError as exc:
-        raise ModelError(f"{name} answered with a number that is not finite. Report the input to its owner.") from exc
+        raise not_finite(name) from exc
+
+
+def not_finite(name: str) -> ModelError:
+    return ModelError(f"{name} answered with a number that is not finite. Report the input to its owner.")
+
+
+def wants_stream(wrapper: ModelWrapper, asked: PredictionRequest, request: Request) -> bool:
+    """Whether the answer is asked for piece by piece: by the parameter, or where it is silent by ``Accept``."""
+    parameter = wrapper.parameters.get(STREAM.name)
+    if parameter is None:
+        if request.accepts_events():
+            raise NotAcceptable(f"{wrapper.task} models do not stream. Accept application/json.")
+        return False
+    if STREAM.name in asked.spelled:
+        return bool(parameter.parse(asked.spelled[STREAM.name]))
+    given = asked.parameters.get(STREAM.name)
+    return bool(parameter.default) or request.accepts_events() if given is None else bool(parameter.check(given))
+
+
+def stream(name: str, model: LoadedModel, asked: PredictionRequest, request: Request, held: ExitStack) -> Response:
+    """The prediction in pieces. Raises InvalidInput, ModelError, for what fails before the first one.
+
+    Args:
+        held: kept until the last piece.
+    """
+    pieces = model.wrapper.stream(*read(model.wrapper, asked))
+    held.callback(pieces.close)
+    told = named(pieces)
+
+    def events() -> Iterator[bytes]:
+        while True:
+            # Held for a step only: a caller who reads slowly keeps nobody else waiting.
+            with alone(model, request):
+                found = next(told, None)
+            if found is None:
+                return
+            kind, value = found
+            if kind is not None:
+                value = {"model_name": name, "revision": model.manifest.revision, "body": value}
+            try:
+                yield event(kind, value)
+            except ValueError as exc:
+                raise not_finite(name) from exc
+
+    rest = events()
+    first = next(rest)
+    chunks = EventStream(chain([first], rest), held.pop_all(), request.id)
+    return streamed(chunks, {"X-Model-Revision": model.manifest.revision})
 
 
 def run(model: LoadedModel, asked: PredictionRequest, request: Request) -> Any:
     """The wrapper's prediction, alone in its lane. Raises InvalidInput, ModelError."""
-    wrapper, data, parameters = model.wrapper, asked.data, asked.parameters
-    if asked.is_query:
-        data = wrapper.input.from_query(data)
-        parameters = {
-            name: wrapper.parameters[name].parse(text) if name in wrapper.parameters else text
-            for name, text in parameters.items()
-        }
+    data, parameters = read(model.wrapper, asked)
+    with alone(model, request):
+        return model.wrapper.predict(data, parameters)
+
+
+def read(wrapper: ModelWrapper, asked: PredictionRequest) -> tuple[Any, dict[str, Any]]:
+    """Data and parameters, which a query string or a form spells."""
+    data = wrapper.input.from_query(asked.data) if asked.is_query else asked.data
+    parameters = {
+        name: wrapper.parameters[name].parse(text) if name in wrapper.parameters else text
+        for name, text in asked.spelled.items()
+    }
+    return data, asked.parameters | parameters
+
+
+@contextmanager
+def alone(model: LoadedModel, request: Request) -> Iterator[None]:
+    """Nobody else uses the wrapper meanwhile. Raises ModelError for what it was not meant to raise."""
     with request.phases("queue"):
         model.lane.acquire()
     try:
         with request.phases("infer"):
-            return wrapper.predict(data, parameters)
+            yield
     except ServingError:
         raise
     except BaseException as exc:

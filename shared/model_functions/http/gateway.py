@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from model_functions.errors import ConfigurationInvalid, InvalidInput, ModelNotFound
 from model_functions.http import description, pages
 from model_functions.http.message import Request, Response
-from model_functions.http.prediction import read_prediction_request
+from model_functions.http.prediction import ANY_MEDIA, read_prediction_request
 from model_functions.http.service import Service
 from model_functions.http.upstream import FunctionClient
 from model_functions.once import Once
@@ -21,9 +21,12 @@ class Gateway(Service):
         self.functions = Once(lambda: open_functions(settings))
 
     def predict(self, request: Request) -> Response:
-        asked = read_prediction_request(request, self.settings.max_body_bytes)
+        asked = read_prediction_request(request, self.settings.max_body_bytes, ANY_MEDIA)
+        target = "/predict?" + urlencode(request.query)
         if asked.is_query:
-            return self._forward(request, asked.model_name, "/predict?" + urlencode(request.query), None)
+            return self._forward(request, asked.model_name, target, None)
+        if asked.file_body is not None:
+            return self._forward(request, asked.model_name, target, asked.file_body)
         body = {"model_name": asked.model_name, "data": asked.data, "parameters": asked.parameters}
         return self._forward(request, asked.model_name, "/predict", body)
 
@@ -45,7 +48,7 @@ class Gateway(Service):
         family = self._family(name)
         method = "GET" if body is None else "POST"
         with request.phases("function"):
-            return self.functions().ask(family, method, target, body, request.id)
+            return self.functions().ask(family, method, target, body, request)
 
     def _family(self, name: str | None) -> str:
         if name is None:

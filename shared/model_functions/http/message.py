@@ -3,12 +3,13 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, Self
 
 from model_functions.phases import Phases
 
 JSON = "application/json"
 HTML = "text/html; charset=utf-8"
+EVENTS = "text/event-stream"
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,35 @@ class Request:
         accept = self.headers.get("accept", "")
         return "text/html" in accept and JSON not in accept
 
+    def accepts_events(self) -> bool:
+        """Whether the caller would rather see the answer piece by piece, as a browser's EventSource does."""
+        accept = self.headers.get("accept", "")
+        return EVENTS in accept and JSON not in accept and "*/*" not in accept
+
+
+class Chunks(Protocol):
+    """A body that is made while it is sent."""
+
+    def __iter__(self) -> Self: ...
+
+    def __next__(self) -> bytes: ...
+
+    def close(self) -> None:
+        """Called once nobody reads on: at the end, after a failure, and when the caller hangs up before."""
+
 
 @dataclass(frozen=True)
 class Response:
-    """What goes out."""
+    """What goes out.
+
+    Args:
+        chunks: the body piece by piece, instead of ``body``.
+    """
 
     status: int = 200
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
+    chunks: Chunks | None = None
 
     @classmethod
     def json(cls, value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> "Response":

@@ -35,8 +35,54 @@ def _predict(models: list[Record]) -> dict[str, Any]:
     }
     operation = _operation("The prediction for one item, or for each of a list.", _answer_schema(), *_PREDICT_ERRORS)
     schema = {"anyOf": schemas} if schemas else {"type": "object"}
-    content = {"application/json": {"schema": schema, "examples": examples}}
-    return operation | {"requestBody": {"required": True, "content": content}}
+    if any(model.get("streams") for model in models):
+        operation["responses"]["200"]["content"]["text/event-stream"] = {"schema": {"type": "string"}}
+    content = {"application/json": {"schema": schema, "examples": examples}} | _file_content(models)
+    body = {"requestBody": {"required": True, "content": content}}
+    asked = _file_parameters(models)
+    return operation | body | ({"parameters": asked} if asked else {})
+
+
+def _file_content(models: list[Record]) -> dict[str, Any]:
+    """What else the body may be: the types of files that models read, each with their names, and a form with them."""
+    names: dict[str, list[str]] = {}
+    for model in models:
+        for media in model.get("media", ()):
+            names.setdefault(media, []).append(model["model_name"])
+    content: dict[str, Any] = {
+        media: {"schema": {"type": "string", "format": "binary", "description": f"For {', '.join(readers)}."}}
+        for media, readers in names.items()
+    }
+    forms = [_form_schema(model) for model in models if "media" in model]
+    return content | ({"multipart/form-data": {"schema": {"anyOf": forms}}} if forms else {})
+
+
+def _form_schema(model: Record) -> dict[str, Any]:
+    file = {"type": "string", "format": "binary"}
+    parameters = {"type": "object", "properties": model["parameters"], "additionalProperties": False}
+    fields = {
+        "model_name": {"const": model["model_name"]},
+        "file": {"description": "One or several, under any name.", "anyOf": [file, {"type": "array", "items": file}]},
+        "parameters": parameters | {"description": "As JSON; or each as a field of its own."},
+    }
+    return {
+        "title": model["model_name"],
+        "type": "object",
+        "properties": fields | model["parameters"],
+        "required": ["file"],
+    }
+
+
+def _file_parameters(models: list[Record]) -> list[dict[str, Any]]:
+    """What the URL says where the body is a file."""
+    found: dict[str, Any] = {}
+    for model in models:
+        if "media" in model:
+            found |= {"model_name": {"type": "string"}} | model["parameters"]
+    return [
+        {"name": name, "in": "query", "schema": schema, "description": "Where the body is a file."}
+        for name, schema in found.items()
+    ]
 
 
 def _predict_by_query(models: list[Record]) -> dict[str, Any]:
@@ -77,7 +123,7 @@ def _request_schema(model: Record) -> dict[str, Any]:
     }
 
 
-_PREDICT_ERRORS = (400, 404, 413, 415, 422, 500, 503)
+_PREDICT_ERRORS = (400, 404, 406, 413, 415, 422, 500, 503)
 
 
 def _operation(summary: str, schema: dict[str, Any], *statuses: int) -> dict[str, Any]:

@@ -58,6 +58,10 @@ def _model(model: dict[str, Any]) -> str:
         for name, schema in model["parameters"].items()
     )
     example = _pre(_curl("post", "/predict", {"model_name": model["model_name"], "data": model["examples"][0]}))
+    if "image/*" in model.get("media", ()):
+        # In base64 an image would be a page long.
+        target = f'"$URL/predict?model_name={model["model_name"]}"'
+        example = _pre(f"curl -X POST {target} -H 'Content-Type: image/png' --data-binary @image.png")
     return (
         f"<section><h2>{escape(model['model_name'])}</h2><p>{escape(model['description'])} "
         f"Revision <code>{escape(model['revision'])}</code>.</p>{example}<table>{rows}</table></section>"

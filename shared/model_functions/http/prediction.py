@@ -1,10 +1,12 @@
 """A prediction's request and answer on ``/predict``: the same for a family and for the gateway."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any
 
-from model_functions.errors import InvalidInput
-from model_functions.http.body import parse_json, read_body, read_json
+from model_functions.errors import InvalidEncoding, InvalidInput
+from model_functions.http.body import check_not_compressed, media_type, parse_json, read_body, read_json
 from model_functions.http.front_door import method_not_allowed
 from model_functions.http.message import Request
 from model_functions.inputs import json_type
@@ -18,20 +20,48 @@ class PredictionRequest:
 
     Args:
         data: the input; for a query string the list of its texts, which the model's input reads.
-        parameters: by name; for a query string their texts.
+        parameters: by name.
+        spelled: parameters as the texts that a query string or a form has of them.
         is_query: whether it came as a query string.
+        file_body: the body, if it is a file or a form with files.
     """
 
     model_name: str | None
     data: Any
     parameters: dict[str, Any]
+    spelled: dict[str, str] = field(default_factory=dict)
     is_query: bool = False
+    file_body: bytes | None = None
 
 
-def read_prediction_request(request: Request, limit: int) -> PredictionRequest:
-    """What a POST's body, or a GET's query or body, asks. Raises MethodNotAllowed for a GET with neither."""
+#: The type of a form, which may hold files wherever a body may be one.
+FORM = "multipart/form-data"
+
+#: What may be a file for some family, for who does not know the family yet.
+ANY_MEDIA = ("image/*", "application/octet-stream")
+
+
+def read_prediction_request(request: Request, limit: int, media: Sequence[str] = ()) -> PredictionRequest:
+    """What a POST's body, or a GET's query or body, asks. Raises MethodNotAllowed for a GET with neither.
+
+    Args:
+        media: types of files that the body, or the files of a form, may be.
+    """
     if request.method != "GET":
-        return from_json(read_json(request, limit))
+        kind = media_type(request)
+        if media and kind == FORM:
+            return from_form(request, limit)
+        if any(fnmatchcase(kind, known) for known in media):
+            check_not_compressed(request)
+            body = read_body(request, limit)
+            return _with_files([body], body, request.query, {})
+        if not media:
+            return from_json(read_json(request, limit))
+        try:
+            return from_json(read_json(request, limit, [*media, FORM]))
+        except InvalidEncoding as exc:
+            # curl --data-binary calls an image a form, if nobody tells it otherwise.
+            raise InvalidEncoding(f"{exc.message} If it is a file, name its type, as Content-Type: image/png.") from exc
     if request.query:
         return from_query(request.query)
     body = read_body(request, limit)
@@ -43,12 +73,10 @@ def read_prediction_request(request: Request, limit: int) -> PredictionRequest:
 def from_json(value: Any) -> PredictionRequest:
     if not isinstance(value, dict):
         raise InvalidInput("", f'The body is {json_type(value)}. Send an object: {{"model_name": NAME, "data": DATA}}.')
-    for field in value:
-        if field not in _FIELDS:
-            raise InvalidInput(
-                field[:60], f'"{field[:60]}" is no field of a request. The fields: {", ".join(_FIELDS)}.'
-            )
-    given = [field for field in ("data", "inputs") if field in value]
+    for key in value:
+        if key not in _FIELDS:
+            raise InvalidInput(key[:60], f'"{key[:60]}" is no field of a request. The fields: {", ".join(_FIELDS)}.')
+    given = [key for key in ("data", "inputs") if key in value]
     if len(given) != 1:
         what = "both data and inputs" if given else "no data"
         raise InvalidInput("data", f'The request has {what}. Send "data" or "inputs", once.')
@@ -66,7 +94,44 @@ def from_query(query: list[tuple[str, str]]) -> PredictionRequest:
     parameters = dict(rest)
     if len(parameters) != len(rest):
         raise InvalidInput("parameters", "The query has a parameter twice. Send each once; only data may repeat.")
-    return PredictionRequest(checked_model_name(parameters.pop("model_name", None)), texts, parameters, is_query=True)
+    name = checked_model_name(parameters.pop("model_name", None))
+    return PredictionRequest(name, texts, {}, parameters, is_query=True)
+
+
+def from_form(request: Request, limit: int) -> PredictionRequest:
+    """A form's files are the data, whatever their fields are called. The other fields are those of a query string,
+    and ``parameters``, an object as JSON.
+    """
+    # Imported here: a request in JSON has no use for it.
+    from model_functions.http.form import read_form
+
+    check_not_compressed(request)
+    body = read_body(request, limit)
+    parts = read_form(body, request.headers["content-type"])
+    files = [part.data for part in parts if part.filename is not None]
+    if not files:
+        raise InvalidInput("data", "The form has no file. Send one, as curl -F file=@image.png does.")
+    fields = [(part.name, part) for part in parts if part.filename is None]
+    listed = [part.data for name, part in fields if name == "parameters"]
+    parameters = parse_json(listed[0]) if len(listed) == 1 else {}
+    if len(listed) > 1 or not isinstance(parameters, dict):
+        raise InvalidInput("parameters", 'The field "parameters" is no object by name. Send one, as JSON.')
+    texts = [(name, part.data.decode(errors="replace")) for name, part in fields if name != "parameters"]
+    return _with_files(files, body, request.query + texts, parameters)
+
+
+def _with_files(
+    files: list[bytes], body: bytes, texts: list[tuple[str, str]], parameters: dict[str, Any]
+) -> PredictionRequest:
+    """Where the body is the data, what is asked of it stands in the URL, or in the other fields of its form."""
+    spelled = dict(texts)
+    if "data" in spelled or "inputs" in spelled:
+        raise InvalidInput("data", "The request has data as text beside a file. Send the one or the other.")
+    twice = [name for name in spelled if name in parameters]
+    if len(spelled) != len(texts) or twice:
+        raise InvalidInput("parameters", "The request has a parameter twice. Send each once.")
+    name = checked_model_name(spelled.pop("model_name", None))
+    return PredictionRequest(name, files[0] if len(files) == 1 else files, parameters, spelled, file_body=body)
 
 
 def checked_model_name(value: Any) -> str | None:

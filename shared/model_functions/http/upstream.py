@@ -2,12 +2,15 @@
 
 import json
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import urllib3
 
 from model_functions.errors import DeadlineExceeded, FunctionUnreachable
-from model_functions.http.message import JSON, Response
+from model_functions.http.message import EVENTS, JSON, Request, Response
+from model_functions.http.streaming import EventStream, streamed
 from model_functions.names import function_name
 
 #: Seconds to connect, and to wait for an answer: a cold function loads its model meanwhile.
@@ -30,19 +33,31 @@ class FunctionClient:
         self._pool = urllib3.PoolManager(maxsize=64, retries=False, timeout=TIMEOUT)
         self._tokens = IdTokens() if send_tokens else None
 
-    def ask(self, family: str, method: str, target: str, body: Any, request_id: str) -> Response:
-        """The function's answer, whatever its status. Raises FunctionUnreachable, DeadlineExceeded."""
+    def ask(self, family: str, method: str, target: str, body: Any, request: Request) -> Response:
+        """The function's answer to the caller's request, whatever its status.
+
+        Raises FunctionUnreachable, DeadlineExceeded.
+
+        Args:
+            body: the caller's own if it is bytes; else it is sent as JSON; None: there is none.
+        """
         name = function_name(family)
         url = f"{self.url}/{name}"
-        headers = {"Accept": JSON, "X-Request-Id": request_id}
+        headers = {"Accept": EVENTS if request.accepts_events() else JSON, "X-Request-Id": request.id}
         if self._tokens is not None:
             headers["Authorization"] = f"Bearer {self._tokens.token(url)}"
         data = None
         if body is not None:
-            headers["Content-Type"] = JSON
-            data = json.dumps(body, ensure_ascii=False).encode()
+            own = isinstance(body, bytes)
+            headers["Content-Type"] = request.headers["content-type"] if own else JSON
+            data = body if own else json.dumps(body, ensure_ascii=False).encode()
         try:
-            answer = self._pool.request(method, url + target, headers=headers, body=data, redirect=False)
+            answer = self._pool.request(
+                method, url + target, headers=headers, body=data, redirect=False, preload_content=False
+            )
+            if answer.headers.get("Content-Type", "").startswith(EVENTS):
+                return _passed_on_in_pieces(name, answer, request.id)
+            answer.read(cache_content=True)
         except urllib3.exceptions.ReadTimeoutError as exc:
             raise DeadlineExceeded(f"The function {name} did not answer within {TIMEOUT.read_timeout} s.") from exc
         except urllib3.exceptions.HTTPError as exc:
@@ -94,5 +109,21 @@ def _passed_on(name: str, answer: urllib3.BaseHTTPResponse) -> Response:
         raise FunctionUnreachable(
             f"The function {name} cannot be reached: status {answer.status}. {hint}", retry_after=2
         )
-    headers = {header: answer.headers[header] for header in _PASSED_ON if header in answer.headers}
-    return Response(answer.status, answer.data, headers)
+    return Response(answer.status, answer.data, _headers(answer))
+
+
+def _passed_on_in_pieces(name: str, answer: urllib3.BaseHTTPResponse, request_id: str) -> Response:
+    def pieces() -> Iterator[bytes]:
+        try:
+            yield from answer.stream(decode_content=False)
+        except urllib3.exceptions.HTTPError as exc:
+            raise FunctionUnreachable(f"The function {name} broke off. Ask again.", retry_after=2) from exc
+
+    held = ExitStack()
+    # Not given back to the pool: the function learns from the end of the connection that nobody reads on.
+    held.callback(answer.close)
+    return streamed(EventStream(pieces(), held, request_id), _headers(answer))
+
+
+def _headers(answer: urllib3.BaseHTTPResponse) -> dict[str, str]:
+    return {header: answer.headers[header] for header in _PASSED_ON if header in answer.headers}

@@ -35,6 +35,10 @@ class Store(Protocol):
     changes with every write of the object.
     """
 
+    @property
+    def location(self) -> str:
+        """What ``open_store`` opens it by."""
+
     def read(self, name: str) -> Stored:
         """A whole small object. Raises ObjectNotFound, StoreUnavailable."""
 

@@ -86,6 +86,10 @@ class BucketStore:
         endpoint = os.environ.get("STORAGE_EMULATOR_HOST") or ENDPOINT
         return cls(endpoint, match[1], prefix, access_tokens(), patience)
 
+    @property
+    def location(self) -> str:
+        return f"gs://{self._bucket}/{self._prefix}".rstrip("/")
+
     def read(self, name: str) -> Stored:
         target = self.target(name)
         return self._within_patience(name, lambda: self._repeated(lambda: self._read(name, target)))

@@ -26,6 +26,10 @@ class FolderStore:
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root).expanduser().resolve()
 
+    @property
+    def location(self) -> str:
+        return str(self.root)
+
     def read(self, name: str) -> Stored:
         with _failures_translated(name), open(self._path(name), "rb") as file:
             return Stored(file.read(), os.fstat(file.fileno()).st_mtime_ns)

@@ -7,7 +7,6 @@ from deploy.project import BUILD, ROOT
 BENCH = BUILD / "bench"
 MODELS = BENCH / "models"
 FUNCTIONS = BENCH / "functions"
-ENVIRONMENTS = BENCH / "environments"
 LOGS = BENCH / "logs"
 TRUST = BENCH / "trust.json"
 TUTORIAL_FILE = MODELS / "tutorial.dill"

@@ -5,9 +5,9 @@ import random
 import pytest
 
 from deploy.samples.entity_sentences import LABELS, held_out_grammar, training_grammar
-from deploy.samples.entity_tagging import TAGS, encode
+from deploy.samples.entity_tagging import TAGS, encode, tagging_tokenizer
 from deploy.samples.grammar import Entity, Grammar, Sentence
-from deploy.samples.small_bert import bert_tokenizer, finer
+from deploy.samples.small_bert import finer
 from deploy.samples.word_lists import sections
 
 
@@ -39,14 +39,14 @@ def test_no_shape_is_on_both_sides() -> None:
 def test_the_first_token_of_a_name_begins_it_and_the_others_are_inside() -> None:
     text = "Ed works at AT&T."
     sentence = Sentence(text, (Entity(0, 2, "PER"), Entity(12, 16, "ORG")))
-    (example,) = encode(bert_tokenizer(), [sentence])
+    (example,) = encode(tagging_tokenizer(), [sentence])
     tags = [TAGS[tag] for tag in example.labels[1:-1]]
     assert tags == ["B-PER", "O", "O", "B-ORG", "I-ORG", "I-ORG", "O"]
     assert example.labels[0] == example.labels[-1] == -100
 
 
 def test_a_known_word_is_one_piece_and_an_unknown_one_several() -> None:
-    tokenizer = bert_tokenizer()
+    tokenizer = tagging_tokenizer()
     assert tokenizer.tokenize("Berlin Yesterday") == ["Berlin", "Yesterday"]
     assert len(tokenizer.tokenize("Drailonbergen")) > 1
     assert len(finer(tokenizer).tokenize("Berlin")) > 1

@@ -29,7 +29,8 @@ def test_a_score_reads_well_and_a_low_one_is_refused() -> None:
 
 
 def test_samples_are_found_by_their_names() -> None:
-    assert sample_names() == ["entity_match_model", "russian_translation_model", "summarize_data_model", "wine_model"]
+    assert {"digits_tensorflow", "entity_match_model", "story_model", "wine_model"} < set(sample_names())
+    assert "optimisation" not in sample_names()
     with pytest.raises(LookupError, match='No sample is called "tea_model"'):
         load_sample("tea_model")
 

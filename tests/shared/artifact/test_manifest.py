@@ -9,6 +9,7 @@ from model_functions.artifact.manifest import (
     FileEntry,
     Manifest,
     MemoryNeed,
+    Provenance,
     WeightsLayout,
     installed_version,
     python_minor,
@@ -50,8 +51,8 @@ def test_the_revision_is_the_start_of_the_digest_and_of_nothing_else() -> None:
 
 
 def test_another_version_is_refused() -> None:
-    with pytest.raises(ManifestInvalid, match="has version 4; this function reads 3"):
-        Manifest.from_document(MANIFEST.document() | {"version": 4})
+    with pytest.raises(ManifestInvalid, match="has version 5; this function reads 4"):
+        Manifest.from_document(MANIFEST.document() | {"version": 5})
 
 
 def test_a_manifest_of_version_1_is_read_and_keeps_its_revision() -> None:
@@ -75,6 +76,14 @@ def test_digests_of_older_versions_are_sha_256(version: int) -> None:
 
 def test_a_manifest_of_version_2_keeps_its_revision() -> None:
     assert Manifest.from_document(json.loads((DATA / "manifest_v2.json").read_text())).revision == "71f60ceeab72"
+
+
+def test_a_manifest_of_version_3_keeps_its_revision_and_has_no_provenance() -> None:
+    document = json.loads((DATA / "manifest_v3.json").read_text())
+    manifest = Manifest.from_document(document)
+    assert json.loads(json.dumps(manifest.document())) == document
+    assert manifest.revision == "670684853508"
+    assert manifest.provenance == Provenance()
 
 
 def test_missing_and_unknown_fields_are_refused() -> None:

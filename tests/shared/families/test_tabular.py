@@ -112,7 +112,7 @@ def test_a_file_needs_an_example_and_a_known_ending(tmp_path: Path) -> None:
     assert TabularWrapper.from_source(str(path), example=ROW, trusted=True).predict(ROW)
     with pytest.raises(ValueError, match="Give one with --example"):
         TabularWrapper.from_source(str(path), trusted=True)
-    with pytest.raises(ValueError, match=r"model\.h5 is no \.joblib, \.pkl or \.pickle file"):
+    with pytest.raises(ValueError, match=r"model\.h5 is no \.joblib, \.pkl, \.pickle or \.skops file"):
         TabularWrapper.from_source("model.h5", example=ROW, trusted=True)
 
 

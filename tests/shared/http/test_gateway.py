@@ -1,3 +1,4 @@
+import base64
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,6 +13,7 @@ from deploy.publish import publish
 from model_functions import directory
 from model_functions.artifact.signing_key import SigningKey
 from model_functions.directory import Directory
+from model_functions.families.image_classification import ImageClassificationWrapper
 from model_functions.families.tabular import TabularWrapper
 from model_functions.families.token_classification import TokenClassificationWrapper
 from model_functions.http.flask_edge import flask_function
@@ -20,6 +22,7 @@ from model_functions.http.gateway import Gateway
 from model_functions.once import Once
 from model_functions.repository import Repository
 from model_functions.settings import Settings
+from tests import tiny_models
 from tests.fakes.metadata import FakeMetadataServer
 from tests.shared.http import requests
 from tests.shared.http.requests import body, get, message, post
@@ -36,6 +39,7 @@ class Site:
         functions = {
             "tabular": flask_function(FamilyFunction(TabularWrapper, settings).handle),
             "token-classification": flask_function(FamilyFunction(TokenClassificationWrapper, settings).handle),
+            "image-classification": flask_function(FamilyFunction(ImageClassificationWrapper, settings).handle),
         }
         app = Flask("site")
 
@@ -110,6 +114,32 @@ def test_a_get_with_neither_is_405(gateway: Gateway) -> None:
     assert (response.status, response.headers["Allow"]) == (405, "OPTIONS, POST")
 
 
+def test_a_file_is_passed_on_as_it_is(gateway: Gateway, site: Site) -> None:
+    image = tiny_models.picture()
+    typed = {"content-type": "image/png; x=y"}
+    raw = gateway.handle(requests.request(image, typed, target="/predict?model_name=tiny_eye&top_k=2"))
+    assert site.seen[0]["content-type"] == "image/png; x=y"
+    data = b'--xyz\r\nContent-Disposition: form-data; name="model_name"\r\n\r\ntiny_eye\r\n'
+    data += b'--xyz\r\nContent-Disposition: form-data; name="top_k"\r\n\r\n2\r\n'
+    data += (
+        b'--xyz\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n' + image + b"\r\n--xyz--\r\n"
+    )
+    form = gateway.handle(requests.request(data, {"content-type": "multipart/form-data; boundary=xyz"}))
+    text = base64.b64encode(image).decode()
+    asked = gateway.handle(post({"model_name": "tiny_eye", "data": text, "parameters": {"top_k": 2}}))
+    assert len(body(asked)["body"]) == 2
+    assert body(raw) == body(form) == body(asked)
+
+
+def test_a_file_for_a_family_that_takes_none_is_415(gateway: Gateway) -> None:
+    typed = {"content-type": "image/png"}
+    response = gateway.handle(requests.request(b"x", typed, target="/predict?model_name=tiny_tagger"))
+    assert (response.status, response.headers["X-Error-Code"]) == (415, "unsupported_media_type")
+    assert message(response) == 'The body is "image/png". Send application/json.'
+    unnamed = gateway.handle(requests.request(b"x", typed))
+    assert (unnamed.status, body(unnamed)["error"]["details"][0]["path"]) == (422, "model_name")
+
+
 def test_a_functions_error_is_the_callers(gateway: Gateway) -> None:
     response = gateway.handle(post({"model_name": "tiny_classifier", "data": [1]}))
     assert (response.status, response.headers["X-Error-Code"]) == (422, "invalid_input")
@@ -119,7 +149,7 @@ def test_a_functions_error_is_the_callers(gateway: Gateway) -> None:
 @pytest.mark.parametrize(
     ("asked", "status", "text"),
     [
-        ({"data": ROW}, 422, 'The request has no "model_name". The models here: tiny_classifier, tiny_summarizer,'),
+        ({"data": ROW}, 422, 'The request has no "model_name". The models here: tiny_classifier, tiny_eye,'),
         ({"data": ROW, "model_name": "nope"}, 404, 'No model "nope" is published here. GET / lists the models.'),
         ({"data": ROW, "model_name": "../../x"}, 404, "is published here"),
         ({"model_name": "tiny_classifier"}, 422, "The request has no data."),
@@ -224,7 +254,8 @@ def test_a_browser_gets_the_page_and_a_program_the_models(gateway: Gateway) -> N
     assert "script-src 'sha256-" in page.headers["Content-Security-Policy"]
     models = body(gateway.handle(get("/", {"accept": "application/json"})))["models"]
     names = [model["model_name"] for model in models]
-    assert names == ["tiny_summarizer", "tiny_classifier", "tiny_tagger", "tiny_translator"], "by family"
+    by_family = ["tiny_eye", "tiny_summarizer", "tiny_classifier", "tiny_writer", "tiny_tagger", "tiny_translator"]
+    assert names == by_family
 
 
 def test_a_gateway_that_knows_no_functions_says_so(family_settings: Settings) -> None:

@@ -5,7 +5,8 @@ const base = location.origin + location.pathname.replace(/\/*$/, "/");
 const byId = (id) => document.getElementById(id);
 
 // The forms by the kind of a model's input, and the views of answers by its task: one file each, in inputs/ and answers/.
-// An input gives { node, read(), write(data), fits(data) }; a view a node, or null for a shape that it does not know.
+// An input gives { node, read(), write(data), fits(data) }, and may give thumbnail(data, index) for its examples, and
+// command(asked, quoted), where JSON would be no command to read; a view gives a node, or null for an unknown shape.
 const inputs = {};
 const views = {};
 
@@ -37,6 +38,7 @@ async function start() {
   byId("form").addEventListener("input", update);
   byId("form").addEventListener("change", update);
   byId("copy").addEventListener("click", copy);
+  byId("stop").addEventListener("click", () => pending?.abort("stopped"));
   document.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) send();
   });
@@ -88,8 +90,8 @@ function buildForm() {
 }
 
 function exampleButton(example, index) {
-  const label = typeof example === "string" ? example.slice(0, 200) : `Example ${index + 1}`;
-  const button = make("button", { type: "button", title: label }, label);
+  const label = typeof example === "string" && !form.data.thumbnail ? example.slice(0, 200) : `Example ${index + 1}`;
+  const button = make("button", { type: "button", title: label }, form.data.thumbnail?.(example, index) ?? label);
   button.addEventListener("click", () => { form.data.write(example); update(); });
   return button;
 }
@@ -98,7 +100,10 @@ function parameterField(name, schema) {
   const isOpen = schema.default === undefined;
   const made = field(`parameters.${name}`, name, isOpen ? { ...schema, type: [schema.type, "null"] } : schema);
   if (!isOpen) made.write(schema.default);
-  return { ...made, name, isChanged: () => made.read() !== null && made.read() !== schema.default };
+  const asPublished = JSON.stringify(schema.default);
+  // People see an answer while it is written, where the model can do that.
+  if (name === "stream" && model.streams) made.write(true);
+  return { ...made, name, isChanged: () => made.read() !== null && JSON.stringify(made.read()) !== asPublished };
 }
 
 function field(path, name, schema) {
@@ -120,6 +125,7 @@ function bounds({ minimum, maximum, default: preset }) {
 
 function controlFor(schema) {
   const [type, nullable] = [schema.type].flat();
+  if (type === "array") return linesControl();
   if (schema.enum) return selectControl(schema.enum, nullable);
   if (type === "boolean") return nullable ? selectControl([true, false], nullable) : checkControl();
   return type === "string" ? stringControl(nullable) : numberControl(type, schema);
@@ -143,6 +149,16 @@ function stringControl(nullable) {
   return valueControl(node, () => (nullable && node.value === "" ? null : node.value));
 }
 
+// A list of strings, one a line, in which \\n stands for a line break.
+function linesControl() {
+  const node = make("textarea", { class: "lines", rows: 2, spellcheck: "false", placeholder: "one a line" });
+  const read = () => {
+    const lines = node.value.split("\n").filter(Boolean).map((line) => line.replaceAll("\\n", "\n"));
+    return lines.length ? lines : null;
+  };
+  return { node, read, write: (value) => { node.value = (value ?? []).map((line) => line.replaceAll("\n", "\\n")).join("\n"); } };
+}
+
 function numberControl(type, { minimum, maximum }) {
   const node = make("input", { type: "number", inputmode: "decimal", step: type === "integer" ? 1 : "any" });
   if (type === "number" && maximum - minimum <= 10) node.step = maximum - minimum <= 1 ? 0.01 : 0.05;
@@ -164,12 +180,15 @@ function update() {
   const asked = request();
   const count = Object.keys(asked.parameters ?? {}).length;
   byId("changed").textContent = count ? `${count} changed` : "as published";
-  byId("command").textContent = curl(JSON.stringify(asked));
+  const stream = isStream(asked) ? " -N" : "";
+  byId("command").textContent = form.data.command?.(asked, quoted) ?? curl(JSON.stringify(asked), stream);
 }
 
-function curl(json) {
-  const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
-  return `curl ${quoted(`${base}predict`)} \\\n  -H 'Content-Type: application/json' \\\n  -d ${quoted(json)}`;
+const isStream = (asked) => Boolean(model.streams && asked.parameters?.stream);
+const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+
+function curl(json, option) {
+  return `curl${option} ${quoted(`${base}predict`)} \\\n  -H 'Content-Type: application/json' \\\n  -d ${quoted(json)}`;
 }
 
 async function copy() {
@@ -193,27 +212,34 @@ async function send() {
   setWaiting(true);
   const headers = { "Content-Type": "application/json" };
   const options = { method: "POST", headers, body: JSON.stringify(asked), signal: controller.signal };
-  const answer = await ask(`${base}predict`, options);
+  const answer = await ask(`${base}predict`, options, isStream(asked) ? generationsStream : null);
   clearInterval(clock);
   pending = null;
   setWaiting(false);
   if (!controller.signal.aborted) showAnswer(answer, asked.data);
+  else if (controller.signal.reason === "stopped") byId("timing").replaceChildren(soft("stopped"));
 }
 
 function setWaiting(waiting) {
   byId("send").disabled = waiting;
+  byId("stop").hidden = !(waiting && isStream(request()));
   byId("hint").hidden = waiting;
   byId("pending").hidden = !waiting;
   byId("waiting").textContent = waiting ? "Waiting. The first call starts the function and loads the model." : "";
   byId("clock").textContent = "";
+  byId("result").classList.remove("streaming");
   byId("answer").setAttribute("aria-busy", waiting);
 }
 
-async function ask(url, options) {
+async function ask(url, options, streamView = null) {
   const started = performance.now();
   const answered = (headers, value, error) => ({ headers, value, error, milliseconds: performance.now() - started });
   try {
     const response = await fetch(url, options);
+    if (response.headers.get("Content-Type") === "text/event-stream") {
+      const { name, value } = await lastEvent(response, streamView(byId("result")));
+      return answered(response.headers, value, name === "answer" ? undefined : value.error);
+    }
     const value = await response.json().catch(() => undefined);
     if (response.ok && value) return answered(response.headers, value);
     const message = "What came back is no answer of this function: something before it answered instead. Try again.";
@@ -223,6 +249,29 @@ async function ask(url, options) {
     const message = `No answer came: ${reason.message}. Is the function running, and this machine online?`;
     return answered(new Headers(), undefined, { code: "network", message });
   }
+}
+
+// Hands each piece on, and returns the event at the end: the whole answer, or an error.
+async function lastEvent(response, show) {
+  const decoder = new TextDecoder();
+  const reader = response.body.getReader();
+  let [buffer, last] = ["", null];
+  byId("waiting").textContent = "Writing.";
+  byId("result").classList.add("streaming");
+  for (;;) {
+    const { done, value } = await reader.read();
+    buffer += decoder.decode(value, { stream: !done });
+    const events = buffer.split("\n\n");
+    buffer = events.pop();
+    for (const event of events) {
+      const [, name, data] = event.match(/^(?:event: (\w+)\n)?data: (.*)$/);
+      if (name) last = { name, value: JSON.parse(data) };
+      else show(JSON.parse(data));
+    }
+    if (done) break;
+  }
+  if (last) return last;
+  return { name: "error", value: { error: { code: "network", message: "The stream broke off. Send it again." } } };
 }
 
 // The answer
@@ -276,7 +325,8 @@ function timingView({ headers, milliseconds, error }) {
   const id = headers.get("X-Request-Id") ?? error?.request_id;
   const total = make("p", {}, ...temperature(phases, make("strong", {}, duration(milliseconds))));
   const ids = make("p", { class: "ids" }, ...[revision && `revision ${revision}`, id && `request ${id}`].filter(Boolean).map(soft));
-  return [total, ...(phases.length ? phasesView(phases, milliseconds) : []), ids];
+  const rest = headers.get("Content-Type") === "text/event-stream" ? "writing and network" : "network";
+  return [total, ...(phases.length ? phasesView(phases, milliseconds, rest) : []), ids];
 }
 
 function temperature(phases, total) {
@@ -286,9 +336,9 @@ function temperature(phases, total) {
   return isWarm ? [badge("WARM", "tint-2"), " ", total, " ", soft("the model was loaded already")] : [total];
 }
 
-function phasesView(phases, total) {
+function phasesView(phases, total, restName) {
   const rest = Math.max(0, total - phases.reduce((sum, { value }) => sum + value, 0));
-  const name = isCold(phases) ? "function start and network" : "network";
+  const name = isCold(phases) ? `function start, ${restName}` : restName;
   const parts = [...phases, { name, value: rest, className: "rest" }];
   const segments = parts.map((part) => sized("span", part.className, part.value / total));
   const entries = parts.map((part) =>

@@ -1,0 +1,114 @@
+"""The fast lane of a wrapper whose engine is an encoder: one graph and a tokenizer."""
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from deploy import graphs
+from deploy.lanes import LONG, TOLERANCE, Lane, NotEqual, as_stored, batches, check_predictions, longest, texts_of
+from model_functions.artifact.manifest import EngineRecord
+from model_functions.engines import Tokens
+from model_functions.engines.graph import GraphClassifier, GraphEmbedder, GraphTagger
+from model_functions.errors import InvalidInput
+from model_functions.wrapper import ModelWrapper
+
+ENGINES = tuple(graphs.BUILDERS)
+
+#: What an engine's ``encode`` is given, by name.
+Asked = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """An engine that has a lane.
+
+    Args:
+        output: the attribute of the model's answer, and the engine's method that gives it.
+        made: the engine of the same answers from a tokenizer, a graph and the wrapper's own engine.
+        more: in which other ways its ``encode`` is asked for batches of texts.
+    """
+
+    output: str
+    made: Callable[[Any, Any, Any], Any]
+    more: Callable[[list[list[str]]], list[Asked]] = lambda tried: []
+
+
+def _as_pairs(tried: list[list[str]]) -> list[Asked]:
+    return [{"texts": texts, "pairs": texts[::-1]} for texts in tried]
+
+
+def _truncated(tried: list[list[str]]) -> list[Asked]:
+    text = tried[0][0]
+    return [{"texts": [text, f"{text} " * (LONG // len(text) + 1)], "truncate": True}]
+
+
+_KINDS = {
+    "TransformersTagger": Kind("logits", lambda tokens, graph, own: GraphTagger(tokens, graph, own.labels)),
+    "TransformersClassifier": Kind(
+        "logits",
+        lambda tokens, graph, own: GraphClassifier(tokens, graph, own.labels, own.function_to_apply),
+        _as_pairs,
+    ),
+    "TransformersEmbedder": Kind(
+        "last_hidden_state", lambda tokens, graph, own: GraphEmbedder(tokens, graph), _truncated
+    ),
+}
+
+NAMES = tuple(_KINDS)
+
+
+def export(wrapper: Any, examples: list[Any]) -> Any:
+    text = next(texts_of(examples), "a text of some words")
+    # Two texts of different lengths, so that the exporter sees padding.
+    tokens = wrapper.engine.encode([text, f"{text} {text}"[: len(text) + 20]])
+    return graphs.export(wrapper.engine.model, tokens, _KINDS[type(wrapper.engine).__name__].output)
+
+
+def build(wrapper: ModelWrapper, engine: str, precision: str, model: Any, examples: list[Any]) -> Lane:
+    """Raises NotEqual where the graph does not answer as the model does."""
+    from model_functions.engines.tokenizers import FastTokenizer
+
+    own: Any = wrapper.engine  # type: ignore[attr-defined]
+    kind = _KINDS[type(own).__name__]
+    tokenizer = FastTokenizer.of(own.tokenizer, list(own.encode(["a"]).arrays), own.max_tokens)
+    graph = graphs.BUILDERS[engine](model, half=precision == "float16")
+    fast: Any = copy.copy(wrapper)
+    fast.engine = kind.made(tokenizer, graph, own)
+    stored: Any = as_stored(fast)
+    tolerance = TOLERANCE[precision]
+    # By numpy, whose largest is NaN where there is one.
+    tried = _asked(kind, own.encode, examples)
+    difference = float(np.max([_difference(kind.output, own, stored.engine, asked) for asked in tried]))
+    if not difference <= tolerance:
+        raise NotEqual(f"its outputs differ by {difference:.1e} of the largest, and {tolerance:.0e} is accepted")
+    check_predictions(wrapper, stored, examples, tolerance)
+    note = f"{engine} in {precision}: differs from torch by {difference:.1e} (accepted: {tolerance:.0e})"
+    return Lane(stored, EngineRecord(engine, precision, tolerance), note)
+
+
+def _asked(kind: Kind, encode: Any, examples: list[Any]) -> Iterator[Asked]:
+    tried = [*batches(encode, examples), longest(encode, examples)]
+    yield from ({"texts": texts} for texts in tried)
+    for asked in kind.more(tried):
+        try:
+            encode(**asked)
+        except InvalidInput:
+            continue
+        yield asked
+
+
+def _difference(output: str, own: Any, fast: Any, asked: Asked) -> float:
+    """The largest difference of two outputs, in parts of the largest output. Raises NotEqual for other tokens."""
+    tokens, others = own.encode(**asked), fast.encode(**asked)
+    if not _same_tokens(tokens, others):
+        raise NotEqual("its tokenizer gives other tokens")
+    expected, found = getattr(own, output)(tokens), getattr(fast, output)(others)
+    return float(np.abs(expected - found).max() / max(1.0, np.abs(expected).max()))
+
+
+def _same_tokens(own: Tokens, fast: Tokens) -> bool:
+    same = own.words == fast.words and own.spans == fast.spans and own.arrays.keys() == fast.arrays.keys()
+    return same and all(np.array_equal(array, fast.arrays[name]) for name, array in own.arrays.items())

@@ -1,0 +1,97 @@
+"""The fast lane of a wrapper that labels images: one graph."""
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deploy import graphs
+from deploy.lanes import TOLERANCE, Lane, NotEqual, as_stored
+from model_functions.artifact.manifest import EngineRecord
+from model_functions.engines.graph import GraphImageClassifier
+from model_functions.wrapper import ModelWrapper
+
+ENGINES = tuple(graphs.BUILDERS)
+
+SEED = 12
+
+
+def export(wrapper: Any, examples: list[Any]) -> Any:
+    import torch
+
+    # Two images, so that the exporter does not take their number for a constant.
+    pixels = torch.from_numpy(_noise(wrapper, 2))
+    return graphs.exported(_module(wrapper.engine.module), (pixels,), ({0},), ["pixel_values"], ["logits"])
+
+
+def build(wrapper: ModelWrapper, engine: str, precision: str, model: Any, examples: list[Any]) -> Lane:
+    """Raises NotEqual where the graph does not answer as the model does."""
+    own: Any = wrapper.engine  # type: ignore[attr-defined]
+    fast: Any = copy.copy(wrapper)
+    fast.engine = GraphImageClassifier(graphs.BUILDERS[engine](model, half=precision == "float16"), own.labels)
+    stored: Any = as_stored(fast)
+    tolerance = TOLERANCE[precision]
+    _check_labels(wrapper, own, stored.engine, examples)
+    # By numpy, whose largest is NaN where there is one.
+    difference = float(np.max([_difference(own, stored.engine, pixels) for pixels in _batches(wrapper, examples)]))
+    if not difference <= tolerance:
+        raise NotEqual(f"its outputs differ by {difference:.1e} of the largest, and {tolerance:.0e} is accepted")
+    note = f"{engine} in {precision}: differs from torch by {difference:.1e} (accepted: {tolerance:.0e})"
+    return Lane(stored, EngineRecord(engine, precision, tolerance), note)
+
+
+def _batches(wrapper: Any, examples: list[Any]) -> Iterator[NDArray[np.float32]]:
+    """The examples one by one, all of them together, and noise: other numbers of images than the export saw."""
+    pixels = _pixels(wrapper, examples)
+    yield from np.split(pixels, len(pixels))
+    yield np.concatenate([pixels, _noise(wrapper, 1)])
+    yield from (_noise(wrapper, count) for count in (1, 3))
+
+
+def _pixels(wrapper: Any, examples: list[Any]) -> NDArray[np.float32]:
+    found: NDArray[np.float32] = wrapper.preprocess(
+        [item for example in examples for item in wrapper.input.items(example)[0]], {}
+    )
+    return found
+
+
+def _check_labels(wrapper: Any, own: Any, fast: Any, examples: list[Any]) -> None:
+    """Raises NotEqual for another best label of an example; behind it, near equals may change places."""
+    pixels = _pixels(wrapper, examples)
+    if (own.logits(pixels).argmax(axis=1) != fast.logits(pixels).argmax(axis=1)).any():
+        raise NotEqual("it finds another label for an example")
+
+
+def _noise(wrapper: Any, count: int) -> NDArray[np.float32]:
+    """Images of noise, as the processor gives them."""
+    from PIL import Image
+
+    channels, height, width = wrapper.processor.shape
+    shape = (count, height, width) if channels == 1 else (count, height, width, channels)
+    values = np.random.default_rng(SEED).integers(0, 256, shape, dtype=np.uint8)
+    return np.stack([wrapper.processor(Image.fromarray(one), "") for one in values])
+
+
+def _difference(own: Any, fast: Any, pixels: NDArray[np.float32]) -> float:
+    """The largest difference of two outputs, in parts of the largest output."""
+    expected, found = own.logits(pixels), fast.logits(pixels)
+    return float(np.abs(expected - found).max() / max(1.0, np.abs(expected).max()))
+
+
+def _module(module: Any) -> Any:
+    """The module with its logits as the only output."""
+    import torch
+
+    from model_functions.engines.torch import image_logits
+
+    class Exported(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = module
+
+        def forward(self, pixels: Any) -> Any:
+            return image_logits(self.module, pixels).float()
+
+    return Exported().eval()

@@ -1,0 +1,85 @@
+"""The fast lane of a torch module of tensors: an ONNX graph with the same inputs and outputs."""
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from deploy import graphs
+from deploy.lanes import TOLERANCE, Lane, NotEqual, as_stored, check_predictions
+from model_functions.artifact.manifest import EngineRecord
+from model_functions.errors import InvalidInput
+from model_functions.wrapper import ModelWrapper
+
+ENGINES = ("onnxruntime",)
+
+
+def export(wrapper: Any, examples: list[Any]) -> Any:
+    own = wrapper.engine
+    outputs = [spec.name for spec in own.outputs]
+    if own.program is not None:
+        return graphs.converted(own.program, [spec.name for spec in own.inputs], outputs)
+    [batch, *_] = _batches(wrapper, examples)
+    arguments = [name for name in own.arguments() if name in batch]
+    if set(arguments) != set(batch):
+        raise ValueError("the module takes inputs that its forward does not name")
+    tensors = own.tensors(batch)
+    free = tuple(_free(next(spec for spec in own.inputs if spec.name == name)) for name in arguments)
+    return graphs.exported(own.module, tuple(tensors[name] for name in arguments), free, arguments, outputs)
+
+
+def build(wrapper: ModelWrapper, engine: str, precision: str, model: Any, examples: list[Any]) -> Lane:
+    """Raises NotEqual where the graph does not answer as the module does."""
+    from model_functions.engines.onnxruntime import OnnxModel
+
+    own: Any = wrapper.engine  # type: ignore[attr-defined]
+    graph = graphs.BUILDERS[engine](model, half=precision == "float16")
+    fast: Any = copy.copy(wrapper)
+    fast.engine = OnnxModel(graph, own.inputs, own.outputs, own.sizes)
+    stored: Any = as_stored(fast)
+    tolerance = TOLERANCE[precision]
+    # By numpy, whose largest is NaN where there is one.
+    difference = float(np.max([_difference(own, stored.engine, batch) for batch in _batches(wrapper, examples)]))
+    if not difference <= tolerance:
+        raise NotEqual(f"its outputs differ by {difference:.1e} of the largest, and {tolerance:.0e} is accepted")
+    check_predictions(wrapper, stored, examples, tolerance)
+    note = f"{engine} in {precision}: differs from torch by {difference:.1e} (accepted: {tolerance:.0e})"
+    return Lane(stored, EngineRecord(engine, precision, tolerance), note)
+
+
+def _batches(wrapper: Any, examples: list[Any]) -> list[dict[str, Any]]:
+    """The examples twice over and alone, as the module reads them: a dimension of one size looks like a fixed one."""
+    found = []
+    for example in examples:
+        items, _ = wrapper.input.items(example)
+        sizes = (items * 2, items[:1]) if wrapper.tensors.batched else (items,)
+        found += [batch.arrays for tried in sizes for batch in wrapper.preprocess(tried, {})]
+    return found
+
+
+def _free(spec: Any) -> set[int]:
+    return {place for place, size in enumerate(spec.shape or ()) if not isinstance(size, int)}
+
+
+def _difference(own: Any, fast: Any, batch: dict[str, Any]) -> float:
+    """The largest difference of two outputs, in parts of the largest output. Raises NotEqual for other shapes."""
+    names = [spec.name for spec in own.outputs]
+    largest = 0.0
+    for expected, found in zip(own.run(batch, names), _answer(fast, batch, names), strict=True):
+        if expected.shape != found.shape or expected.dtype != found.dtype:
+            raise NotEqual("it gives outputs of other shapes")
+        if expected.dtype.kind not in "fc":
+            if not np.array_equal(expected, found):
+                raise NotEqual("it gives other whole numbers")
+            continue
+        wide = expected.astype(np.float64)
+        largest = max(largest, float(np.abs(wide - found).max() / max(1.0, np.abs(wide).max())))
+    return largest
+
+
+def _answer(fast: Any, batch: dict[str, Any], names: list[str]) -> list[Any]:
+    try:
+        answer: list[Any] = fast.run(batch, names)
+    except InvalidInput as exc:
+        raise NotEqual(f"it takes other inputs: {exc.message}") from exc
+    return answer

@@ -1,0 +1,273 @@
+"""Text classification: a text, or a pair of texts, in; labels with their scores out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from model_functions.engines import ClassificationEngine, TextRefused, Tokens
+from model_functions.errors import InvalidInput
+from model_functions.inputs import MAX_ITEMS, TextInput, check_count, json_type, one_or_many
+from model_functions.parameters import Parameter
+from model_functions.wrapper import ModelWrapper
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+#: Texts that the model reads at once; a request of more goes in several turns.
+BATCH = 32
+MAX_CANDIDATES = 64
+
+
+class Asked(NamedTuple):
+    """One thing for the model to read: a text or a pair, and where in the request it stands."""
+
+    text: str
+    pair: str | None
+    place: str
+
+
+class TextOrPairInput(TextInput):
+    """A string or ``{"text", "text_pair"}``, or a list of them.
+
+    Args:
+        pairs: whether the page offers a field for the second text.
+    """
+
+    def __init__(self, max_characters: int, max_items: int, *, pairs: bool) -> None:
+        super().__init__(max_characters, max_items)
+        self.kind = "pair" if pairs else "text"
+
+    def items(self, data: Any) -> tuple[list[Any], bool]:
+        if not isinstance(data, list):
+            return [self._asked(data, "data")], True
+        check_count(data, self.max_items)
+        return [self._asked(item, f"data[{index}]") for index, item in enumerate(data)], False
+
+    def schema(self) -> dict[str, Any]:
+        text = {"type": "string", "minLength": 1, "maxLength": self.max_characters}
+        pair = {
+            "type": "object",
+            "properties": {"text": text, "text_pair": text},
+            "required": ["text"],
+            "additionalProperties": False,
+        }
+        return one_or_many({"anyOf": [text, pair]}, self.max_items)
+
+    def _asked(self, item: Any, path: str) -> Asked:
+        if not isinstance(item, dict):
+            return Asked(self._text(item, path), None, path)
+        unknown = [name for name in item if name not in ("text", "text_pair")]
+        if unknown or "text" not in item:
+            what = f'has "{unknown[0][:40]}"' if unknown else 'has no "text"'
+            raise InvalidInput(path, f'{path} {what}. A pair is {{"text": …, "text_pair": …}}.')
+        text = self._text(item["text"], f"{path}.text")
+        pair = None if item.get("text_pair") is None else self._text(item["text_pair"], f"{path}.text_pair")
+        return Asked(text, pair, path)
+
+    def _text(self, value: Any, path: str) -> str:
+        if not isinstance(value, str):
+            raise InvalidInput(
+                path, f'{path} is {json_type(value)}. Send a string, {{"text": …, "text_pair": …}}, or a list of them.'
+            )
+        return super()._text(value, path)
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What is asked, and the batches in which the model reads it, each with the places of its texts."""
+
+    items: list[Asked]
+    count: int
+    batches: list[tuple[list[int], Tokens]]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The logits of all that was asked, shape (texts, labels)."""
+
+    items: list[Asked]
+    logits: NDArray[np.float32]
+
+
+class TextClassificationWrapper(ModelWrapper):
+    """A prediction is ``[{"label", "score"}]``, best first.
+
+    With ``candidate_labels``, which a model of entailment takes, it is ``{"sequence", "labels", "scores"}``, so too.
+    """
+
+    family, task = "text_classification", "text-classification"
+    architectures = ("ForSequenceClassification",)
+    declared = (
+        Parameter("top_k", "integer", "So many labels, the best ones; by default all.", None, 1, 10_000),
+        Parameter(
+            "function_to_apply",
+            "string",
+            "What makes scores of the model's own labels: softmax, sigmoid (each label for itself) or none.",
+            None,
+            choices=("softmax", "sigmoid", "none"),
+        ),
+        Parameter(
+            "candidate_labels",
+            "strings",
+            "Labels of your own instead of the model's: zero-shot classification.",
+            None,
+            1,
+            MAX_CANDIDATES,
+        ),
+        Parameter(
+            "hypothesis_template",
+            "string",
+            "The sentence that a candidate label is tried in; {} stands for the label.",
+            "This example is {}.",
+            2,
+            300,
+        ),
+        Parameter("multi_label", "boolean", "Judge each candidate label for itself: several may be true.", False),
+    )
+
+    def __init__(
+        self,
+        engine: ClassificationEngine,
+        *,
+        pairs: bool = False,
+        max_characters: int = 10_000,
+        max_items: int = MAX_ITEMS,
+        defaults: Mapping[str, Any] | None = None,
+        bounds: Mapping[str, tuple[float, float]] | None = None,
+    ) -> None:
+        entailment = [index for index, label in enumerate(engine.labels) if label.lower().startswith("entail")]
+        zero_shot = () if entailment else ("candidate_labels", "hypothesis_template", "multi_label")
+        super().__init__(
+            TextOrPairInput(max_characters, max_items, pairs=pairs or bool(entailment)),
+            defaults={"function_to_apply": engine.function_to_apply} | dict(defaults or {}),
+            bounds=bounds,
+            declared=[parameter for parameter in self.declared if parameter.name not in zero_shot],
+        )
+        self.engine = engine
+        self.entailment = entailment[0] if entailment else None
+
+    @classmethod
+    def from_source(cls, source: str, *, max_tokens: int | None = None, example: Any = None, **settings: Any) -> Self:
+        """From a Hugging Face Hub id or folder.
+
+        Args:
+            max_tokens: the longest text or pair in tokens; None: what the tokenizer and the model say.
+            example: where it is a pair, the page offers a field for the second text.
+            settings: the other arguments of the wrapper.
+        """
+        from model_functions.engines.transformers import TransformersClassifier
+
+        engine = TransformersClassifier.from_pretrained(source, max_tokens=max_tokens)
+        return cls(engine, pairs=isinstance(example, dict), **settings)
+
+    def check(self, items: list[Asked], parameters: dict[str, Any]) -> None:
+        candidates = parameters.get("candidate_labels")
+        if candidates is None:
+            return
+        for index, label in enumerate(candidates):
+            _check_candidate(f"parameters.candidate_labels[{index}]", label, candidates[:index])
+        if "{}" not in parameters["hypothesis_template"]:
+            raise InvalidInput(
+                "parameters.hypothesis_template",
+                '"hypothesis_template" has no {} for the label. Write it as "This example is {}.".',
+            )
+        for item in items:
+            if item.pair is not None:
+                raise InvalidInput(
+                    item.place, f"{item.place} is a pair, and candidate_labels judge one text. Send the text alone."
+                )
+
+    def preprocess(self, items: list[Asked], parameters: dict[str, Any]) -> Encoded:
+        read = items
+        if parameters.get("candidate_labels") is not None:
+            read = [item._replace(pair=hypothesis) for item in items for hypothesis in _hypotheses(parameters)]
+        return Encoded(items, len(read), [(places, self._tokens(read, places)) for places in _batches(read)])
+
+    def forward(self, features: Encoded, parameters: dict[str, Any]) -> Labelled:
+        # Imported here: numpy comes with the engine, while the weights are on their way.
+        import numpy as np
+
+        logits = np.empty((features.count, len(self.engine.labels)), dtype=np.float32)
+        for places, tokens in features.batches:
+            logits[places] = self.engine.logits(tokens)
+        return Labelled(features.items, logits)
+
+    def postprocess(self, outputs: Labelled, parameters: dict[str, Any]) -> list[Any]:
+        candidates, top_k = parameters.get("candidate_labels"), parameters["top_k"]
+        if candidates is None:
+            scores = _APPLIED[parameters["function_to_apply"]](outputs.logits)
+            return [
+                [{"label": label, "score": score} for label, score in _best_first(self.engine.labels, row)[:top_k]]
+                for row in scores
+            ]
+        logits = outputs.logits.reshape(len(outputs.items), len(candidates), -1)
+        answers = []
+        for item, scores in zip(outputs.items, self._entailed(logits, parameters["multi_label"]), strict=True):
+            best = _best_first(candidates, scores)[:top_k]
+            labels, numbers = [label for label, _ in best], [score for _, score in best]
+            answers.append({"sequence": item.text, "labels": labels, "scores": numbers})
+        return answers
+
+    def _tokens(self, read: list[Asked], places: list[int]) -> Tokens:
+        texts, pairs = [read[place].text for place in places], [read[place].pair for place in places]
+        try:
+            return self.engine.encode(texts, [pair for pair in pairs if pair is not None] or None)
+        except TextRefused as exc:
+            raise InvalidInput(read[places[exc.index]].place, exc.message) from exc
+
+    def _entailed(self, logits: NDArray[np.float32], multi_label: bool) -> NDArray[np.float32]:
+        """How true each candidate label is, shape (texts, candidates), as transformers' zero-shot pipeline has it."""
+        from model_functions.engines.scores import softmax
+
+        assert self.entailment is not None  # noqa: S101 - candidate_labels are declared for it alone
+        if multi_label or logits.shape[1] == 1:
+            return softmax(logits[:, :, [self._contradiction(), self.entailment]])[:, :, 1]
+        return softmax(logits[:, :, self.entailment])
+
+    def _contradiction(self) -> int:
+        named = [index for index, label in enumerate(self.engine.labels) if label.lower().startswith("contra")]
+        return named[0] if named else (-1 if self.entailment == 0 else 0)
+
+
+def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    from model_functions.engines.scores import softmax
+
+    return softmax(logits)
+
+
+def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    from model_functions.engines.scores import sigmoid
+
+    return sigmoid(logits)
+
+
+def _none(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    return logits
+
+
+_APPLIED = {"softmax": _softmax, "sigmoid": _sigmoid, "none": _none}
+
+
+def _best_first(labels: list[str], scores: NDArray[np.float32]) -> list[tuple[str, float]]:
+    return sorted(zip(labels, scores.tolist(), strict=True), key=lambda pair: -pair[1])
+
+
+def _hypotheses(parameters: dict[str, Any]) -> list[str]:
+    return [parameters["hypothesis_template"].replace("{}", label) for label in parameters["candidate_labels"]]
+
+
+def _batches(read: list[Asked]) -> Iterator[list[int]]:
+    """The places of texts and of pairs, which tokenizers do not mix, in batches."""
+    for paired in (False, True):
+        places = [place for place, one in enumerate(read) if (one.pair is not None) == paired]
+        yield from (places[start : start + BATCH] for start in range(0, len(places), BATCH))
+
+
+def _check_candidate(path: str, label: str, earlier: list[str]) -> None:
+    if not label.strip():
+        raise InvalidInput(path, f"{path} is an empty text. Send at least one word.")
+    if label in earlier:
+        raise InvalidInput(path, f'{path} says "{label}" again. Send each label once.')

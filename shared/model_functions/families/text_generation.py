@@ -1,0 +1,182 @@
+"""Text generation: a text or a chat in, what follows it out, whole or token by token."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from model_functions.engines import WritingEngine
+from model_functions.errors import InvalidInput
+from model_functions.generation import GENERATION_PARAMETERS, brought, check_search, possible
+from model_functions.inputs import MAX_ITEMS, Asked, PromptInput
+from model_functions.parameters import Parameter, check_parameters
+from model_functions.wrapper import STREAM, ModelWrapper
+
+if TYPE_CHECKING:
+    from model_functions.engines.continuation import Answer, Writing
+
+#: Tokens of an answer, at most, and where nobody says how many.
+LONGEST_ANSWER, DEFAULT_ANSWER = 4096, 128
+
+_OWN = {
+    "max_new_tokens": Parameter(
+        "max_new_tokens", "integer", "The longest answer, in tokens.", DEFAULT_ANSWER, 1, LONGEST_ANSWER
+    ),
+    "min_new_tokens": Parameter("min_new_tokens", "integer", "The shortest answer, in tokens.", 0, 0, LONGEST_ANSWER),
+    "num_return_sequences": Parameter("num_return_sequences", "integer", "Answers for each prompt.", 1, 1, 8),
+    "seed": Parameter(
+        "seed",
+        "integer",
+        "The same seed draws the same answer, for a prompt alone or among others.",
+        None,
+        0,
+        2**63 - 1,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What the model goes on with.
+
+    Args:
+        text: that of a chat is as the model's template writes it.
+    """
+
+    text: str
+    numbers: list[int]
+
+
+class TextGenerationWrapper(ModelWrapper):
+    """Decoders: GPT-2, Llama, Qwen, whatever transformers loads as a causal language model."""
+
+    family, task = "text_generation", "text-generation"
+    architectures = ("ForCausalLM", "LMHeadModel")
+    declared: ClassVar[tuple[Parameter, ...]] = (
+        *(_OWN.get(p.name, p) for p in GENERATION_PARAMETERS if p.name != "prefix"),
+        Parameter("min_p", "number", "Draw from tokens at least so likely, in parts of the likeliest.", 0.0, 0, 1),
+        Parameter("stop", "strings", "Texts that end the answer, which is told without them.", None, 0, 8),
+        Parameter("return_full_text", "boolean", "Put the prompt before its answer.", False),
+        STREAM,
+    )
+
+    def __init__(
+        self,
+        engine: WritingEngine,
+        *,
+        max_characters: int = 100_000,
+        max_items: int = MAX_ITEMS,
+        defaults: Mapping[str, Any] | None = None,
+        bounds: Mapping[str, tuple[float, float]] | None = None,
+    ) -> None:
+        # One position at least is the prompt's, and half of them where nobody says how long the answer may be.
+        positions = engine.positions or 2 * LONGEST_ANSWER
+        usual = {"max_new_tokens": min(DEFAULT_ANSWER, positions // 2)}
+        declared = [possible(p, positions - 1).published(default=usual.get(p.name)) for p in self.declared]
+        super().__init__(
+            PromptInput(max_characters, max_items, chats=engine.chat is not None),
+            defaults=brought(declared, engine.generation_defaults()) | dict(defaults or {}),
+            bounds=bounds,
+            declared=declared,
+        )
+        self.engine = engine
+
+    @classmethod
+    def from_source(cls, source: str, *, max_tokens: int | None = None, **settings: Any) -> Self:
+        """From a Hugging Face Hub id or folder.
+
+        Args:
+            max_tokens: of a prompt and its answer together; None: what the tokenizer and the model say.
+            settings: ``max_characters``, ``max_items``, ``defaults`` and ``bounds`` of the wrapper.
+        """
+        from model_functions.engines.transformers import TransformersWriter
+
+        return cls(TransformersWriter.from_pretrained(source, max_tokens=max_tokens), **settings)
+
+    def stream(self, data: Any, parameters: Mapping[str, Any] | None = None) -> Generator[dict[str, Any], None, Any]:
+        items, single = self.input.items(data)
+        values = check_parameters(self.parameters, parameters or {})
+        self.check(items, values)
+        if values["num_beams"] > 1:
+            raise InvalidInput(
+                "parameters.stream",
+                f'"num_beams" is {values["num_beams"]}, and beams are chosen from at the end only. '
+                'Set it to 1, or leave "stream" out.',
+            )
+        prompts, count = self.preprocess(items, values), values["num_return_sequences"]
+        writing = self._writing(prompts, values)
+        for number, text in writing.steps():
+            item, sequence = divmod(number, count)
+            place = ({} if single else {"index": item}) | ({} if count == 1 else {"sequence": sequence})
+            answer = writing.answers[number]
+            facts = {} if answer.finish_reason is None else _facts(prompts[item], answer)
+            yield place | {"text": text} | facts
+        predictions = self.postprocess((prompts, writing.answers), values)
+        return predictions[0] if single else predictions
+
+    def check(self, items: list[Asked], parameters: dict[str, Any]) -> None:
+        check_search(len(items), parameters)
+        if parameters["return_full_text"] and not all(isinstance(item.value, str) for item in items):
+            raise InvalidInput(
+                "parameters.return_full_text",
+                '"return_full_text" is true, and a chat is no text that an answer could follow. Leave it out.',
+            )
+
+    def preprocess(self, items: list[Asked], parameters: dict[str, Any]) -> list[Prompt]:
+        return [self._prompt(item, parameters["max_new_tokens"]) for item in items]
+
+    def forward(self, features: list[Prompt], parameters: dict[str, Any]) -> tuple[list[Prompt], list[Answer]]:
+        writing = self._writing(features, parameters)
+        if parameters["num_beams"] > 1:
+            writing.by_beams()
+        else:
+            for _ in writing.steps():
+                pass
+        return features, writing.answers
+
+    def postprocess(self, outputs: tuple[list[Prompt], list[Answer]], parameters: dict[str, Any]) -> list[Any]:
+        prompts, answers = outputs
+        count = parameters["num_return_sequences"]
+        predictions = [
+            {"generated_text": answer.text} | _facts(prompts[number // count], answer)
+            for number, answer in enumerate(answers)
+        ]
+        if count == 1:
+            return predictions
+        return [predictions[start : start + count] for start in range(0, len(predictions), count)]
+
+    def _prompt(self, item: Asked, longest_answer: int) -> Prompt:
+        if isinstance(item.value, str):
+            text = item.value
+        else:
+            assert self.engine.chat is not None  # noqa: S101 - the input refuses a chat where there is none
+            text = self.engine.chat.render(item.value, item.path)
+        # A template writes the special tokens itself.
+        numbers = self.engine.numbers(text, special=isinstance(item.value, str))
+        count, positions = len(numbers), self.engine.positions
+        if not numbers:
+            raise InvalidInput(item.path, "The model's tokenizer finds nothing in this text. Send words.")
+        if positions is not None and count + longest_answer > positions:
+            room = positions - count
+            way_out = f'"max_new_tokens" of at most {room}' if room > 0 else f"at most {positions - 1} tokens"
+            raise InvalidInput(
+                item.path,
+                f"The prompt has {count} tokens, and with {longest_answer} new ones that is {count + longest_answer}; "
+                f"the model reads {positions}. Send {way_out}.",
+            )
+        return Prompt(text, numbers)
+
+    def _writing(self, prompts: list[Prompt], parameters: dict[str, Any]) -> Writing:
+        # Imported here: a function that waits for its first request has no use for numpy.
+        from model_functions.engines.continuation import Writing
+
+        openings = [prompt.text if parameters["return_full_text"] else "" for prompt in prompts]
+        return Writing(self.engine, [prompt.numbers for prompt in prompts], openings, parameters)
+
+
+def _facts(prompt: Prompt, answer: Answer) -> dict[str, Any]:
+    """How the answer ended, and what it took."""
+    stopped = {} if answer.stop_sequence is None else {"stop_sequence": answer.stop_sequence}
+    counts = {"prompt_tokens": len(prompt.numbers), "generated_tokens": answer.count}
+    return {"finish_reason": answer.finish_reason} | stopped | counts

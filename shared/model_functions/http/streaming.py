@@ -1,0 +1,73 @@
+"""A prediction as server-sent events: its pieces while they come about, then the whole, or what went wrong."""
+
+import json
+import logging
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
+from typing import Any, Self
+
+from model_functions.errors import ServingError
+from model_functions.http.errors import render
+from model_functions.http.message import EVENTS, Response
+
+log = logging.getLogger(__name__)
+
+
+class EventStream:
+    """Events as the chunks of a body; what fails in the middle of it is told as its last one.
+
+    Args:
+        held: what is let go of once nobody reads on.
+    """
+
+    def __init__(self, events: Iterator[bytes], held: ExitStack, request_id: str) -> None:
+        self._events = events
+        self._held = held
+        self._request_id = request_id
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            return next(self._events)
+        except StopIteration:
+            self.close()
+            raise
+        except ServingError as error:
+            return self._failed(error)
+        except Exception:
+            log.exception("stream failed", extra={"fields": {"request_id": self._request_id}})
+            text = "Something went wrong here. The function's log has it under this request id."
+            return self._failed(ServingError(text))
+
+    def close(self) -> None:
+        self._held.close()
+
+    def _failed(self, error: ServingError) -> bytes:
+        self.close()
+        self._events = iter(())
+        return event("error", json.loads(render(error, self._request_id).body))
+
+
+def event(name: str | None, value: Any) -> bytes:
+    """One event; without a name it is a plain message. Raises ValueError for a NaN."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    kind = "" if name is None else f"event: {name}\n"
+    return f"{kind}data: {text}\n\n".encode()
+
+
+def named(pieces: Generator[Any, None, Any]) -> Iterator[tuple[str | None, Any]]:
+    """The pieces without a name, then what the generator returns as the ``answer``."""
+    while True:
+        try:
+            piece = next(pieces)
+        except StopIteration as end:
+            yield "answer", end.value
+            return
+        yield None, piece
+
+
+def streamed(stream: EventStream, headers: dict[str, str]) -> Response:
+    # nginx and its like would else collect the pieces.
+    return Response(headers=headers | {"Content-Type": EVENTS, "X-Accel-Buffering": "no"}, chunks=stream)

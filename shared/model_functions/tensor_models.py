@@ -1,0 +1,246 @@
+"""The base of the families whose models take and give tensors: onnx, pytorch, tensorflow."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from model_functions.errors import InvalidInput
+from model_functions.parameters import Parameter
+from model_functions.tensors import MAX_ITEMS, TensorInput, TensorSpec, looks_batched
+from model_functions.wrapper import ModelWrapper
+
+if TYPE_CHECKING:
+    from model_functions.engines import TensorEngine
+    from model_functions.engines.tensors import Batch
+
+Steps = Mapping[str, list[Any]]
+
+_OUTPUTS = "The outputs to answer with, their names between commas; all when it is empty."
+_TOP_K = "How many labels to answer with, the best first."
+
+
+class TensorWrapper(ModelWrapper):
+    """A prediction is the model's output as nested lists, or, of several outputs, an object of them by name.
+
+    Steps that are shipped with the model come before and after it (engines/steps.py): an output that ends with labels
+    is ``[{"label", "score"}, …]``, the best first.
+
+    Args:
+        batched: whether the first dimension of the inputs counts items; None: what the shapes look like.
+        largest_batch: items that the model takes at once; None: what its shapes say.
+        preprocess: the steps before each input, by its name.
+        postprocess: the steps after each output, by its name.
+    """
+
+    task = "tensors"
+    settings: ClassVar[tuple[str, ...]] = ("batched", "preprocess", "postprocess")
+    declared = (Parameter("outputs", "string", _OUTPUTS, ""), Parameter("top_k", "integer", _TOP_K, None, 1))
+
+    def __init__(
+        self,
+        engine: TensorEngine,
+        *,
+        batched: bool | None = None,
+        largest_batch: int | None = None,
+        preprocess: Steps | None = None,
+        postprocess: Steps | None = None,
+        max_items: int = MAX_ITEMS,
+        defaults: Mapping[str, Any] | None = None,
+        bounds: Mapping[str, tuple[float, float]] | None = None,
+    ) -> None:
+        from model_functions.engines import steps
+
+        check_batched(batched)
+        self.engine = engine
+        inputs, outputs = {spec.name: spec for spec in engine.inputs}, {spec.name: spec for spec in engine.outputs}
+        _check_known("preprocess", preprocess or {}, inputs)
+        _check_known("postprocess", postprocess or {}, outputs)
+        self.before = {name: steps.preprocessing(given, name) for name, given in (preprocess or {}).items()}
+        self.after = {name: steps.postprocessing(given, name) for name, given in (postprocess or {}).items()}
+        if batched is None:
+            batched = looks_batched(engine.inputs, engine.outputs)
+        specs = [_requested(spec, self.before.get(name, []), batched) for name, spec in inputs.items()]
+        unused = {"outputs"} if len(outputs) == 1 else set()
+        if not any(given[-1][0] == "labels" for given in self.after.values() if given):
+            unused.add("top_k")
+        self.tensors = TensorInput(
+            specs, batched=batched, sizes=engine.sizes, largest=largest_batch, max_items=max_items
+        )
+        super().__init__(self.tensors, defaults=defaults, bounds=bounds)
+        self.parameters = {name: one for name, one in self.parameters.items() if name not in unused}
+
+    @classmethod
+    def from_engine(
+        cls, engine: TensorEngine, example: Any = None, *, batched: bool | None = None, **settings: Any
+    ) -> Self:
+        """From an engine whose batches are told by an example, where the publisher does not say.
+
+        Args:
+            example: an item as a request has it. A model that does not answer two of them row by row reads no batches.
+            settings: the other arguments of the wrapper.
+        """
+        from model_functions.engines.tensors import NotPerItem
+
+        wrapper = cls(engine, batched=batched, **settings)
+        if batched is None and wrapper.tensors.batched and example is not None:
+            if not wrapper.reads(example):
+                # What neither reads is told of as an item of a batch, when it is predicted.
+                with contextlib.suppress(ValueError):  # steps that fit an item of a batch alone
+                    alone = cls(engine, batched=False, **settings)
+                    return alone if alone.reads(example) else wrapper
+                return wrapper
+            items, _ = wrapper.input.items(example)
+            try:
+                wrapper.predict(items[:1] * 2)
+            except NotPerItem:
+                return cls(engine, batched=False, **settings)
+            except InvalidInput:
+                # A graph that was exported for one item often says that it takes any number.
+                return cls(engine, batched=True, **({"largest_batch": 1} | settings))
+        return wrapper
+
+    def reads(self, data: Any) -> bool:
+        """Whether data has the shapes that the model takes."""
+        try:
+            self.input.items(data)
+        except InvalidInput:
+            return False
+        return True
+
+    def copied_bytes(self) -> tuple[int, int]:
+        return self.engine.copied_bytes
+
+    def check(self, items: list[Any], parameters: dict[str, Any]) -> None:
+        self._asked(parameters)
+
+    def preprocess(self, items: list[dict[str, Any]], parameters: dict[str, Any]) -> list[Batch]:
+        from model_functions.engines import steps, tensors
+
+        lead = int(self.tensors.batched)
+        batches = list(tensors.batches(items, self.tensors))
+        for batch in batches:
+            for name, given in self.before.items():
+                if name in batch.arrays:
+                    batch.arrays[name] = steps.prepared(batch.arrays[name], given, lead)
+        return batches
+
+    def forward(self, features: list[Batch], parameters: dict[str, Any]) -> list[dict[str, Any]]:
+        """The outputs of each item by name, in the items' order."""
+        from model_functions.engines import tensors
+
+        names = self._asked(parameters)
+        found: dict[int, dict[str, Any]] = {}
+        for batch in features:
+            outputs = dict(zip(names, self.engine.run(batch.arrays, names), strict=True))
+            if not self.tensors.batched:
+                found[batch.places[0]] = outputs
+                continue
+            count = len(batch.places)
+            asked = max(count, self.tensors.smallest_batch)
+            parts = {name: tensors.rows(output, name, count, asked) for name, output in outputs.items()}
+            for index, place in enumerate(batch.places):
+                found[place] = {name: part[index] for name, part in parts.items()}
+        return [found[place] for place in sorted(found)]
+
+    def postprocess(self, outputs: list[dict[str, Any]], parameters: dict[str, Any]) -> list[Any]:
+        from model_functions.engines import steps, tensors
+
+        top_k = parameters.get("top_k")
+        answers = [
+            {
+                name: tensors.plain(steps.finished(output, self.after.get(name, []), top_k))
+                for name, output in item.items()
+            }
+            for item in outputs
+        ]
+        return answers if len(self.engine.outputs) > 1 else [next(iter(answer.values())) for answer in answers]
+
+    def _asked(self, parameters: dict[str, Any]) -> list[str]:
+        """The names of the outputs to answer with."""
+        known = [spec.name for spec in self.engine.outputs]
+        asked = list(dict.fromkeys(name.strip() for name in parameters.get("outputs", "").split(",") if name.strip()))
+        for name in asked:
+            if name not in known:
+                raise InvalidInput(
+                    "parameters.outputs",
+                    f'"outputs": the model has no output "{name[:40]}". Its outputs: {", ".join(known)}.',
+                )
+        return asked or known
+
+
+def beside(path: Path, known: tuple[str, ...]) -> dict[str, Any]:
+    """The settings in the JSON file beside a model, as ``digits.json`` beside ``digits.onnx``; none without one.
+
+    Args:
+        known: the settings that it may have.
+    """
+    file = path.with_suffix(".json")
+    if not file.is_file():
+        return {}
+    try:
+        settings = json.loads(file.read_text())
+    except ValueError as exc:
+        raise ValueError(f"{file.name} is no JSON: {exc}.") from exc
+    if not isinstance(settings, dict) or not set(settings) <= set(known):
+        strange = ", ".join(sorted(set(settings) - set(known))) if isinstance(settings, dict) else "no object"
+        raise ValueError(
+            f"{file.name} has {strange}. It may have: {', '.join(known)}. Rename it if it is no part of {path.name}."
+        )
+    return settings
+
+
+def check_batched(batched: Any) -> None:
+    """Refuses what a publisher may have written instead of true or false."""
+    if batched not in (None, True, False):
+        raise ValueError(f"batched is {batched!r:.60}. Write true or false.")
+
+
+def given_specs(inputs: Mapping[str, Any]) -> list[TensorSpec]:
+    """The inputs as a publisher declares them: ``{"pixels": {"dtype": "float32", "shape": [null, 8, 8]}}``."""
+    if not isinstance(inputs, Mapping) or not inputs:
+        raise ValueError(f"inputs is {inputs!r:.60}. Write an object with the type and shape of each input by name.")
+    specs = []
+    for name, facts in inputs.items():
+        fits = isinstance(facts, Mapping) and set(facts) == {"dtype", "shape"} and isinstance(facts["shape"], list)
+        if not fits or not all(size is None or isinstance(size, str) or type(size) is int for size in facts["shape"]):
+            raise ValueError(f'inputs.{name}: write {{"dtype": "float32", "shape": [null, 8, 8]}}, null for any size.')
+        specs.append(TensorSpec(name, facts["dtype"], tuple(facts["shape"])))
+    return specs
+
+
+def _check_known(setting: str, steps: Any, specs: Mapping[str, TensorSpec]) -> None:
+    if not isinstance(steps, Mapping):
+        raise ValueError(f"{setting} is {steps!r:.60}. Write an object with a list of steps by name.")
+    for name in steps:
+        if name not in specs:
+            raise ValueError(f'{setting} names "{name}", and the model has: {", ".join(specs)}.')
+
+
+def prepared_item(item: Mapping[str, Any], preprocess: Any) -> dict[str, Any]:
+    """An example's inputs as they come to the model."""
+    import numpy as np
+
+    from model_functions.engines import steps
+
+    _check_known("preprocess", preprocess or {}, {name: TensorSpec(name, "float32", None) for name in item})
+    before = {name: steps.preprocessing(given, name) for name, given in (preprocess or {}).items()}
+    return {
+        name: steps.prepared(np.array(value, np.float32), before[name], 0).tolist() if name in before else value
+        for name, value in item.items()
+    }
+
+
+def _requested(spec: TensorSpec, given: list[Any], batched: bool) -> TensorSpec:
+    from model_functions.engines import steps
+
+    if not given:
+        return spec
+    if not batched or spec.shape is None:
+        return steps.requested(spec, given)
+    item = steps.requested(spec.item(), given)
+    return replace(item, shape=(spec.shape[0], *(item.shape or ())))
