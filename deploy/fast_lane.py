@@ -3,6 +3,7 @@
 from types import ModuleType
 from typing import Any
 
+from deploy import output
 from deploy.lanes import Lane, NotEqual, encoding, generating, images, modules
 from model_functions.artifact.manifest import EngineRecord
 from model_functions.wrapper import ModelWrapper
@@ -37,14 +38,19 @@ def build(wrapper: ModelWrapper, engine: str, precision: str, examples: list[Any
         if engine == "auto":
             return own
         raise ValueError(f"There is no graph of {wrapper.family} models for {engine}. Leave --engine out.")
+    chosen = FASTEST if engine == "auto" else engine
+    precisions = ("float16", "float32") if precision == "auto" else (precision,)
     failures: list[str] = []
     try:
-        model = kind.export(wrapper, examples)
-        for tried in ("float16", "float32") if precision == "auto" else (precision,):
-            try:
-                return _built(kind, wrapper, FASTEST if engine == "auto" else engine, tried, model, examples)
-            except NotEqual as exc:
-                failures.append(f"{tried}: {exc}")
+        with output.progress_bar("exporting and comparing", 1 + len(precisions), "step") as advance:
+            model = kind.export(wrapper, examples)
+            for tried in precisions:
+                advance(1)
+                try:
+                    lane: Lane = kind.build(wrapper, chosen, tried, model, examples)
+                    return lane
+                except NotEqual as exc:
+                    failures.append(f"{tried}: {exc}")
     except Exception as exc:  # noqa: BLE001 - an exporter fails in its own ways on the models it does not know
         # torch's exporter tells what to do next, and its cause what happened.
         failed = exc.__cause__ or exc
@@ -52,10 +58,3 @@ def build(wrapper: ModelWrapper, engine: str, precision: str, examples: list[Any
     if engine == "auto":
         return Lane(wrapper, own.record, f"no fast lane: {'; '.join(failures)}")
     raise ValueError(f"{engine} cannot serve this model: {'; '.join(failures)}. Publish with --engine torch.")
-
-
-def _built(
-    kind: ModuleType, wrapper: ModelWrapper, engine: str, precision: str, model: Any, examples: list[Any]
-) -> Lane:
-    lane: Lane = kind.build(wrapper, engine, precision, model, examples)
-    return lane

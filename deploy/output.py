@@ -29,10 +29,10 @@ def tell_pointer(args: argparse.Namespace, pointer: Pointer) -> None:
 
 
 @contextmanager
-def progress_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar of bytes on standard error, silent where that is no terminal; tell it the bytes of each step."""
+def progress_bar(what: str, total: int, unit: str = "B") -> Iterator[Callable[[int], None]]:
+    """A bar on standard error, silent where that is no terminal; tell it the bytes, or other units, of each step."""
     hidden = not sys.stderr.isatty()
-    with tqdm(total=total, desc=what, unit="B", unit_scale=True, disable=hidden, leave=False) as bar:
+    with tqdm(total=total, desc=what, unit=unit, unit_scale=unit == "B", disable=hidden, leave=False) as bar:
 
         def advance(count: int) -> None:
             bar.update(count)

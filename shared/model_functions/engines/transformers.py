@@ -1,6 +1,7 @@
 """Runs a whole transformers model with its tokenizer; the only module that imports transformers."""
 
 import copy
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,7 +55,8 @@ class TransformersEngine:
         # Imported here: an unpickled model brings its own classes and needs none of the Auto ones.
         import transformers
 
-        transformers.utils.logging.disable_progress_bar()
+        if not sys.stderr.isatty():
+            transformers.utils.logging.disable_progress_bar()
         tokenizer = transformers.AutoTokenizer.from_pretrained(source, subfolder=subfolder)
         auto = getattr(transformers, cls.auto_class_of(source, subfolder))
         with _without_report():
@@ -147,7 +149,8 @@ def load_image_classifier(source: str) -> LoadedImageClassifier:
     """From a Hub id or a folder. Raises OSError where there is none, ValueError where it gives numbers, not labels."""
     import transformers
 
-    transformers.utils.logging.disable_progress_bar()
+    if not sys.stderr.isatty():
+        transformers.utils.logging.disable_progress_bar()
     # The kind that needs no torchvision; its settings are those of the other.
     processor = transformers.AutoImageProcessor.from_pretrained(source, backend="pil")
     model = transformers.AutoModelForImageClassification.from_pretrained(source)
