@@ -11,13 +11,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from deploy import environments, fast_lane, output, pins, proof, provenance, publisher
-from deploy.comparison import Comparison, compare, others_of
+from deploy import environments, fast_lane, output, pins, publisher
 from deploy.memory import memory_need
-from deploy.predictions import answers, recorded, same_answer
 from deploy.project import model_families
-from deploy.recognition import recognise
-from deploy.wrapping import find, source_of
+from deploy.proving import proof, provenance
+from deploy.proving.comparison import Comparison, compare, others_of
+from deploy.proving.predictions import answers, recorded, same_answer
+from deploy.sources.recognition import recognise
+from deploy.sources.wrapping import find, source_of
 from model_functions.artifact import sources, stream
 from model_functions.artifact.manifest import FileEntry, Manifest, python_minor
 from model_functions.artifact.signing import canonical

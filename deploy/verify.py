@@ -6,10 +6,11 @@ Ends with status 1 when a function could not serve it as it was published. The s
 import argparse
 from dataclasses import asdict
 
-from deploy import output, pins, proof, publisher
-from deploy.comparison import short
+from deploy import output, pins, publisher
 from deploy.naming import split_model
-from deploy.proof import Asked, Report
+from deploy.proving import proof
+from deploy.proving.comparison import short
+from deploy.proving.proof import Asked, Report
 from model_functions.artifact.manifest import Manifest
 from model_functions.memory import spelled
 

@@ -8,7 +8,8 @@ from typing import Any
 import hypothesis  # noqa: F401 - before a load freezes the collector, through which it looks for references
 import pytest
 
-from deploy import generation_graphs, graphs, proof
+from deploy.lanes import generation_graphs, graphs
+from deploy.proving import proof
 from deploy.publish import publish
 from model_functions.artifact.signing import Trust
 from model_functions.artifact.signing_key import SigningKey

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.predictions import close
+from deploy.proving.predictions import close
 from model_functions.artifact.manifest import EngineRecord
 from model_functions.errors import InvalidInput
 from model_functions.wrapper import ModelWrapper

@@ -7,8 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from deploy import graphs
-from deploy.lanes import LONG, TOLERANCE, Lane, NotEqual, as_stored, batches, check_predictions, longest, texts_of
+from deploy.lanes import (
+    LONG,
+    TOLERANCE,
+    Lane,
+    NotEqual,
+    as_stored,
+    batches,
+    check_predictions,
+    graphs,
+    longest,
+    texts_of,
+)
 from model_functions.artifact.manifest import EngineRecord
 from model_functions.engines import Tokens
 from model_functions.engines.graph import GraphClassifier, GraphEmbedder, GraphTagger

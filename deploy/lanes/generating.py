@@ -5,9 +5,18 @@ from typing import Any
 
 import numpy as np
 
-from deploy import generation_graphs, graphs
-from deploy.generation_graphs import Exported
-from deploy.lanes import TOLERANCE, Lane, NotEqual, as_stored, batches, check_predictions, longest
+from deploy.lanes import (
+    TOLERANCE,
+    Lane,
+    NotEqual,
+    as_stored,
+    batches,
+    check_predictions,
+    generation_graphs,
+    graphs,
+    longest,
+)
+from deploy.lanes.generation_graphs import Exported
 from model_functions.artifact.manifest import EngineRecord
 from model_functions.engines import Tokens
 from model_functions.engines.generator import Facts, GraphGenerator, Language

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy import graphs
-from deploy.lanes import TOLERANCE, Lane, NotEqual, as_stored
+from deploy.lanes import TOLERANCE, Lane, NotEqual, as_stored, graphs
 from model_functions.artifact.manifest import EngineRecord
 from model_functions.engines.graph import GraphImageClassifier
 from model_functions.wrapper import ModelWrapper

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from deploy import graphs
-from deploy.lanes import TOLERANCE, Lane, NotEqual, as_stored, check_predictions
+from deploy.lanes import TOLERANCE, Lane, NotEqual, as_stored, check_predictions, graphs
 from model_functions.artifact.manifest import EngineRecord
 from model_functions.errors import InvalidInput
 from model_functions.wrapper import ModelWrapper

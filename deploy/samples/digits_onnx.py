@@ -24,7 +24,7 @@ def wrapper(folder: Path) -> OnnxWrapper:
 
 def train(folder: Path, *, progress: bool = True) -> Score:
     """Trains the network in torch and exports it for any number of images."""
-    from deploy import graphs
+    from deploy.lanes import graphs
 
     model, score = trained(SEED, title="digits_onnx", progress=progress)
     graph = graphs.exported(model, (torch.zeros(2, 8, 8),), ({0},), ["pixels"], ["digit"])

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deploy import fast_lane, graphs, lanes
+from deploy import fast_lane, lanes
 from deploy.fast_lane import build
-from deploy.predictions import close
+from deploy.lanes import graphs
+from deploy.proving.predictions import close
 from deploy.publish import publish
 from model_functions.artifact import stream
 from model_functions.artifact.manifest import EngineRecord

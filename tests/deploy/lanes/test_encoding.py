@@ -7,7 +7,7 @@ import pytest
 
 from deploy.fast_lane import build
 from deploy.lanes import texts_of
-from deploy.predictions import close
+from deploy.proving.predictions import close
 from model_functions.artifact import stream
 from model_functions.errors import InvalidInput
 from model_functions.families.feature_extraction import FeatureExtractionWrapper

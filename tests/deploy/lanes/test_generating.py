@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deploy import graphs, lanes
+from deploy import lanes
 from deploy.fast_lane import build
+from deploy.lanes import graphs
 from deploy.publish import publish
 from model_functions.artifact import stream
 from model_functions.artifact.manifest import EngineRecord

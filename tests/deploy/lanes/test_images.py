@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from deploy.fast_lane import build
-from deploy.predictions import close
+from deploy.proving.predictions import close
 from deploy.publish import publish
 from model_functions.artifact import stream
 from model_functions.artifact.manifest import EngineRecord
@@ -62,7 +62,7 @@ def test_the_stream_of_a_graph_is_always_the_same(module: ImageClassificationWra
 def test_a_graph_that_answers_otherwise_is_not_taken(
     module: ImageClassificationWrapper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from deploy import graphs
+    from deploy.lanes import graphs
 
     def garbled(model: Any, *, half: bool) -> Any:
         graph = graphs.onnxruntime_graph(model, half=half)

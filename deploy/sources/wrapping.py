@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deploy import legacy, own_wrapper, pickles, provenance, torchserve
 from deploy.memory import RUNTIME
 from deploy.project import model_families, wrapper_class
-from deploy.recognition import Recognised, read_source, recognise
+from deploy.proving import provenance
+from deploy.sources import legacy, own_wrapper, pickles, torchserve
+from deploy.sources.recognition import Recognised, read_source, recognise
 from model_functions.errors import ServingError
 from model_functions.source import Source
 from model_functions.wrapper import ModelWrapper, check_trusted

@@ -1,7 +1,7 @@
 """A revision in a fresh process: read, verified, loaded and asked as a function would do it.
 
-``examine`` starts the process; ``python -m deploy.proof`` is what it runs, with the question on its standard input
-and the answer in the file that its argument names.
+``examine`` starts the process; ``python -m deploy.proving.proof`` is what it runs, with the question on its standard
+input and the answer in the file that its argument names.
 """
 
 import json
@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from deploy.environments import programs
-from deploy.predictions import answers, same_answer
 from deploy.project import ROOT, wrapper_class
+from deploy.proving.predictions import answers, same_answer
 from model_functions.artifact.manifest import Manifest, installed_version, python_minor
 from model_functions.artifact.signing import Trust, TrustedKey
 from model_functions.errors import ServingError
@@ -105,7 +105,7 @@ def _in_a_fresh_process(question: Question) -> Report:
         answer = Path(folder) / "report.json"
         try:
             done = subprocess.run(
-                [str(programs(question.family) / "python"), "-m", "deploy.proof", str(answer)],
+                [str(programs(question.family) / "python"), "-m", "deploy.proving.proof", str(answer)],
                 cwd=ROOT,
                 input=json.dumps(asdict(question)),
                 stdout=subprocess.DEVNULL,  # a model may print what it likes

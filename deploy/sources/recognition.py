@@ -4,8 +4,8 @@ import json
 import re
 from typing import NamedTuple
 
-from deploy import formats
 from deploy.project import model_families, wrapper_class
+from deploy.sources import formats
 from model_functions.source import Source
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from deploy import pickles
+from deploy.sources import pickles
 from model_functions.source import Source
 
 _HEAD = 64

@@ -15,9 +15,9 @@ import joblib
 import pytest
 from sklearn.svm import SVC
 
-from deploy import pickles
 from deploy.__main__ import main
 from deploy.publish import publish
+from deploy.sources import pickles
 from model_functions.artifact.signing_key import SigningKey
 from model_functions.families.tabular import TabularWrapper
 from model_functions.repository import Repository

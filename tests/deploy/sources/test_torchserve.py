@@ -11,7 +11,7 @@ import pytest
 from deploy.__main__ import main
 from deploy.project import wrapper_class
 from deploy.publisher import open_repository
-from deploy.torchserve import unpack
+from deploy.sources.torchserve import unpack
 from model_functions.artifact.signing_key import SigningKey
 from model_functions.http.function import FamilyFunction
 from model_functions.settings import Settings

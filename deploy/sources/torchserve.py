@@ -11,9 +11,9 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from deploy.formats import read_source
 from deploy.project import model_families, wrapper_class
-from deploy.recognition import recognise
+from deploy.sources.formats import read_source
+from deploy.sources.recognition import recognise
 from model_functions.artifact import sources
 from model_functions.torchserve import FORMS, HandlerWrapper
 from model_functions.wrapper import ModelWrapper, check_trusted

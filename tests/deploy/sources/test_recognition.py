@@ -16,7 +16,7 @@ import joblib
 import pytest
 
 from deploy.project import ROOT
-from deploy.recognition import read_source, recognise
+from deploy.sources.recognition import read_source, recognise
 from model_functions.source import Source
 from tests.running import clean_environment
 from tests.tiny_models import classifier
@@ -311,7 +311,7 @@ def test_a_hub_id_is_recognised_by_its_documents_alone(tmp_path: Path) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         code = (
-            "from deploy.recognition import read_source, recognise\n"
+            "from deploy.sources.recognition import read_source, recognise\n"
             "import sys\n"
             "try:\n"
             "    print(*recognise(read_source(sys.argv[1])))\n"

@@ -7,7 +7,7 @@ from typing import Any
 
 from deploy.memory import RUNTIME
 from deploy.project import wrapper_class
-from deploy.recognition import recognise
+from deploy.sources.recognition import recognise
 from model_functions.artifact import stream
 from model_functions.legacy import CALLS, LegacyWrapper
 from model_functions.source import Source

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from deploy import graphs
+from deploy.lanes import graphs
 
 
 @dataclass(frozen=True)
