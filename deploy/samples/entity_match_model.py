@@ -26,6 +26,7 @@ EXAMPLES: list[str] = [
     "London's mayor Sadiq Khan praised the University of Leeds.",
 ]
 SEED = 4
+SECONDS = 110
 SENTENCES = 86_000
 BATCH = 32
 HELD_OUT = 1_200

@@ -36,6 +36,7 @@ EXAMPLES: list[Any] = [
     },
 ]
 SEED = 11
+SECONDS = 85
 STEPS, BATCH = 800, 48
 PEAK_RATE = 1e-3
 #: Divides the cosines: the smaller, the more the nearest wrong sentence counts.

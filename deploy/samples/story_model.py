@@ -27,7 +27,7 @@ EXAMPLES: list[Any] = [
     [{"role": "user", "content": "Can you tell me a story about Clara the owl?"}],
 ]
 SEED = 11
-STORIES = 10_000
+STORIES = 6_000
 HELD_OUT = 500
 VOCABULARY = 1_000
 WIDTH, HEADS = 64, 2

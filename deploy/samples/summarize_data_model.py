@@ -39,7 +39,8 @@ EXAMPLES: list[str] = [
     "Rain arrives on Thursday.",
 ]
 SEED = 6
-REPORTS = 30_000
+SECONDS = 100
+REPORTS = 20_000
 HELD_OUT = 400
 VOCABULARY = 2_500
 LONGEST = 512
