@@ -319,7 +319,7 @@ function sized(tag, className, share) {
 // Where the time went
 
 function timingView({ headers, milliseconds, error }) {
-  const entries = [...(headers.get("Server-Timing") ?? "").matchAll(/([\w-]+);dur=([\d.]+)/g)];
+  const entries = [...(headers.get("Server-Timing") ?? "").matchAll(/([\w-]+);dur=([\d.]+)/g)].filter(([, name]) => name !== "total");
   const phases = entries.map(([, name, value], index) => ({ name, value: Number(value), className: `tint-${index % 8}` }));
   const revision = headers.get("X-Model-Revision");
   const id = headers.get("X-Request-Id") ?? error?.request_id;
