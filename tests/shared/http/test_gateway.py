@@ -226,6 +226,8 @@ def test_on_google_cloud_an_id_token_goes_along(
     with FakeMetadataServer() as metadata:
         for name in ("GCE_METADATA_HOST", "GCE_METADATA_IP"):
             monkeypatch.setenv(name, metadata.host)
+        # google-auth reads the first when it is imported, which another test may have done before.
+        monkeypatch.setattr("google.auth.compute_engine._metadata._GCE_METADATA_HOST", metadata.host)
         monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
         gateway = Gateway(replace(family_settings, functions_url=site.url, on_google_cloud=True))
         gateway.repository = Gateway(family_settings).repository  # a local key does not count on Google Cloud
