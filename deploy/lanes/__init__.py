@@ -1,8 +1,11 @@
 """What a fast lane is; one module for each kind of engine that has one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from deploy.proving.predictions import close
 from model_functions.artifact.manifest import EngineRecord
@@ -31,6 +34,27 @@ class Lane:
     wrapper: ModelWrapper
     record: EngineRecord
     note: str = ""
+
+
+def accepted(stored: ModelWrapper, engine: str, precision: str, difference: float) -> Lane:
+    """The lane of a wrapper whose outputs have been found equal enough."""
+    tolerance = TOLERANCE[precision]
+    note = f"{engine} in {precision}: differs from torch by {difference:.1e} (accepted: {tolerance:.0e})"
+    return Lane(stored, EngineRecord(engine, precision, tolerance), note)
+
+
+def checked_difference(differences: Iterable[float], precision: str, what: str = "outputs") -> float:
+    """The largest of them. Raises NotEqual where it is more than the precision explains."""
+    # By numpy, whose largest is NaN where there is one.
+    difference, tolerance = float(np.max(list(differences))), TOLERANCE[precision]
+    if not difference <= tolerance:
+        raise NotEqual(f"its {what} differ by {difference:.1e} of the largest, and {tolerance:.0e} is accepted")
+    return difference
+
+
+def apart(expected: NDArray[Any], found: NDArray[Any]) -> float:
+    """The largest difference of two outputs, in parts of the largest output."""
+    return float(np.abs(expected - found).max() / max(1.0, np.abs(expected).max()))
 
 
 def as_stored(wrapper: ModelWrapper) -> ModelWrapper:

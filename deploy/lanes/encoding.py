@@ -12,14 +12,16 @@ from deploy.lanes import (
     TOLERANCE,
     Lane,
     NotEqual,
+    accepted,
+    apart,
     as_stored,
     batches,
     check_predictions,
+    checked_difference,
     graphs,
     longest,
     texts_of,
 )
-from model_functions.artifact.manifest import EngineRecord
 from model_functions.engines import Tokens
 from model_functions.engines.graph import GraphClassifier, GraphEmbedder, GraphTagger
 from model_functions.errors import InvalidInput
@@ -88,15 +90,10 @@ def build(wrapper: ModelWrapper, engine: str, precision: str, model: Any, exampl
     fast: Any = copy.copy(wrapper)
     fast.engine = kind.made(tokenizer, graph, own)
     stored: Any = as_stored(fast)
-    tolerance = TOLERANCE[precision]
-    # By numpy, whose largest is NaN where there is one.
     tried = _asked(kind, own.encode, examples)
-    difference = float(np.max([_difference(kind.output, own, stored.engine, asked) for asked in tried]))
-    if not difference <= tolerance:
-        raise NotEqual(f"its outputs differ by {difference:.1e} of the largest, and {tolerance:.0e} is accepted")
-    check_predictions(wrapper, stored, examples, tolerance)
-    note = f"{engine} in {precision}: differs from torch by {difference:.1e} (accepted: {tolerance:.0e})"
-    return Lane(stored, EngineRecord(engine, precision, tolerance), note)
+    difference = checked_difference((_difference(kind.output, own, stored.engine, asked) for asked in tried), precision)
+    check_predictions(wrapper, stored, examples, TOLERANCE[precision])
+    return accepted(stored, engine, precision, difference)
 
 
 def _asked(kind: Kind, encode: Any, examples: list[Any]) -> Iterator[Asked]:
@@ -116,7 +113,7 @@ def _difference(output: str, own: Any, fast: Any, asked: Asked) -> float:
     if not _same_tokens(tokens, others):
         raise NotEqual("its tokenizer gives other tokens")
     expected, found = getattr(own, output)(tokens), getattr(fast, output)(others)
-    return float(np.abs(expected - found).max() / max(1.0, np.abs(expected).max()))
+    return apart(expected, found)
 
 
 def _same_tokens(own: Tokens, fast: Tokens) -> bool:

@@ -9,9 +9,11 @@ from deploy.lanes import (
     TOLERANCE,
     Lane,
     NotEqual,
+    apart,
     as_stored,
     batches,
     check_predictions,
+    checked_difference,
     generation_graphs,
     graphs,
     longest,
@@ -66,11 +68,8 @@ def build(wrapper: ModelWrapper, engine: str, precision: str, model: Exported, e
         return tokens
 
     tried = list(batches(encode, examples))
-    # By numpy, whose largest is NaN where there is one.
-    compared = [*tried, longest(encode, examples)]
-    difference = float(np.max([_difference(wrapper, stored, defaults, batch) for batch in compared]))
-    if not difference <= tolerance:
-        raise NotEqual(f"its first scores differ by {difference:.1e} of the largest, and {tolerance:.0e} is accepted")
+    compared = (_difference(wrapper, stored, defaults, batch) for batch in [*tried, longest(encode, examples)])
+    difference = checked_difference(compared, precision, "first scores")
     for batch in tried:
         for chosen in SEARCHES:
             _check_search(wrapper, stored, defaults | chosen, batch)
@@ -158,7 +157,7 @@ def _difference(wrapper: Any, fast: Any, parameters: dict[str, Any], texts: list
     with torch.inference_mode():
         expected = wrapper.engine.model(**inputs, decoder_input_ids=torch.from_numpy(starts)).logits[:, -1].numpy()
     found = fast.engine.begin(others).step(starts)
-    return float(np.abs(expected - found).max() / max(1.0, np.abs(expected).max()))
+    return apart(expected, found)
 
 
 def _check_tokens(own: Tokens, fast: Tokens) -> None:

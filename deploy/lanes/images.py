@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.lanes import TOLERANCE, Lane, NotEqual, as_stored, graphs
-from model_functions.artifact.manifest import EngineRecord
+from deploy.lanes import Lane, NotEqual, accepted, apart, as_stored, checked_difference, graphs
 from model_functions.engines.graph import GraphImageClassifier
 from model_functions.wrapper import ModelWrapper
 
@@ -31,14 +30,12 @@ def build(wrapper: ModelWrapper, engine: str, precision: str, model: Any, exampl
     fast: Any = copy.copy(wrapper)
     fast.engine = GraphImageClassifier(graphs.BUILDERS[engine](model, half=precision == "float16"), own.labels)
     stored: Any = as_stored(fast)
-    tolerance = TOLERANCE[precision]
     _check_labels(wrapper, own, stored.engine, examples)
-    # By numpy, whose largest is NaN where there is one.
-    difference = float(np.max([_difference(own, stored.engine, pixels) for pixels in _batches(wrapper, examples)]))
-    if not difference <= tolerance:
-        raise NotEqual(f"its outputs differ by {difference:.1e} of the largest, and {tolerance:.0e} is accepted")
-    note = f"{engine} in {precision}: differs from torch by {difference:.1e} (accepted: {tolerance:.0e})"
-    return Lane(stored, EngineRecord(engine, precision, tolerance), note)
+    tried = _batches(wrapper, examples)
+    difference = checked_difference(
+        (apart(own.logits(pixels), stored.engine.logits(pixels)) for pixels in tried), precision
+    )
+    return accepted(stored, engine, precision, difference)
 
 
 def _batches(wrapper: Any, examples: list[Any]) -> Iterator[NDArray[np.float32]]:
@@ -71,12 +68,6 @@ def _noise(wrapper: Any, count: int) -> NDArray[np.float32]:
     shape = (count, height, width) if channels == 1 else (count, height, width, channels)
     values = np.random.default_rng(SEED).integers(0, 256, shape, dtype=np.uint8)
     return np.stack([wrapper.processor(Image.fromarray(one), "") for one in values])
-
-
-def _difference(own: Any, fast: Any, pixels: NDArray[np.float32]) -> float:
-    """The largest difference of two outputs, in parts of the largest output."""
-    expected, found = own.logits(pixels), fast.logits(pixels)
-    return float(np.abs(expected - found).max() / max(1.0, np.abs(expected).max()))
 
 
 def _module(module: Any) -> Any:

@@ -5,8 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from deploy.lanes import TOLERANCE, Lane, NotEqual, as_stored, check_predictions, graphs
-from model_functions.artifact.manifest import EngineRecord
+from deploy.lanes import (
+    TOLERANCE,
+    Lane,
+    NotEqual,
+    accepted,
+    apart,
+    as_stored,
+    check_predictions,
+    checked_difference,
+    graphs,
+)
 from model_functions.errors import InvalidInput
 from model_functions.wrapper import ModelWrapper
 
@@ -36,14 +45,10 @@ def build(wrapper: ModelWrapper, engine: str, precision: str, model: Any, exampl
     fast: Any = copy.copy(wrapper)
     fast.engine = OnnxModel(graph, own.inputs, own.outputs, own.sizes)
     stored: Any = as_stored(fast)
-    tolerance = TOLERANCE[precision]
-    # By numpy, whose largest is NaN where there is one.
-    difference = float(np.max([_difference(own, stored.engine, batch) for batch in _batches(wrapper, examples)]))
-    if not difference <= tolerance:
-        raise NotEqual(f"its outputs differ by {difference:.1e} of the largest, and {tolerance:.0e} is accepted")
-    check_predictions(wrapper, stored, examples, tolerance)
-    note = f"{engine} in {precision}: differs from torch by {difference:.1e} (accepted: {tolerance:.0e})"
-    return Lane(stored, EngineRecord(engine, precision, tolerance), note)
+    tried = _batches(wrapper, examples)
+    difference = checked_difference((_difference(own, stored.engine, batch) for batch in tried), precision)
+    check_predictions(wrapper, stored, examples, TOLERANCE[precision])
+    return accepted(stored, engine, precision, difference)
 
 
 def _batches(wrapper: Any, examples: list[Any]) -> list[dict[str, Any]]:
@@ -71,8 +76,7 @@ def _difference(own: Any, fast: Any, batch: dict[str, Any]) -> float:
             if not np.array_equal(expected, found):
                 raise NotEqual("it gives other whole numbers")
             continue
-        wide = expected.astype(np.float64)
-        largest = max(largest, float(np.abs(wide - found).max() / max(1.0, np.abs(wide).max())))
+        largest = max(largest, apart(expected.astype(np.float64), found))
     return largest
 
 

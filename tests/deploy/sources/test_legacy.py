@@ -11,12 +11,9 @@ import dill
 import pytest
 
 from deploy.__main__ import main
-from deploy.project import wrapper_class
 from deploy.publisher import open_repository
-from model_functions.artifact.signing_key import SigningKey
 from model_functions.http.function import FamilyFunction
 from model_functions.legacy import CALLS
-from model_functions.settings import Settings
 from tests.shared.http.requests import body, get, message, post
 
 pytestmark = pytest.mark.slow
@@ -30,19 +27,6 @@ def dumped(tmp_path_factory: pytest.TempPathFactory, tagger_folder: Path, genera
     command = [sys.executable, str(TUTORIAL), str(tagger_folder), str(generator_folder), str(folder)]
     subprocess.run(command, check=True, capture_output=True)
     return folder
-
-
-@pytest.fixture
-def function(workshop: Path) -> Callable[[str], FamilyFunction]:
-    """The family's function over the workshop's store."""
-
-    def made(family: str) -> FamilyFunction:
-        key = SigningKey.read(workshop / "keys" / "local.pem").trusted("the workshop", local=True)
-        (workshop / "trust.json").write_text(json.dumps({"keys": [key.entry()]}))
-        environment = {"MODEL_STORE": str(workshop / "store"), "MODEL_TRUST": str(workshop / "trust.json")}
-        return FamilyFunction(wrapper_class(family), Settings.from_environment(environment))
-
-    return made
 
 
 def publish(path: Path, example: Any, *more: str) -> int:

@@ -9,12 +9,9 @@ from typing import Any
 import pytest
 
 from deploy.__main__ import main
-from deploy.project import wrapper_class
 from deploy.publisher import open_repository
 from deploy.sources.torchserve import unpack
-from model_functions.artifact.signing_key import SigningKey
 from model_functions.http.function import FamilyFunction
-from model_functions.settings import Settings
 from tests.shared.http.requests import body, message, post
 
 NET = """
@@ -114,19 +111,6 @@ def custom(folder: Path, weights: dict[str, bytes], *, script: bool = False) -> 
         serializedFile="net.pt",
         modelFile="net.py",
     )
-
-
-@pytest.fixture
-def function(workshop: Path) -> Callable[[str], FamilyFunction]:
-    """The family's function over the workshop's store."""
-
-    def made(family: str) -> FamilyFunction:
-        key = SigningKey.read(workshop / "keys" / "local.pem").trusted("the workshop", local=True)
-        (workshop / "trust.json").write_text(json.dumps({"keys": [key.entry()]}))
-        environment = {"MODEL_STORE": str(workshop / "store"), "MODEL_TRUST": str(workshop / "trust.json")}
-        return FamilyFunction(wrapper_class(family), Settings.from_environment(environment))
-
-    return made
 
 
 def publish(path: Path, *more: str) -> int:
