@@ -34,6 +34,7 @@ class FamilyFunction(Service):
         self.cache = Once(self.open_cache)
 
     def predict(self, request: Request) -> Response:
+        request.will_wait()
         asked = read_prediction_request(request, self.settings.max_body_bytes, self.wrapper_class.media)
         name = asked.model_name or self.default_name()
         with ExitStack() as held:
