@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 ALONE = Batch(0, 1)
 
 #: What takes no longer is run by the thread that asks, while nobody else does: to wake another would take as long.
-QUICK_S = 0.002
+QUICK_S = 0.0005
 #: Requests may wait, however many, that are expected to be begun so soon.
 SOON_S = 0.1
 
