@@ -187,7 +187,8 @@ class _Beams:
                 stops |= self.stopped(written.reshape(-1, length)).reshape(stops.shape)
             self._keep_ended(continued, scores, stops, length)
             rows = self._go_on(continued, scores, stops, beams)
-            going_on = self._improvable(length) & ~stops.all(axis=1)
+            going_on = self._improvable(length)
+            going_on &= ~stops.all(axis=1)
             if not going_on.any():
                 break
             if not going_on.all():
@@ -243,7 +244,9 @@ class _Beams:
         has_ended, ended_scores = self.has_ended[self.unfinished], self.ended_scores[self.unfinished]
         worst = np.where(has_ended, ended_scores.min(axis=1, keepdims=True), _WORST)
         improvable: NDArray[np.bool_] = (possible > worst).any(axis=1)
-        return improvable & ~has_ended.all(axis=1) if self.parameters["early_stopping"] else improvable
+        if self.parameters["early_stopping"]:
+            improvable &= ~has_ended.all(axis=1)
+        return improvable
 
 
 def ruled(
@@ -354,6 +357,6 @@ def _any_of(tokens: Integers, ends: tuple[int, ...]) -> NDArray[np.bool_]:
 
 
 def _log_softmax(logits: Floats) -> Floats:
-    logs = logits - logits.max(axis=1, keepdims=True)
+    logs: Floats = logits - logits.max(axis=1, keepdims=True)
     logs -= np.log(np.exp(logs).sum(axis=1, keepdims=True))
     return logs
