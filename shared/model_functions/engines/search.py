@@ -243,9 +243,9 @@ class _Beams:
         possible = self.running_scores[:, :1] / np.float32(length ** self.parameters["length_penalty"])
         has_ended, ended_scores = self.has_ended[self.unfinished], self.ended_scores[self.unfinished]
         worst = np.where(has_ended, ended_scores.min(axis=1, keepdims=True), _WORST)
-        improvable: NDArray[np.bool_] = (possible > worst).any(axis=1)
+        improvable: NDArray[np.bool_] = np.any(possible > worst, axis=1)
         if self.parameters["early_stopping"]:
-            improvable &= ~has_ended.all(axis=1)
+            improvable[has_ended.all(axis=1)] = False
         return improvable
 
 
