@@ -131,7 +131,7 @@ class FamilyFunction(Service):
         else:
             outputs = self._in_lane(
                 model,
-                lambda found: wrapper.forward_rows(found, prepared.parameters),
+                lambda found: wrapper.forward_while(found, prepared.parameters, self.lane.check),
                 rows.rows,
                 wrapper.limits,
                 request,
