@@ -4,6 +4,14 @@ import json
 import logging
 import sys
 import time
+from contextvars import ContextVar
+from functools import lru_cache
+
+#: The platform's id of the execution that a line belongs to, where the framework itself does not write it.
+EXECUTION: ContextVar[str | None] = ContextVar("EXECUTION", default=None)
+
+
+_ENCODE = json.JSONEncoder(default=str).encode
 
 
 class JsonFormatter(logging.Formatter):
@@ -13,22 +21,31 @@ class JsonFormatter(logging.Formatter):
         entry = {
             "severity": record.levelname,
             "message": record.getMessage(),
-            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
+            "time": f"{_to_the_second(int(record.created))}.{int(record.msecs):03d}Z",
             "logger": record.name,
             **getattr(record, "fields", {}),
         }
+        execution = EXECUTION.get()
+        if execution is not None:
+            entry["logging.googleapis.com/labels"] = {"execution_id": execution}
         if record.exc_info:
             # Error Reporting groups errors by the traceback in the message.
             entry["message"] += "\n" + self.formatException(record.exc_info)
         # ensure_ascii also keeps a caller's control characters and line separators out of the line.
-        return json.dumps(entry, default=str)
+        return _ENCODE(entry)
+
+
+@lru_cache(maxsize=2)
+def _to_the_second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 class _Stdout(logging.Handler):
     """Writes to what standard output is now: the framework replaces it after this handler is made."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), file=sys.stdout, flush=True)
+        sys.stdout.write(self.format(record) + "\n")
+        sys.stdout.flush()
 
 
 def configure(level: str) -> None:

@@ -1,8 +1,6 @@
 """Where a request's time went, for ``Server-Timing`` and the log."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 
 class Phases:
@@ -18,16 +16,18 @@ class Phases:
         self._stack: list[str] = []
         self._since = 0.0
 
-    @contextmanager
-    def __call__(self, name: str) -> Iterator[None]:
+    def __call__(self, name: str) -> "_Phase":
+        """A block of the phase."""
+        return _Phase(self, name)
+
+    def begin(self, name: str) -> None:
         self._charge()
         self._stack.append(name)
         self.milliseconds.setdefault(name, 0.0)
-        try:
-            yield
-        finally:
-            self._charge()
-            self._stack.pop()
+
+    def end(self) -> None:
+        self._charge()
+        self._stack.pop()
 
     def start_earlier(self, started: float, **seconds: float) -> None:
         """Counts from a moment before these phases were made, whose time went into the phases named."""
@@ -53,3 +53,19 @@ class Phases:
         if self._stack:
             self.milliseconds[self._stack[-1]] += (now - self._since) * 1000
         self._since = now
+
+
+class _Phase:
+    """What ``with phases(name):`` enters; a generator would take three times as long."""
+
+    __slots__ = ("_name", "_phases")
+
+    def __init__(self, phases: Phases, name: str) -> None:
+        self._phases = phases
+        self._name = name
+
+    def __enter__(self) -> None:
+        self._phases.begin(self._name)
+
+    def __exit__(self, *raised: object) -> None:
+        self._phases.end()

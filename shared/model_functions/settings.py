@@ -1,5 +1,6 @@
 """The environment, read once; each field names its variable."""
 
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -40,6 +41,18 @@ class Settings:
     max_body_bytes: int = 8 * 1024 * 1024
     """``MAX_BODY_BYTES``: the largest request body."""
 
+    body_timeout_s: int = 30
+    """``BODY_TIMEOUT_SECONDS``: how long a caller may send nothing in the middle of its body; ASGI only."""
+
+    timeout_s: float = math.inf
+    """``CLOUD_RUN_TIMEOUT_SECONDS``, which Google Cloud sets: how long the platform waits for an answer."""
+
+    use_asgi: bool = False
+    """``FUNCTION_USE_ASGI``: whether functions-framework serves by ASGI, and not by Flask."""
+
+    threads: int = 4 * (os.cpu_count() or 1)
+    """``THREADS``: requests that are handled at a time; by default four a core, as functions-framework has it."""
+
     memory_limit: int | None = None
     """``MEMORY_LIMIT``: bytes that the instance has, or as ``2Gi``; by default what the platform allows it."""
 
@@ -61,7 +74,11 @@ class Settings:
             model_preload=_boolean(given, "MODEL_PRELOAD"),
             trust_file=Path(given.get("MODEL_TRUST") or cls.trust_file),
             functions_url=(given.get("FUNCTIONS_URL") or "").rstrip("/") or None,
-            max_body_bytes=_positive(given, "MAX_BODY_BYTES", cls.max_body_bytes),
+            max_body_bytes=_positive(given, "MAX_BODY_BYTES", cls.max_body_bytes, "bytes"),
+            body_timeout_s=_positive(given, "BODY_TIMEOUT_SECONDS", cls.body_timeout_s, "seconds"),
+            timeout_s=_timeout(given, "CLOUD_RUN_TIMEOUT_SECONDS"),
+            use_asgi=uses_asgi(given),
+            threads=_positive(given, "THREADS", cls.threads, "threads"),
             memory_limit=_memory(given, "MEMORY_LIMIT"),
             log_level=_severity(given.get("LOG_LEVEL") or cls.log_level),
             on_google_cloud=on_google_cloud,
@@ -75,11 +92,23 @@ def _default_store(on_google_cloud: bool) -> str:
     return str(beside)
 
 
-def _positive(given: Mapping[str, str], name: str, default: int) -> int:
+def uses_asgi(given: Mapping[str, str]) -> bool:
+    """Whether functions-framework will serve by ASGI, which it decides by the same words."""
+    return (given.get("FUNCTION_USE_ASGI") or "").strip().lower() in ("1", "true", "t", "yes", "y", "on")
+
+
+def _positive(given: Mapping[str, str], name: str, default: int, unit: str) -> int:
     text = given.get(name) or str(default)
     if not text.isdecimal() or int(text) == 0:
-        raise ConfigurationInvalid(f'{name} is "{text}". Set it to a positive number of bytes.')
+        raise ConfigurationInvalid(f'{name} is "{text}". Set it to a positive number of {unit}.')
     return int(text)
+
+
+def _timeout(given: Mapping[str, str], name: str) -> float:
+    text = given.get(name) or "0"
+    if not text.isdecimal():
+        raise ConfigurationInvalid(f'{name} is "{text}". Set it to a number of seconds; 0 is no limit.')
+    return int(text) or math.inf
 
 
 def _boolean(given: Mapping[str, str], name: str) -> bool:

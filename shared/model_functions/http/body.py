@@ -15,6 +15,7 @@ from model_functions.errors import (
     InvalidRequest,
     JsonTooDeep,
     PayloadTooLarge,
+    ServingError,
     UnsupportedMediaType,
 )
 from model_functions.http.message import Request
@@ -44,10 +45,18 @@ def read_body(request: Request, limit: int) -> bytes:
         else:
             blocks.clear()
     if count > limit:
-        raise PayloadTooLarge(f"The body has {count} bytes; the limit is {limit}. Send less per request.")
+        raise too_large(count, limit)
     if declared is not None and count < declared:
         raise IncompleteBody(f"The body ended after {count} of {declared} bytes. Send it again.")
     return b"".join(blocks)
+
+
+def too_large(count: int, limit: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"The body has {count} bytes; the limit is {limit}. Send less per request.")
+
+
+def broken() -> InvalidRequest:
+    return InvalidRequest("The body cannot be read: its framing is broken. Send it again.")
 
 
 def read_json(request: Request, limit: int, also: Sequence[str] = ()) -> Any:
@@ -91,8 +100,10 @@ def _blocks(request: Request) -> Iterator[bytes]:
     while True:
         try:
             block = request.read(_BLOCK)
+        except ServingError:
+            raise
         except Exception as exc:
-            raise InvalidRequest("The body cannot be read: its framing is broken. Send it again.") from exc
+            raise broken() from exc
         if not block:
             return
         yield block
