@@ -1,6 +1,7 @@
 """Real processes for tests: the emulator, and functions-framework over a staged folder."""
 
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -79,6 +80,12 @@ def clean_environment(**more: str) -> dict[str, str]:
     """Nothing of this project, and nothing of the tests, in the way of the process."""
     ours = ("PYTHONPATH", "MODEL_", "FUNCTIONS_URL", "K_SERVICE", "PORT", "STORAGE_EMULATOR_HOST")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | more
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
 
 
 @contextmanager

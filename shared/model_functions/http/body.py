@@ -79,11 +79,10 @@ def parse_json(body: bytes) -> Any:
         raise InvalidJson('The body is empty. Send JSON: {"model_name": NAME, "data": DATA}.')
     _check_depth(text)
     try:
-        value = json.loads(
-            text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_integer
-        )
-        # A lone surrogate, spelled \\ud800, is no character: nothing could write it out again.
-        json.dumps(value, ensure_ascii=False).encode()
+        value = _DECODER.decode(text)
+        if "\\u" in text:
+            # A lone surrogate, spelled \\ud800, is no character: nothing could write it out again.
+            json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as exc:
         raise InvalidJson(f"The body is not JSON: {exc.msg} at line {exc.lineno}, column {exc.colno}.") from exc
     except UnicodeEncodeError as exc:
@@ -143,11 +142,11 @@ def _check_depth(text: str) -> None:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise DuplicateKey(f'The body has the key "{key[:60]}" twice in one object. Send it once.')
-        found[key] = value
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for index, key in enumerate(keys) if key in keys[:index])
+        raise DuplicateKey(f'The body has the key "{twice[:60]}" twice in one object. Send it once.')
     return found
 
 
@@ -166,3 +165,8 @@ def _integer(text: str) -> int:
     if len(text) > 40:
         raise InvalidInput("", f"The integer {text[:20]}… has {len(text)} digits; the limit is 40.")
     return int(text)
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_integer
+)

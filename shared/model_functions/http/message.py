@@ -14,6 +14,9 @@ HTML = "text/html; charset=utf-8"
 EVENTS = "text/event-stream"
 
 
+_ENCODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+
 class WouldWait(Exception):
     """The request cannot be answered at once, and its thread must not wait."""
 
@@ -89,7 +92,7 @@ class Response:
     @classmethod
     def json(cls, value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> "Response":
         """Raises ValueError for a NaN or an infinity, which JSON does not have."""
-        body = json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        body = _ENCODE(value).encode()
         return cls(status, body + b"\n", {"Content-Type": JSON} | dict(headers or {}))
 
     @classmethod
