@@ -37,15 +37,19 @@ class Phases:
 
     def ledger(self) -> dict[str, float]:
         """Milliseconds by phase, with ``other`` and their sum, ``total``: the wall time until now."""
-        self._charge()
-        total = (time.perf_counter() - self.started) * 1000
-        other = {"other": total - sum(self.milliseconds.values())} if self.milliseconds else {}
-        entries = self.milliseconds | other | {"total": total}
-        return {name: round(duration, 1) for name, duration in entries.items()}
+        return {name: round(duration, 1) for name, duration in self._entries()}
 
     def server_timing(self) -> str:
         """As the ``Server-Timing`` header has it: ``download;dur=12.3, load;dur=4.5, total;dur=17.0``."""
-        return ", ".join(f"{name};dur={duration:.1f}" for name, duration in self.ledger().items())
+        return ", ".join([f"{name};dur={duration:.1f}" for name, duration in self._entries()])
+
+    def _entries(self) -> list[tuple[str, float]]:
+        self._charge()
+        total = (self._since - self.started) * 1000
+        if not self.milliseconds:
+            return [("total", total)]
+        other = total - sum(self.milliseconds.values())
+        return [*self.milliseconds.items(), ("other", other), ("total", total)]
 
     def _charge(self) -> None:
         """Gives the time since the last charge to the innermost phase."""

@@ -161,7 +161,10 @@ class Manifest:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the document, computed once: each answer tells the revision. A signature is not part of it, so that a new key changes no digest."""
+        """SHA-256 of the document, computed once, for each answer tells it.
+
+        A signature is not part of it, so that a new key changes no digest.
+        """
         return hashlib.sha256(canonical(self.document())).hexdigest()
 
     @property

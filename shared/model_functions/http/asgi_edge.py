@@ -6,9 +6,11 @@ slowly occupies neither, and a caller who hangs up is noticed.
 
 import asyncio
 import contextvars
+import time
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from io import BytesIO
 from typing import Any
@@ -55,7 +57,7 @@ class AsgiEdge:
     def __init__(self, handle: Handle, threads: int, max_body_bytes: int, body_timeout_s: float) -> None:
         self._handle = handle
         self._limit = max_body_bytes
-        self._timeout_s = body_timeout_s
+        self._watchdog = _Watchdog(body_timeout_s)
         # It starts its threads when they are needed, which is after the fork.
         self._pool = ThreadPoolExecutor(threads, "request")
 
@@ -99,10 +101,9 @@ class AsgiEdge:
         count, more = 0, True
         while more:
             try:
-                async with asyncio.timeout(self._timeout_s):
-                    message = await receive()
+                message = await self._watchdog.within(receive())
             except TimeoutError:
-                return _Body(fault=_timed_out(count, self._timeout_s))
+                return _Body(fault=_timed_out(count, self._watchdog.seconds))
             if message["type"] == "http.disconnect":
                 return _Body(fault=broken())
             block, more = message.get("body", b""), message.get("more_body", False)
@@ -130,6 +131,44 @@ class AsgiEdge:
     def _in_thread(self, call: Callable[..., Any], *arguments: Any) -> Awaitable[Any]:
         context = contextvars.copy_context()
         return asyncio.get_running_loop().run_in_executor(self._pool, context.run, call, *arguments)
+
+
+class _Watchdog:
+    """Ends what lasts too long, to about a second: to set a timer for each request would take a tenth of its time."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._began: dict[asyncio.Task[Any], float] = {}
+        self._overdue: set[asyncio.Task[Any]] = set()
+        self._looking = False
+
+    async def within(self, awaited: Awaitable[Message]) -> Message:
+        """What is awaited. Raises TimeoutError."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - for mypy: whoever awaits is in a task
+        self._began[task] = time.monotonic()
+        if not self._looking:
+            self._look()
+        try:
+            return await awaited
+        except asyncio.CancelledError:
+            if task not in self._overdue:
+                raise
+            task.uncancel()
+            raise TimeoutError from None
+        finally:
+            del self._began[task]
+            self._overdue.discard(task)
+
+    def _look(self) -> None:
+        latest = time.monotonic() - self.seconds
+        for task, began in self._began.items():
+            if began < latest and task not in self._overdue:
+                self._overdue.add(task)
+                task.cancel()
+        self._looking = bool(self._began)
+        if self._looking:
+            asyncio.get_running_loop().call_later(1, self._look)
 
 
 @dataclass(slots=True)
@@ -173,10 +212,15 @@ async def _send(response: Response, body: _Body, send: Send) -> None:
 
 
 def _head(response: Response, body: _Body) -> list[tuple[bytes, bytes]]:
-    head = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.headers.items()]
+    head = [(_header_name(name), value.encode("latin-1")) for name, value in response.headers.items()]
     if not body.ended:
         head.append((b"connection", b"close"))
     return head
+
+
+@lru_cache
+def _header_name(name: str) -> bytes:
+    return name.lower().encode()
 
 
 def _request(scope: Message) -> Request:

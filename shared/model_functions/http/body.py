@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from model_functions.errors import (
@@ -36,9 +36,8 @@ def read_body(request: Request, limit: int) -> bytes:
     Raises PayloadTooLarge, IncompleteBody, InvalidRequest. The rest of a body that is refused is read and
     dropped, so that the answer reaches the caller and no memory is held.
     """
-    declared = _declared_length(request)
     blocks, count = [], 0
-    for block in _blocks(request):
+    while block := _block(request):
         count += len(block)
         if count <= limit:
             blocks.append(block)
@@ -46,7 +45,8 @@ def read_body(request: Request, limit: int) -> bytes:
             blocks.clear()
     if count > limit:
         raise too_large(count, limit)
-    if declared is not None and count < declared:
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and count < int(declared):
         raise IncompleteBody(f"The body ended after {count} of {declared} bytes. Send it again.")
     return b"".join(blocks)
 
@@ -90,22 +90,13 @@ def parse_json(body: bytes) -> Any:
     return value
 
 
-def _declared_length(request: Request) -> int | None:
-    text = request.headers.get("content-length", "")
-    return int(text) if text.isdecimal() else None
-
-
-def _blocks(request: Request) -> Iterator[bytes]:
-    while True:
-        try:
-            block = request.read(_BLOCK)
-        except ServingError:
-            raise
-        except Exception as exc:
-            raise broken() from exc
-        if not block:
-            return
-        yield block
+def _block(request: Request) -> bytes:
+    try:
+        return request.read(_BLOCK)
+    except ServingError:
+        raise
+    except Exception as exc:
+        raise broken() from exc
 
 
 def media_type(request: Request) -> str:
@@ -114,20 +105,22 @@ def media_type(request: Request) -> str:
 
 
 def check_not_compressed(request: Request) -> None:
-    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    coding = request.headers.get("content-encoding", "").strip().lower()
     if coding not in ("", "identity"):
         raise UnsupportedMediaType(f'The body is compressed as "{coding[:20]}". Send it as it is.')
 
 
 def _check_media_type(request: Request, also: Sequence[str]) -> None:
+    check_not_compressed(request)
     found, _, options = request.headers.get("content-type", "").partition(";")
+    if found in _MEDIA_TYPES and not options:
+        return
     if media_type(request) not in _MEDIA_TYPES:
         known = " or ".join(["application/json", *also])
         raise UnsupportedMediaType(f'The body is "{found.strip()[:60]}". Send {known}.')
     charset = options.partition("charset=")[2].partition(";")[0].strip(' "').lower()
     if charset not in _CHARSETS:
         raise UnsupportedMediaType(f'The body\'s charset is "{charset[:20]}". Send UTF-8.')
-    check_not_compressed(request)
 
 
 def _check_depth(text: str) -> None:
@@ -167,6 +160,4 @@ def _integer(text: str) -> int:
     return int(text)
 
 
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_integer
-)
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_integer)

@@ -76,7 +76,7 @@ class Chunks(Protocol):
         """Called once nobody reads on: at the end, after a failure, and when the caller hangs up before."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Response:
     """What goes out.
 
@@ -93,11 +93,11 @@ class Response:
     def json(cls, value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> "Response":
         """Raises ValueError for a NaN or an infinity, which JSON does not have."""
         body = _ENCODE(value).encode()
-        return cls(status, body + b"\n", {"Content-Type": JSON} | dict(headers or {}))
+        return cls(status, body + b"\n", {"Content-Type": JSON, **(headers or {})})
 
     @classmethod
     def text(cls, text: str, content_type: str, headers: Mapping[str, str] | None = None) -> "Response":
-        return cls(200, text.encode(), {"Content-Type": content_type} | dict(headers or {}))
+        return cls(200, text.encode(), {"Content-Type": content_type, **(headers or {})})
 
 
 #: What answers a request, whichever edge it came through.

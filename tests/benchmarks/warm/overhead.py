@@ -105,14 +105,14 @@ def load(contender: Contender) -> Measured:
 
 def table(found: dict[Contender, list[Measured]]) -> str:
     """Medians of the rounds, and each as a part of its edge's echo."""
-    rate = {who: statistics.median(round.rate for round in rounds) for who, rounds in found.items()}
+    rate = {who: statistics.median(one.rate for one in rounds) for who, rounds in found.items()}
     echo = {who.edge: rate[who] for who in found if who.name == "echo"}
     lines = [
         "| edge | function | requests/s | of the echo | p50 ms | p99 ms |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for who, rounds in found.items():
-        p50, p99 = (statistics.median(getattr(round, name) for round in rounds) for name in ("p50", "p99"))
+        p50, p99 = (statistics.median(getattr(one, name) for one in rounds) for name in ("p50", "p99"))
         lines.append(
             f"| {who.edge} | {who.name} | {rate[who]:,.0f} | {rate[who] / echo[who.edge]:.2f} | {p50:.2f} | {p99:.2f} |"
         )
