@@ -53,6 +53,9 @@ class Settings:
     threads: int = 4 * (os.cpu_count() or 1)
     """``THREADS``: requests that are handled at a time; by default four a core, as functions-framework has it."""
 
+    max_waiting: int = 8
+    """``MAX_WAITING``: requests that wait while a model runs; the next is told to come back, unless those are quick."""
+
     memory_limit: int | None = None
     """``MEMORY_LIMIT``: bytes that the instance has, or as ``2Gi``; by default what the platform allows it."""
 
@@ -74,11 +77,12 @@ class Settings:
             model_preload=_boolean(given, "MODEL_PRELOAD"),
             trust_file=Path(given.get("MODEL_TRUST") or cls.trust_file),
             functions_url=(given.get("FUNCTIONS_URL") or "").rstrip("/") or None,
-            max_body_bytes=_positive(given, "MAX_BODY_BYTES", cls.max_body_bytes, "bytes"),
-            body_timeout_s=_positive(given, "BODY_TIMEOUT_SECONDS", cls.body_timeout_s, "seconds"),
+            max_body_bytes=_positive(given, "MAX_BODY_BYTES", cls.max_body_bytes),
+            body_timeout_s=_positive(given, "BODY_TIMEOUT_SECONDS", cls.body_timeout_s, " of seconds"),
             timeout_s=_timeout(given, "CLOUD_RUN_TIMEOUT_SECONDS"),
             use_asgi=uses_asgi(given),
-            threads=_positive(given, "THREADS", cls.threads, "threads"),
+            threads=_positive(given, "THREADS", cls.threads, " of threads"),
+            max_waiting=_positive(given, "MAX_WAITING", cls.max_waiting, ""),
             memory_limit=_memory(given, "MEMORY_LIMIT"),
             log_level=_severity(given.get("LOG_LEVEL") or cls.log_level),
             on_google_cloud=on_google_cloud,
@@ -97,10 +101,10 @@ def uses_asgi(given: Mapping[str, str]) -> bool:
     return (given.get("FUNCTION_USE_ASGI") or "").strip().lower() in ("1", "true", "t", "yes", "y", "on")
 
 
-def _positive(given: Mapping[str, str], name: str, default: int, unit: str) -> int:
+def _positive(given: Mapping[str, str], name: str, default: int, of: str = " of bytes") -> int:
     text = given.get(name) or str(default)
     if not text.isdecimal() or int(text) == 0:
-        raise ConfigurationInvalid(f'{name} is "{text}". Set it to a positive number of {unit}.')
+        raise ConfigurationInvalid(f'{name} is "{text}". Set it to a positive number{of}.')
     return int(text)
 
 
