@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +24,7 @@ from model_functions.families.text_generation import TextGenerationWrapper
 from model_functions.repository import Repository
 from model_functions.store.folder import FolderStore
 from tests import tiny_models
-from tests.running import Process, call, emulator, function
+from tests.running import Process, call, emulator, free_port, function
 
 LONG = {"max_new_tokens": 4000, "min_new_tokens": 4000, "do_sample": True, "seed": 1}
 
@@ -41,13 +40,13 @@ def store(tmp_path_factory: pytest.TempPathFactory, key: SigningKey, trust: Trus
 
 
 @pytest.fixture(scope="module")
-def alone(store: Path, trust_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Process]]:
+def alone(
+    store: Path, trust_file: Path, edge: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Process]]:
     build = tmp_path_factory.mktemp("build")
     stage("text_generation", build=build)
     shutil.copy(trust_file, build / "text_generation" / "trust.json")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    with function(build / "text_generation", port, MODEL_STORE=str(store)) as running:
+    with function(build / "text_generation", free_port(), **edge, MODEL_STORE=str(store)) as running:
         warm(running[0])
         yield running
 

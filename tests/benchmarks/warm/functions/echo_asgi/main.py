@@ -5,6 +5,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 
-@functions_framework.aio.http
+@functions_framework.aio.http  # type: ignore[untyped-decorator]
 async def predict(request: Request) -> Response:
     return Response(await request.body(), media_type="application/json")
