@@ -6,6 +6,7 @@ import sys
 import time
 from contextvars import ContextVar
 from functools import lru_cache
+from typing import Any
 
 #: The platform's id of the execution that a line belongs to, where the framework itself does not write it.
 EXECUTION: ContextVar[str | None] = ContextVar("EXECUTION", default=None)
@@ -18,21 +19,34 @@ class JsonFormatter(logging.Formatter):
     """``severity``, ``message``, ``time``, and what ``extra={"fields": {…}}`` brings."""
 
     def format(self, record: logging.LogRecord) -> str:
-        entry = {
-            "severity": record.levelname,
-            "message": record.getMessage(),
-            "time": f"{_to_the_second(int(record.created))}.{int(record.msecs):03d}Z",
-            "logger": record.name,
-            **getattr(record, "fields", {}),
-        }
-        execution = EXECUTION.get()
-        if execution is not None:
-            entry["logging.googleapis.com/labels"] = {"execution_id": execution}
+        message = record.getMessage()
         if record.exc_info:
             # Error Reporting groups errors by the traceback in the message.
-            entry["message"] += "\n" + self.formatException(record.exc_info)
-        # ensure_ascii also keeps a caller's control characters and line separators out of the line.
-        return _ENCODE(entry)
+            message += "\n" + self.formatException(record.exc_info)
+        return _line(record.levelname, message, record.created, record.name, getattr(record, "fields", {}))
+
+
+def tell(logger: logging.Logger, message: str, fields: dict[str, Any]) -> None:
+    """Writes what ``logger.info`` would, in half the time: there is such a line for each request."""
+    if logger.isEnabledFor(logging.INFO):
+        sys.stdout.write(_line("INFO", message, time.time(), logger.name, fields) + "\n")
+        sys.stdout.flush()
+
+
+def _line(severity: str, message: str, seconds: float, logger: str, fields: dict[str, Any]) -> str:
+    second = int(seconds)
+    entry = {
+        "severity": severity,
+        "message": message,
+        "time": f"{_to_the_second(second)}.{int((seconds - second) * 1000):03d}Z",
+        "logger": logger,
+        **fields,
+    }
+    execution = EXECUTION.get()
+    if execution is not None:
+        entry["logging.googleapis.com/labels"] = {"execution_id": execution}
+    # ensure_ascii also keeps a caller's control characters and line separators out of the line.
+    return _ENCODE(entry)
 
 
 @lru_cache(maxsize=2)

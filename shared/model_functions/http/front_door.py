@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Self
 
+from model_functions import logs
 from model_functions.errors import InvalidInput, MethodNotAllowed, RouteNotFound, ServingError, UriTooLong
 from model_functions.http.errors import render
 from model_functions.http.message import Chunks, Request, Response, WouldWait
@@ -70,7 +71,7 @@ class FrontDoor:
                 "milliseconds": round(seconds * 1000, 1),
                 "phases": request.phases.ledger(),
             }
-            log.info("%s %s %d", request.method[:10], route, status, extra={"fields": fields})
+            logs.tell(log, f"{request.method[:10]} {route} {status}", fields)
 
     def _answer(self, request: Request) -> Response:
         try:

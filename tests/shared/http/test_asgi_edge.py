@@ -1,6 +1,8 @@
 """What the ASGI edge does with a request, over plain scopes and messages."""
 
 import asyncio
+import json
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -135,6 +137,17 @@ def test_headers_that_come_twice_are_joined_and_the_query_keeps_its_order() -> N
     headers = ((b"accept", b"a"), (b"accept", b"\xfc"))
     wire = served(told, Wire, query=b"b=1&a=%C3%BC&b=", headers=headers)
     assert '"query": [["b", "1"], ["a", "ü"], ["b", ""]], "headers": {"accept": "a,ü"}' in wire.body.decode()
+
+
+def test_the_platforms_execution_is_a_label_of_the_lines_it_belongs_to(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with caplog.at_level(logging.INFO, "model_functions"):
+        served(waits, Wire, headers=((b"function-execution-id", b"abc1"),))
+        served(waits, Wire)
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert first["logging.googleapis.com/labels"] == {"execution_id": "abc1"}
+    assert "logging.googleapis.com/labels" not in second
 
 
 def test_who_hangs_up_is_told_to_the_thread_that_works() -> None:
