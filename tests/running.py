@@ -1,6 +1,7 @@
 """Real processes for tests: the emulator, and functions-framework over a staged folder."""
 
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -77,8 +78,23 @@ class Process:
 
 def clean_environment(**more: str) -> dict[str, str]:
     """Nothing of this project, and nothing of the tests, in the way of the process."""
-    ours = ("PYTHONPATH", "MODEL_", "FUNCTIONS_URL", "K_SERVICE", "PORT", "STORAGE_EMULATOR_HOST")
+    ours = (
+        "PYTHONPATH",
+        "MODEL_",
+        "FUNCTION_USE_ASGI",
+        "THREADS",
+        "FUNCTIONS_URL",
+        "K_SERVICE",
+        "PORT",
+        "STORAGE_EMULATOR_HOST",
+    )
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | more
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
 
 
 @contextmanager
@@ -90,6 +106,10 @@ def emulator(store: str | Path, *arguments: str, **environment: str) -> Iterator
         yield process.wait_for("Ready").split()[1], process
     finally:
         process.stop()
+
+
+#: Which edge functions-framework serves by, and we with it.
+EDGES = {"flask": {"FUNCTION_USE_ASGI": "false"}, "asgi": {"FUNCTION_USE_ASGI": "true"}}
 
 
 @contextmanager

@@ -93,6 +93,13 @@ class NotAcceptable(ServingError):
     code = "not_acceptable"
 
 
+class BodyTimeout(ServingError):
+    """The caller stopped in the middle of its request."""
+
+    status = 408
+    code = "body_timeout"
+
+
 class PayloadTooLarge(ServingError):
     status = 413
     code = "payload_too_large"

@@ -19,15 +19,16 @@ class Patience:
     def __init__(self, seconds: float = math.inf, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._seconds = seconds
-        self._until = clock() + seconds
+        self._began = clock()
+        self._until = self._began + seconds
         self._gone = False
         self._lock = threading.Lock()
         self._told: Callable[[], None] | None = None
 
     def shorten(self, seconds: float) -> None:
-        """Waits at most so long from now on."""
-        if self._clock() + seconds < self._until:
-            self._seconds, self._until = seconds, self._clock() + seconds
+        """Waits at most so long, counted from its beginning."""
+        if self._began + seconds < self._until:
+            self._seconds, self._until = seconds, self._began + seconds
 
     def remaining(self) -> float:
         """Seconds; 0 where the caller does not wait any more."""

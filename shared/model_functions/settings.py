@@ -1,5 +1,6 @@
 """The environment, read once; each field names its variable."""
 
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -40,6 +41,18 @@ class Settings:
     max_body_bytes: int = 8 * 1024 * 1024
     """``MAX_BODY_BYTES``: the largest request body."""
 
+    body_timeout_s: int = 30
+    """``BODY_TIMEOUT_SECONDS``: how long a caller may send nothing in the middle of its body; ASGI only."""
+
+    timeout_s: float = math.inf
+    """``CLOUD_RUN_TIMEOUT_SECONDS``, which Google Cloud sets: how long the platform waits for an answer."""
+
+    use_asgi: bool = False
+    """``FUNCTION_USE_ASGI``: whether functions-framework serves by ASGI, and not by Flask."""
+
+    threads: int = 4 * (os.cpu_count() or 1)
+    """``THREADS``: requests that are handled at a time; by default four a core, as functions-framework has it."""
+
     max_waiting: int = 8
     """``MAX_WAITING``: requests that wait while a model runs; the next is told to come back, unless those are quick."""
 
@@ -65,6 +78,10 @@ class Settings:
             trust_file=Path(given.get("MODEL_TRUST") or cls.trust_file),
             functions_url=(given.get("FUNCTIONS_URL") or "").rstrip("/") or None,
             max_body_bytes=_positive(given, "MAX_BODY_BYTES", cls.max_body_bytes),
+            body_timeout_s=_positive(given, "BODY_TIMEOUT_SECONDS", cls.body_timeout_s, " of seconds"),
+            timeout_s=_timeout(given, "CLOUD_RUN_TIMEOUT_SECONDS"),
+            use_asgi=uses_asgi(given),
+            threads=_positive(given, "THREADS", cls.threads, " of threads"),
             max_waiting=_positive(given, "MAX_WAITING", cls.max_waiting, ""),
             memory_limit=_memory(given, "MEMORY_LIMIT"),
             log_level=_severity(given.get("LOG_LEVEL") or cls.log_level),
@@ -79,11 +96,23 @@ def _default_store(on_google_cloud: bool) -> str:
     return str(beside)
 
 
+def uses_asgi(given: Mapping[str, str]) -> bool:
+    """Whether functions-framework will serve by ASGI, which it decides by the same words."""
+    return (given.get("FUNCTION_USE_ASGI") or "").strip().lower() in ("1", "true", "t", "yes", "y", "on")
+
+
 def _positive(given: Mapping[str, str], name: str, default: int, of: str = " of bytes") -> int:
     text = given.get(name) or str(default)
     if not text.isdecimal() or int(text) == 0:
         raise ConfigurationInvalid(f'{name} is "{text}". Set it to a positive number{of}.')
     return int(text)
+
+
+def _timeout(given: Mapping[str, str], name: str) -> float:
+    text = given.get(name) or "0"
+    if not text.isdecimal():
+        raise ConfigurationInvalid(f'{name} is "{text}". Set it to a number of seconds; 0 is no limit.')
+    return int(text) or math.inf
 
 
 def _boolean(given: Mapping[str, str], name: str) -> bool:

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from deploy.environments import pins
+from model_functions.settings import uses_asgi
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = sorted(path.parent for path in (ROOT / "functions").glob("*/main.py"))
@@ -48,6 +49,13 @@ def test_threads_are_as_many_as_admitted_requests(folder: Path) -> None:
     assert all(flag.startswith("--") for flag in flags)
     assert flags["--update-env-vars"]["THREADS"] == str(flags["--concurrency"])
     assert flags["--entry-point"] == "predict"
+
+
+@folders
+def test_each_is_served_by_asgi_at_the_speed_of_httptools(folder: Path) -> None:
+    flags = yaml.safe_load((folder / "flags.yaml").read_text())
+    assert uses_asgi(flags["--update-env-vars"])
+    assert "httptools" in pins(folder / "requirements.txt")
 
 
 def test_every_family_has_a_function() -> None:

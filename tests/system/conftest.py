@@ -8,6 +8,7 @@ import pytest
 
 from model_functions.families.image_classification import GREY_SQUARE
 from tests.fakes.bucket import FakeBucket
+from tests.running import EDGES
 from tests.tiny_models import TEXT
 
 ROW = [0.5, 1.0, 2.0]
@@ -31,6 +32,13 @@ def bucket(store_folder: Path) -> Iterator[FakeBucket]:
             if path.is_file() and not path.name.startswith("."):
                 bucket.put(f"team/{path.relative_to(store_folder)}", path.read_bytes())
         yield bucket
+
+
+@pytest.fixture(params=EDGES, scope="module")
+def edge(request: pytest.FixtureRequest) -> dict[str, str]:
+    """The variables of one edge and then of the other."""
+    found: dict[str, str] = EDGES[request.param]
+    return found
 
 
 every_family = pytest.mark.parametrize(("name", "data", "field"), QUESTIONS, ids=[name for name, *_ in QUESTIONS])

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +24,7 @@ from model_functions.families.text_generation import TextGenerationWrapper
 from model_functions.repository import Repository
 from model_functions.store.folder import FolderStore
 from tests import tiny_models
-from tests.running import Process, call, emulator, function
+from tests.running import EDGES, Process, call, emulator, free_port, function
 
 LONG = {"max_new_tokens": 4000, "min_new_tokens": 4000, "do_sample": True, "seed": 1}
 
@@ -41,13 +40,22 @@ def store(tmp_path_factory: pytest.TempPathFactory, key: SigningKey, trust: Trus
 
 
 @pytest.fixture(scope="module")
-def alone(store: Path, trust_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Process]]:
-    build = tmp_path_factory.mktemp("build")
-    stage("text_generation", build=build)
-    shutil.copy(trust_file, build / "text_generation" / "trust.json")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    with function(build / "text_generation", port, MODEL_STORE=str(store)) as running:
+def build(trust_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = stage("text_generation", build=tmp_path_factory.mktemp("build"))
+    shutil.copy(trust_file, folder / "trust.json")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def flask(store: Path, build: Path) -> Iterator[tuple[str, Process]]:
+    with function(build, free_port(), **EDGES["flask"], MODEL_STORE=str(store)) as running:
+        warm(running[0])
+        yield running
+
+
+@pytest.fixture(scope="module")
+def asgi(store: Path, build: Path) -> Iterator[tuple[str, Process]]:
+    with function(build, free_port(), **EDGES["asgi"], MODEL_STORE=str(store)) as running:
         warm(running[0])
         yield running
 
@@ -59,7 +67,7 @@ def site(store: Path, trust_file: Path) -> Iterator[tuple[str, Process]]:
         yield running
 
 
-@pytest.fixture(params=["alone", "site"])
+@pytest.fixture(params=["flask", "asgi", "site"])
 def served(request: pytest.FixtureRequest) -> tuple[str, Process]:
     found: tuple[str, Process] = request.getfixturevalue(request.param)
     return found

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -159,9 +159,12 @@ class Manifest:
     provenance: Provenance = field(default_factory=Provenance)
     version: int = MANIFEST_VERSION
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """SHA-256 of the document; a signature is not part of it, so that a new key changes no digest."""
+        """SHA-256 of the document, computed once, for each answer tells it.
+
+        A signature is not part of it, so that a new key changes no digest.
+        """
         return hashlib.sha256(canonical(self.document())).hexdigest()
 
     @property

@@ -7,9 +7,8 @@ from typing import Any
 
 from model_functions import logs
 from model_functions.errors import ConfigurationInvalid, ServingError
-from model_functions.http.flask_edge import Handle, flask_function
-from model_functions.http.message import Request, Response
-from model_functions.settings import Settings
+from model_functions.http.message import Handle, Request, Response
+from model_functions.settings import Settings, uses_asgi
 from model_functions.wrapper import ModelWrapper
 
 
@@ -51,9 +50,25 @@ def _function(make: Callable[[Settings], Handle]) -> Callable[[Any], Any]:
         settings = Settings.from_environment()
     except ConfigurationInvalid as error:
         logs.configure(Settings.log_level)
-        return flask_function(_refusing(error))
+        return _at_its_edge(_refusing(error), Settings(model_store="", use_asgi=uses_asgi(os.environ)))
     logs.configure(settings.log_level)
-    return flask_function(make(settings))
+    return _at_its_edge(make(settings), settings)
+
+
+def _at_its_edge(handle: Handle, settings: Settings) -> Callable[[Any], Any]:
+    # Imported here: the one edge does without what the other needs.
+    if not settings.use_asgi:
+        from model_functions.http.flask_edge import flask_function
+
+        return flask_function(handle)
+    from model_functions.http.asgi_edge import asgi_function
+
+    return asgi_function(
+        handle,
+        threads=settings.threads,
+        max_body_bytes=settings.max_body_bytes,
+        body_timeout_s=settings.body_timeout_s,
+    )
 
 
 def _refusing(error: ServingError) -> Handle:

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from model_functions.errors import (
@@ -15,6 +15,7 @@ from model_functions.errors import (
     InvalidRequest,
     JsonTooDeep,
     PayloadTooLarge,
+    ServingError,
     UnsupportedMediaType,
 )
 from model_functions.http.message import Request
@@ -35,19 +36,27 @@ def read_body(request: Request, limit: int) -> bytes:
     Raises PayloadTooLarge, IncompleteBody, InvalidRequest. The rest of a body that is refused is read and
     dropped, so that the answer reaches the caller and no memory is held.
     """
-    declared = _declared_length(request)
     blocks, count = [], 0
-    for block in _blocks(request):
+    while block := _block(request):
         count += len(block)
         if count <= limit:
             blocks.append(block)
         else:
             blocks.clear()
     if count > limit:
-        raise PayloadTooLarge(f"The body has {count} bytes; the limit is {limit}. Send less per request.")
-    if declared is not None and count < declared:
+        raise too_large(count, limit)
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and count < int(declared):
         raise IncompleteBody(f"The body ended after {count} of {declared} bytes. Send it again.")
     return b"".join(blocks)
+
+
+def too_large(count: int, limit: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"The body has {count} bytes; the limit is {limit}. Send less per request.")
+
+
+def broken() -> InvalidRequest:
+    return InvalidRequest("The body cannot be read: its framing is broken. Send it again.")
 
 
 def read_json(request: Request, limit: int, also: Sequence[str] = ()) -> Any:
@@ -70,11 +79,10 @@ def parse_json(body: bytes) -> Any:
         raise InvalidJson('The body is empty. Send JSON: {"model_name": NAME, "data": DATA}.')
     _check_depth(text)
     try:
-        value = json.loads(
-            text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_integer
-        )
-        # A lone surrogate, spelled \\ud800, is no character: nothing could write it out again.
-        json.dumps(value, ensure_ascii=False).encode()
+        value = _DECODER.decode(text)
+        if "\\u" in text:
+            # A lone surrogate, spelled \\ud800, is no character: nothing could write it out again.
+            json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as exc:
         raise InvalidJson(f"The body is not JSON: {exc.msg} at line {exc.lineno}, column {exc.colno}.") from exc
     except UnicodeEncodeError as exc:
@@ -82,20 +90,13 @@ def parse_json(body: bytes) -> Any:
     return value
 
 
-def _declared_length(request: Request) -> int | None:
-    text = request.headers.get("content-length", "")
-    return int(text) if text.isdecimal() else None
-
-
-def _blocks(request: Request) -> Iterator[bytes]:
-    while True:
-        try:
-            block = request.read(_BLOCK)
-        except Exception as exc:
-            raise InvalidRequest("The body cannot be read: its framing is broken. Send it again.") from exc
-        if not block:
-            return
-        yield block
+def _block(request: Request) -> bytes:
+    try:
+        return request.read(_BLOCK)
+    except ServingError:
+        raise
+    except Exception as exc:
+        raise broken() from exc
 
 
 def media_type(request: Request) -> str:
@@ -104,20 +105,22 @@ def media_type(request: Request) -> str:
 
 
 def check_not_compressed(request: Request) -> None:
-    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    coding = request.headers.get("content-encoding", "").strip().lower()
     if coding not in ("", "identity"):
         raise UnsupportedMediaType(f'The body is compressed as "{coding[:20]}". Send it as it is.')
 
 
 def _check_media_type(request: Request, also: Sequence[str]) -> None:
+    check_not_compressed(request)
     found, _, options = request.headers.get("content-type", "").partition(";")
+    if found in _MEDIA_TYPES and not options:
+        return
     if media_type(request) not in _MEDIA_TYPES:
         known = " or ".join(["application/json", *also])
         raise UnsupportedMediaType(f'The body is "{found.strip()[:60]}". Send {known}.')
     charset = options.partition("charset=")[2].partition(";")[0].strip(' "').lower()
     if charset not in _CHARSETS:
         raise UnsupportedMediaType(f'The body\'s charset is "{charset[:20]}". Send UTF-8.')
-    check_not_compressed(request)
 
 
 def _check_depth(text: str) -> None:
@@ -132,11 +135,11 @@ def _check_depth(text: str) -> None:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise DuplicateKey(f'The body has the key "{key[:60]}" twice in one object. Send it once.')
-        found[key] = value
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for index, key in enumerate(keys) if key in keys[:index])
+        raise DuplicateKey(f'The body has the key "{twice[:60]}" twice in one object. Send it once.')
     return found
 
 
@@ -155,3 +158,6 @@ def _integer(text: str) -> int:
     if len(text) > 40:
         raise InvalidInput("", f"The integer {text[:20]}… has {len(text)} digits; the limit is 40.")
     return int(text)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_integer)

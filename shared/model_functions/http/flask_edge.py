@@ -4,9 +4,7 @@ from collections.abc import Callable
 
 import flask
 
-from model_functions.http.message import Request, Response
-
-Handle = Callable[[Request], Response]
+from model_functions.http.message import Handle, Request
 
 
 def flask_function(handle: Handle) -> Callable[[flask.Request], flask.Response]:

@@ -1,14 +1,15 @@
 """What every request passes: the route table, the request id, the error table, the log line, the metrics."""
 
 import logging
+import math
+import random
 import re
-import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import Self
 
-from model_functions.errors import MethodNotAllowed, RouteNotFound, ServingError, UriTooLong
+from model_functions import logs
+from model_functions.errors import InvalidInput, MethodNotAllowed, RouteNotFound, ServingError, UriTooLong
 from model_functions.http.errors import render
 from model_functions.http.message import Chunks, Request, Response, WouldWait
 from model_functions.metrics import Metrics
@@ -21,34 +22,56 @@ Routes = Mapping[str, Mapping[str, Handler]]
 #: Characters of path and query; longer data belongs into a POST.
 MAX_TARGET_LENGTH = 8 * 1024
 
+#: Milliseconds that the caller waits for its answer.
+TIMEOUT_HEADER = "x-request-timeout-ms"
+MAX_TIMEOUT_MS = 3_600_000
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 log = logging.getLogger(__name__)
 
 
 class FrontDoor:
-    """Answers every request with a Response, whatever happens behind it."""
+    """Answers every request with a Response, whatever happens behind it.
 
-    def __init__(self, routes: Routes, metrics: Metrics) -> None:
+    Args:
+        timeout_s: after which nobody waits for an answer any more.
+    """
+
+    def __init__(self, routes: Routes, metrics: Metrics, timeout_s: float = math.inf) -> None:
         self.routes = routes
         self.metrics = metrics
+        self.timeout_s = timeout_s
 
     def handle(self, request: Request) -> Response:
         """Raises WouldWait where the request must not wait, and nothing else."""
-        started = time.perf_counter()
-        request = replace(request, id=_request_id(request))
-        response = _finished(request, self._answer(request))
+        request.id = request.id or _request_id(request)
+        response = self._answer(request)
+        status, chunks = response.status, response.chunks
+        headers = {
+            "X-Request-Id": request.id,
+            "X-Content-Type-Options": "nosniff",
+            "Cache-Control": "no-store",
+            "Server-Timing": request.phases.server_timing(),
+            **response.headers,
+        }
+        if chunks is not None:
+            return Response(status, b"", headers, _Ending(chunks, lambda: self._end(request, status)))
+        self._end(request, status)
+        return Response(status, b"" if request.method == "HEAD" else response.body, headers)
 
-        def end() -> None:
-            seconds = time.perf_counter() - started
-            route = request.path if request.path in self.routes else "other"
-            self.metrics.request(route, response.status, seconds)
-            self._log(request, route, response.status, seconds)
-
-        if response.chunks is None:
-            end()
-            return response
-        return replace(response, chunks=_Ending(response.chunks, end))
+    def _end(self, request: Request, status: int) -> None:
+        seconds = time.perf_counter() - request.came
+        route = request.path if request.path in self.routes else "other"
+        self.metrics.request(route, status, seconds)
+        if log.isEnabledFor(logging.INFO):
+            fields = {
+                "request_id": request.id,
+                "status": status,
+                "milliseconds": round(seconds * 1000, 1),
+                "phases": request.phases.ledger(),
+            }
+            logs.tell(log, f"{request.method[:10]} {route} {status}", fields)
 
     def _answer(self, request: Request) -> Response:
         try:
@@ -77,16 +100,14 @@ class FrontDoor:
             raise UriTooLong(
                 f"The URL has {request.target_length} characters; the limit is {MAX_TARGET_LENGTH}. POST the data."
             )
+        self._set_deadline(request)
         return handler(request)
 
-    def _log(self, request: Request, route: str, status: int, seconds: float) -> None:
-        fields = {
-            "request_id": request.id,
-            "status": status,
-            "milliseconds": round(seconds * 1000, 1),
-            "phases": request.phases.ledger(),
-        }
-        log.info("%s %s %d", request.method[:10], route, status, extra={"fields": fields})
+    def _set_deadline(self, request: Request) -> None:
+        request.patience.shorten(self.timeout_s)
+        asked = request.headers.get(TIMEOUT_HEADER)
+        if asked is not None:
+            request.patience.shorten(_milliseconds(asked) / 1000)
 
 
 class _Ending:
@@ -124,12 +145,17 @@ def _allowed(methods: Iterable[str]) -> str:
 
 
 def _request_id(request: Request) -> str:
-    given = request.headers.get("x-request-id", "")
-    return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    given = request.headers.get("x-request-id")
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given
+    # Nobody gains by guessing it, so that the kernel need not be asked.
+    return f"{random.getrandbits(64):016x}"
 
 
-def _finished(request: Request, response: Response) -> Response:
-    headers = {"X-Request-Id": request.id, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
-    headers["Server-Timing"] = request.phases.server_timing()
-    body = b"" if request.method == "HEAD" else response.body
-    return replace(response, body=body, headers=headers | response.headers)
+def _milliseconds(text: str) -> int:
+    if text.isascii() and text.isdecimal() and len(text) <= 7 and 1 <= int(text) <= MAX_TIMEOUT_MS:
+        return int(text)
+    raise InvalidInput(
+        "X-Request-Timeout-Ms",
+        f'The header X-Request-Timeout-Ms is "{text[:20]}". Send an integer from 1 to {MAX_TIMEOUT_MS}.',
+    )

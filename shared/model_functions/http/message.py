@@ -1,6 +1,7 @@
 """A request and a response as plain data: what the edges and the routes share."""
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
@@ -13,11 +14,14 @@ HTML = "text/html; charset=utf-8"
 EVENTS = "text/event-stream"
 
 
+_ENCODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+
 class WouldWait(Exception):
     """The request cannot be answered at once, and its thread must not wait."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Request:
     """What came in.
 
@@ -27,6 +31,8 @@ class Request:
         headers: by lower-case name.
         read: up to so many bytes of the body; b"" at its end.
         target_length: characters of path and query as sent.
+        id: the caller's, or one of ours; the front door sets it.
+        came: when it did.
         may_wait: whether its thread may wait for others, a load or a slow model; else WouldWait is raised, and it is to
             be handled again on one that may.
     """
@@ -38,6 +44,7 @@ class Request:
     read: Callable[[int], bytes]
     target_length: int = 0
     id: str = ""
+    came: float = field(default_factory=time.perf_counter)
     phases: Phases = field(default_factory=Phases)
     patience: Patience = field(default_factory=Patience)
     may_wait: bool = True
@@ -69,7 +76,7 @@ class Chunks(Protocol):
         """Called once nobody reads on: at the end, after a failure, and when the caller hangs up before."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Response:
     """What goes out.
 
@@ -85,9 +92,13 @@ class Response:
     @classmethod
     def json(cls, value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> "Response":
         """Raises ValueError for a NaN or an infinity, which JSON does not have."""
-        body = json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
-        return cls(status, body + b"\n", {"Content-Type": JSON} | dict(headers or {}))
+        body = _ENCODE(value).encode()
+        return cls(status, body + b"\n", {"Content-Type": JSON, **(headers or {})})
 
     @classmethod
     def text(cls, text: str, content_type: str, headers: Mapping[str, str] | None = None) -> "Response":
-        return cls(200, text.encode(), {"Content-Type": content_type} | dict(headers or {}))
+        return cls(200, text.encode(), {"Content-Type": content_type, **(headers or {})})
+
+
+#: What answers a request, whichever edge it came through.
+Handle = Callable[[Request], Response]

@@ -14,7 +14,7 @@ from model_functions.inputs import json_type
 _FIELDS = ("model_name", "data", "inputs", "parameters")
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class PredictionRequest:
     """What the caller asks.
 
@@ -48,15 +48,15 @@ def read_prediction_request(request: Request, limit: int, media: Sequence[str] =
         media: types of files that the body, or the files of a form, may be.
     """
     if request.method != "GET":
+        if not media:
+            return from_json(read_json(request, limit))
         kind = media_type(request)
-        if media and kind == FORM:
+        if kind == FORM:
             return from_form(request, limit)
         if any(fnmatchcase(kind, known) for known in media):
             check_not_compressed(request)
             body = read_body(request, limit)
             return _with_files([body], body, request.query, {})
-        if not media:
-            return from_json(read_json(request, limit))
         try:
             return from_json(read_json(request, limit, [*media, FORM]))
         except InvalidEncoding as exc:

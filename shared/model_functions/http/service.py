@@ -43,7 +43,7 @@ class Service(ABC):
             "/openapi.json": {"GET": waiting(self.openapi)},
             "/docs": {"GET": waiting(self.docs)},
         }
-        self.handle = FrontDoor(self.routes, self.metrics).handle
+        self.handle = FrontDoor(self.routes, self.metrics, settings.timeout_s).handle
 
     def front_page(self, request: Request) -> Response:
         """What the function serves, as JSON, or for a browser as a page."""

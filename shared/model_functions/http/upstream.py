@@ -1,6 +1,8 @@
 """The gateway's calls to the families' functions."""
 
+import contextlib
 import json
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -44,6 +46,9 @@ class FunctionClient:
         name = function_name(family)
         url = f"{self.url}/{name}"
         headers = {"Accept": EVENTS if request.accepts_events() else JSON, "X-Request-Id": request.id}
+        remaining = request.patience.remaining()
+        if remaining < math.inf:
+            headers["X-Request-Timeout-Ms"] = str(max(1, round(remaining * 1000)))
         if self._tokens is not None:
             headers["Authorization"] = f"Bearer {self._tokens.token(url)}"
         data = None
@@ -56,6 +61,8 @@ class FunctionClient:
                 method, url + target, headers=headers, body=data, redirect=False, preload_content=False
             )
             if answer.headers.get("Content-Type", "").startswith(EVENTS):
+                # Else it would be noticed with the next piece only that nobody reads on.
+                request.patience.when_gone(lambda: _interrupt(answer))
                 return _passed_on_in_pieces(name, answer, request.id)
             answer.read(cache_content=True)
         except urllib3.exceptions.ReadTimeoutError as exc:
@@ -123,6 +130,13 @@ def _passed_on_in_pieces(name: str, answer: urllib3.BaseHTTPResponse, request_id
     # Not given back to the pool: the function learns from the end of the connection that nobody reads on.
     held.callback(answer.close)
     return streamed(EventStream(pieces(), held, request_id), _headers(answer))
+
+
+def _interrupt(answer: urllib3.BaseHTTPResponse) -> None:
+    """Ends the wait of whoever reads the answer, in another thread."""
+    # It may have been read to its end and closed at this moment.
+    with contextlib.suppress(ValueError, RuntimeError, OSError):
+        answer.shutdown()
 
 
 def _headers(answer: urllib3.BaseHTTPResponse) -> dict[str, str]:

@@ -84,6 +84,27 @@ def test_a_long_url_is_refused() -> None:
     assert "POST the data." in message(response)
 
 
+@pytest.mark.parametrize("value", ["0", "-1", "soon", "1.5", "3600001", "9" * 400, "²", ""])
+def test_a_deadline_that_is_none_is_named(value: str) -> None:
+    response = DOOR.handle(get("/", {"x-request-timeout-ms": value}))
+    assert response.status == 422
+    expected = f'The header X-Request-Timeout-Ms is "{value[:20]}". Send an integer from 1 to 3600000.'
+    assert message(response) == expected
+
+
+def test_the_shortest_of_the_deadlines_counts() -> None:
+    seen = list[float]()
+
+    def patient(request: Request) -> Response:
+        seen.append(request.patience.remaining())
+        return Response()
+
+    door = FrontDoor({"/": {"GET": patient}}, Metrics(), timeout_s=300)
+    for headers in ({}, {"x-request-timeout-ms": "2000"}, {"x-request-timeout-ms": "3600000"}):
+        door.handle(get("/", headers))
+    assert seen == pytest.approx([300, 2, 300], abs=1)
+
+
 def test_an_error_of_ours_says_where_and_what() -> None:
     response = DOOR.handle(get("/no"))
     assert response.status == 422

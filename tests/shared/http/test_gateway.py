@@ -99,6 +99,33 @@ def test_the_request_keeps_its_id_and_the_answer_its_timing(gateway: Gateway, si
     assert "infer;dur=" in response.headers["Server-Timing"]
 
 
+def test_the_function_is_told_how_long_the_caller_still_waits(gateway: Gateway, site: Site) -> None:
+    asked = post({"model_name": "tiny_classifier", "data": ROW})
+    asked.headers = {**asked.headers, "x-request-timeout-ms": "60000"}
+    assert gateway.handle(asked).status == 200
+    assert 50_000 < int(site.seen[0]["x-request-timeout-ms"]) < 60_000
+
+
+def test_who_hangs_up_ends_the_wait_for_the_next_piece(gateway: Gateway, site: Site) -> None:
+    silent = threading.Event()
+
+    def pieces() -> Iterator[str]:
+        yield 'data: {"text": "one"}\n\n'
+        silent.wait(60)
+
+    site.answer = lambda: Response(pieces(), content_type="text/event-stream")
+    asked = post({"model_name": "tiny_classifier", "data": ROW})
+    response = gateway.handle(asked)
+    assert response.chunks is not None
+    assert b"one" in next(response.chunks)
+    threading.Timer(0.3, asked.patience.hang_up).start()
+    rest = list(response.chunks)
+    silent.set()
+    response.chunks.close()
+    asked.patience.hang_up()
+    assert b"function_unreachable" in b"".join(rest) or not rest
+
+
 def test_a_query_is_passed_on_as_it_is(gateway: Gateway) -> None:
     response = gateway.handle(get("/predict?model_name=tiny_classifier&data=0.5,1,2&method=predict"))
     assert body(response)["body"] == {"prediction": "large"}

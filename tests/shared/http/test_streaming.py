@@ -169,17 +169,20 @@ def test_whatever_the_model_raises_in_the_middle_ends_its_stream_only(
     assert (users(function), lane_is_free(function)) == (0, True)
 
 
-def test_a_caller_who_hangs_up_ends_the_work(function: FamilyFunction, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_caller_who_hangs_up_ends_the_work(
+    function: FamilyFunction, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
     response = function.handle(asked("10"))
     assert response.chunks is not None
     assert parsed(next(response.chunks)) == (None, {"text": "0 ü\n"})
     assert (users(function), Counting.open_streams) == (1, 1)
     before = function.metrics.render()
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, "model_functions"):
         response.chunks.close()
         response.chunks.close()
     assert (users(function), Counting.open_streams) == (0, 0)
-    assert [record.message for record in caplog.records] == ["POST /predict 200"]
+    [line] = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (line["severity"], line["message"]) == ("INFO", "POST /predict 200")
     assert '{route="/predict",status="200"} 1' not in before
     assert '{route="/predict",status="200"} 1' in function.metrics.render()
 

@@ -1,0 +1,247 @@
+"""The ASGI edge, functions-framework's own with ``FUNCTION_USE_ASGI``: plain ASGI, so it imports no framework.
+
+What can be answered at once is answered on the event loop, the rest in threads. A connection that sends or reads
+slowly occupies neither, and a caller who hangs up is noticed.
+"""
+
+import asyncio
+import contextvars
+import time
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from http import HTTPStatus
+from io import BytesIO
+from typing import Any
+from urllib.parse import parse_qsl
+
+from model_functions import logs
+from model_functions.errors import BodyTimeout, ServingError
+from model_functions.http.body import broken, too_large
+from model_functions.http.message import Chunks, Handle, Request, Response, WouldWait
+from model_functions.patience import Patience
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Message, Receive, Send], Coroutine[Any, Any, None]]
+
+#: Bytes of a body that is read on the event loop: to parse more would keep everybody else waiting.
+QUICK_BODY = 64 * 1024
+
+
+def asgi_function(
+    handle: Handle, *, threads: int, max_body_bytes: int, body_timeout_s: float
+) -> Callable[[Any], Coroutine[Any, Any, Application]]:
+    """A target for functions-framework, which demands a plain function."""
+    edge = AsgiEdge(handle, threads, max_body_bytes, body_timeout_s)
+
+    async def predict(request: Any) -> Application:
+        # Called once: the requests after it go past the framework's router, which knows but seven methods and takes
+        # longer than all of ours.
+        request.scope["app"].middleware_stack = edge.serve
+        return edge.serve
+
+    return predict
+
+
+class AsgiEdge:
+    """Serves requests by a handler that knows no edge.
+
+    Args:
+        threads: how many requests that wait may be handled at a time.
+        body_timeout_s: how long a caller may send nothing in the middle of a request.
+    """
+
+    def __init__(self, handle: Handle, threads: int, max_body_bytes: int, body_timeout_s: float) -> None:
+        self._handle = handle
+        self._limit = max_body_bytes
+        self._watchdog = _Watchdog(body_timeout_s)
+        # It starts its threads when they are needed, which is after the fork.
+        self._pool = ThreadPoolExecutor(threads, "request")
+
+    async def serve(self, scope: Message, receive: Receive, send: Send) -> None:
+        """The ASGI application."""
+        if scope["type"] != "http":
+            await send({"type": "websocket.close"})
+            return
+        request = _request(scope)
+        logs.EXECUTION.set(request.headers.get("function-execution-id"))
+        body = await self._body(receive)
+        response = self._at_once(request, body)
+        if response is not None and response.chunks is None:
+            await _send(response, body, send)
+            return
+        watch = asyncio.create_task(_watch(receive, request.patience))
+        try:
+            if response is None:
+                request.read, request.may_wait = body.read(), True
+                response = await self._in_thread(self._handle, request)
+            if response.chunks is None:
+                await _send(response, body, send)
+            else:
+                await self._stream(response.chunks, response.status, _head(response, body), send, watch)
+        finally:
+            watch.cancel()
+
+    def _at_once(self, request: Request, body: "_Body") -> Response | None:
+        """The answer, unless it takes a while."""
+        if len(body.data) > QUICK_BODY:
+            return None
+        request.read, request.may_wait = body.read(), False
+        try:
+            return self._handle(request)
+        except WouldWait:
+            return None
+
+    async def _body(self, receive: Receive) -> "_Body":
+        """All of it, if it is not too long; what is too much is read and dropped."""
+        blocks: list[bytes] = []
+        count, more = 0, True
+        while more:
+            try:
+                message = await self._watchdog.within(receive())
+            except TimeoutError:
+                return _Body(fault=_timed_out(count, self._watchdog.seconds))
+            if message["type"] == "http.disconnect":
+                return _Body(fault=broken())
+            block, more = message.get("body", b""), message.get("more_body", False)
+            count += len(block)
+            if count <= self._limit:
+                blocks.append(block)
+            else:
+                blocks.clear()
+        if count > self._limit:
+            return _Body(fault=too_large(count, self._limit), ended=True)
+        return _Body(b"".join(blocks), ended=True)
+
+    async def _stream(
+        self, chunks: Chunks, status: int, head: list[tuple[bytes, bytes]], send: Send, watch: asyncio.Task[None]
+    ) -> None:
+        """Each chunk as soon as there is one, and the next is made when the caller has room for it."""
+        try:
+            await send({"type": "http.response.start", "status": status, "headers": head})
+            while not watch.done() and (chunk := await self._in_thread(next, chunks, None)) is not None:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        finally:
+            await self._in_thread(chunks.close)
+        await send({"type": "http.response.body", "body": b""})
+
+    def _in_thread(self, call: Callable[..., Any], *arguments: Any) -> Awaitable[Any]:
+        context = contextvars.copy_context()
+        return asyncio.get_running_loop().run_in_executor(self._pool, context.run, call, *arguments)
+
+
+class _Watchdog:
+    """Ends what lasts too long, to about a second: to set a timer for each request would take a tenth of its time."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._began: dict[asyncio.Task[Any], float] = {}
+        self._overdue: set[asyncio.Task[Any]] = set()
+        self._looking = False
+
+    async def within(self, awaited: Awaitable[Message]) -> Message:
+        """What is awaited. Raises TimeoutError."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - for mypy: whoever awaits is in a task
+        self._began[task] = time.monotonic()
+        if not self._looking:
+            self._look()
+        try:
+            return await awaited
+        except asyncio.CancelledError:
+            if task not in self._overdue:
+                raise
+            task.uncancel()
+            raise TimeoutError from None
+        finally:
+            del self._began[task]
+            self._overdue.discard(task)
+
+    def _look(self) -> None:
+        latest = time.monotonic() - self.seconds
+        for task, began in self._began.items():
+            if began < latest and task not in self._overdue:
+                self._overdue.add(task)
+                task.cancel()
+        self._looking = bool(self._began)
+        if self._looking:
+            asyncio.get_running_loop().call_later(1, self._look)
+
+
+@dataclass(slots=True)
+class _Body:
+    """What came of a request's body.
+
+    Args:
+        fault: raised to whoever reads it.
+        ended: whether it came to its end, so that the connection can take another request.
+    """
+
+    data: bytes = b""
+    fault: ServingError | None = None
+    ended: bool = False
+
+    def read(self) -> Callable[[int], bytes]:
+        """Reads it from its start."""
+        fault = self.fault
+        if fault is None:
+            return BytesIO(self.data).read
+
+        def refuse(size: int) -> bytes:
+            raise fault.again()
+
+        return refuse
+
+
+async def _watch(receive: Receive, patience: Patience) -> None:
+    """Ends when the caller has hung up."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    patience.hang_up()
+
+
+async def _send(response: Response, body: _Body, send: Send) -> None:
+    head = _head(response, body)
+    if response.status != HTTPStatus.NO_CONTENT:
+        head.append((b"content-length", b"%d" % len(response.body)))
+    await send({"type": "http.response.start", "status": response.status, "headers": head})
+    await send({"type": "http.response.body", "body": response.body})
+
+
+def _head(response: Response, body: _Body) -> list[tuple[bytes, bytes]]:
+    head = [(_header_name(name), value.encode("latin-1")) for name, value in response.headers.items()]
+    if not body.ended:
+        head.append((b"connection", b"close"))
+    return head
+
+
+@lru_cache
+def _header_name(name: str) -> bytes:
+    return name.lower().encode()
+
+
+def _request(scope: Message) -> Request:
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    query = scope["query_string"]
+    return Request(
+        method=scope["method"],
+        path=scope["path"],
+        query=parse_qsl(query.decode("latin-1"), keep_blank_values=True) if query else [],
+        headers=headers,
+        read=_nothing,
+        target_length=len(scope["raw_path"]) + (len(query) + 1 if query else 0),
+    )
+
+
+def _nothing(size: int) -> bytes:
+    return b""
+
+
+def _timed_out(count: int, seconds: float) -> BodyTimeout:
+    return BodyTimeout(f"The body stopped after {count} bytes, for {seconds:g} s. Send it again, in one go.")

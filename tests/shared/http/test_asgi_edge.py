@@ -1,0 +1,254 @@
+"""What the ASGI edge does with a request, over plain scopes and messages."""
+
+import asyncio
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from model_functions.http.asgi_edge import QUICK_BODY, AsgiEdge
+from model_functions.http.body import read_body
+from model_functions.http.front_door import FrontDoor
+from model_functions.http.message import Request, Response
+from model_functions.metrics import Metrics
+
+LIMIT = 4 * QUICK_BODY
+DEADLINE_S = 20
+
+
+class Wire:
+    """A connection: what its caller sends, and what it gets.
+
+    Args:
+        blocks: of the body.
+        end: what follows them: the ``end`` of the body, ``silence``, or the caller ``hangs up``.
+    """
+
+    def __init__(self, *blocks: bytes, end: str = "end") -> None:
+        more = end != "end"
+        sent = [{"type": "http.request", "body": block, "more_body": True} for block in blocks or (b"",)]
+        sent[-1]["more_body"] = more
+        self.incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        for message in sent:
+            self.incoming.put_nowait(message)
+        if end == "hangs up":
+            self.hang_up()
+        self.answer: list[dict[str, Any]] = []
+
+    def hang_up(self) -> None:
+        self.incoming.put_nowait({"type": "http.disconnect"})
+
+    async def send(self, message: Any) -> None:
+        self.answer.append(message)
+
+    @property
+    def status(self) -> int:
+        status: int = self.answer[0]["status"]
+        return status
+
+    @property
+    def headers(self) -> dict[bytes, bytes]:
+        return dict(self.answer[0]["headers"])
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(message["body"] for message in self.answer[1:])
+
+
+def served(handler: Callable[[Request], Response], wire: Callable[[], Wire], **scope: Any) -> Wire:
+    async def serve() -> Wire:
+        edge, made = edge_of(handler), wire()
+        await asyncio.wait_for(edge.serve(asked(**scope), made.incoming.get, made.send), DEADLINE_S)
+        return made
+
+    return asyncio.run(serve())
+
+
+def edge_of(handler: Callable[[Request], Response]) -> AsgiEdge:
+    door = FrontDoor({"/predict": {"POST": handler, "GET": handler}}, Metrics())
+    return AsgiEdge(door.handle, threads=2, max_body_bytes=LIMIT, body_timeout_s=0.2)
+
+
+def asked(query: bytes = b"", headers: tuple[tuple[bytes, bytes], ...] = ()) -> dict[str, Any]:
+    return {
+        "type": "http",
+        "method": "POST",
+        "path": "/predict",
+        "raw_path": b"/predict",
+        "query_string": query,
+        "headers": headers,
+    }
+
+
+def told(request: Request) -> Response:
+    """What a handler sees, and where it runs."""
+    size = len(read_body(request, LIMIT))
+    thread = threading.current_thread() is not threading.main_thread()
+    headers = dict(request.headers)
+    return Response.json({"size": size, "thread": thread, "query": request.query, "headers": headers})
+
+
+def waits(request: Request) -> Response:
+    read_body(request, LIMIT)
+    request.will_wait()
+    return told(Request("POST", "/predict", [], {}, request.read))
+
+
+def test_what_is_quick_is_answered_on_the_event_loop_and_what_waits_in_a_thread() -> None:
+    assert b'"size": 5, "thread": false' in served(told, lambda: Wire(b"ab", b"cde")).body
+    assert b'"thread": true' in served(waits, lambda: Wire(b"ab")).body
+    large = served(told, lambda: Wire(b"x" * QUICK_BODY, b"x"))
+    assert b'"size": %d, "thread": true' % (QUICK_BODY + 1) in large.body
+
+
+def test_whoever_handles_it_again_reads_the_body_from_its_start() -> None:
+    def twice(request: Request) -> Response:
+        size = len(read_body(request, LIMIT))
+        request.will_wait()
+        return Response.json(size)
+
+    assert served(twice, lambda: Wire(b"abc")).body == b"3\n"
+
+
+def test_an_oversized_body_is_counted_and_dropped() -> None:
+    wire = served(told, lambda: Wire(*[b"x" * QUICK_BODY] * 5))
+    assert wire.status == 413
+    assert b"The body has %d bytes; the limit is %d." % (5 * QUICK_BODY, LIMIT) in wire.body
+    assert b"connection" not in wire.headers
+
+
+def test_a_body_that_stops_is_408_and_the_connection_ends() -> None:
+    started = time.monotonic()
+    wire = served(told, lambda: Wire(b"abc", end="silence"))
+    assert (wire.status, wire.headers[b"x-error-code"], wire.headers[b"connection"]) == (408, b"body_timeout", b"close")
+    assert b"The body stopped after 3 bytes, for 0.2 s." in wire.body
+    assert time.monotonic() - started < 5
+
+
+def test_a_body_that_breaks_off_is_no_request() -> None:
+    assert served(told, lambda: Wire(b"abc", end="hangs up")).status == 400
+
+
+def test_headers_that_come_twice_are_joined_and_the_query_keeps_its_order() -> None:
+    headers = ((b"accept", b"a"), (b"accept", b"\xfc"))
+    wire = served(told, Wire, query=b"b=1&a=%C3%BC&b=", headers=headers)
+    assert '"query": [["b", "1"], ["a", "ü"], ["b", ""]], "headers": {"accept": "a,ü"}' in wire.body.decode()
+
+
+def test_the_platforms_execution_is_a_label_of_the_lines_it_belongs_to(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with caplog.at_level(logging.INFO, "model_functions"):
+        served(waits, Wire, headers=((b"function-execution-id", b"abc1"),))
+        served(waits, Wire)
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert first["logging.googleapis.com/labels"] == {"execution_id": "abc1"}
+    assert "logging.googleapis.com/labels" not in second
+
+
+def test_who_hangs_up_is_told_to_the_thread_that_works() -> None:
+    gone = threading.Event()
+
+    async def serve() -> Wire:
+        wire, working = Wire(b"x"), asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def work(request: Request) -> Response:
+            request.will_wait()
+            request.patience.when_gone(gone.set)
+            loop.call_soon_threadsafe(working.set)
+            assert gone.wait(DEADLINE_S)
+            request.patience.check()
+            raise AssertionError
+
+        served = asyncio.create_task(edge_of(work).serve(asked(), wire.incoming.get, wire.send))
+        await asyncio.wait_for(working.wait(), DEADLINE_S)
+        wire.hang_up()
+        await asyncio.wait_for(served, DEADLINE_S)
+        return wire
+
+    assert asyncio.run(serve()).headers[b"x-error-code"] == b"caller_gone"
+
+
+class Pieces:
+    """Numbers without an end."""
+
+    def __init__(self, last: int) -> None:
+        self.made = self.closed = 0
+        self.last = last
+
+    def __iter__(self) -> "Pieces":
+        return self
+
+    def __next__(self) -> bytes:
+        assert threading.current_thread() is not threading.main_thread()
+        if self.made == self.last:
+            raise StopIteration
+        self.made += 1
+        return b"%d " % self.made
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.mark.parametrize("may_wait", [True, False])
+def test_a_stream_leaves_piece_by_piece_and_is_closed_once(may_wait: bool) -> None:
+    pieces = Pieces(3)
+
+    def stream(request: Request) -> Response:
+        if may_wait:
+            request.will_wait()
+        return Response(chunks=pieces)
+
+    wire = served(stream, Wire)
+    assert [message["body"] for message in wire.answer[1:]] == [b"1 ", b"2 ", b"3 ", b""]
+    assert [message.get("more_body", False) for message in wire.answer[1:]] == [True, True, True, False]
+    assert b"content-length" not in wire.headers
+    assert pieces.closed == 1
+
+
+def test_a_stream_ends_within_one_piece_of_its_callers_hanging_up() -> None:
+    pieces = Pieces(10**9)
+
+    async def serve() -> int:
+        wire = Wire()
+        edge = edge_of(lambda request: Response(chunks=pieces))
+        served = asyncio.create_task(edge.serve(asked(), wire.incoming.get, wire.send))
+        while pieces.made < 5:
+            await asyncio.sleep(0)
+        wire.hang_up()
+        made = pieces.made
+        await asyncio.wait_for(served, DEADLINE_S)
+        return made
+
+    made = asyncio.run(serve())
+    assert pieces.made <= made + 2
+    assert pieces.closed == 1
+
+
+def test_a_caller_who_reads_slowly_is_not_run_ahead_of() -> None:
+    pieces = Pieces(10**9)
+
+    async def serve() -> int:
+        wire, room = Wire(), asyncio.Event()
+
+        async def send(message: Any) -> None:
+            if len(wire.answer) == 4:
+                await room.wait()
+            await wire.send(message)
+
+        edge = edge_of(lambda request: Response(chunks=pieces))
+        served = asyncio.create_task(edge.serve(asked(), wire.incoming.get, send))
+        await asyncio.sleep(0.3)
+        made = pieces.made
+        wire.hang_up()
+        room.set()
+        await asyncio.wait_for(served, DEADLINE_S)
+        return made
+
+    assert asyncio.run(serve()) == 4
+    assert pieces.closed == 1
