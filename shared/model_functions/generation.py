@@ -1,6 +1,6 @@
 """What the families that write text share: their parameters and their three steps."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import accumulate
 from typing import Any, ClassVar, Self
 
@@ -112,10 +112,15 @@ class GenerationWrapper(RowWrapper):
         return Rows([Row(row.features, row.size, tuple(sorted(parameters.items()))) for row in text_rows(tokens)])
 
     def forward_rows(self, rows: list[Tokens], parameters: dict[str, Any]) -> list[list[str]]:
+        return self.forward_while(rows, parameters, None)
+
+    def forward_while(
+        self, rows: list[Tokens], parameters: dict[str, Any], check: Callable[[], None] | None
+    ) -> list[list[str]]:
         """The answers to each row's texts."""
         from model_functions.engines.texts import together
 
-        texts = self.engine.decode(self.engine.generate(together(rows), parameters))
+        texts = self.engine.decode(self.engine.generate(together(rows), parameters, check))
         counts = [len(row.arrays["input_ids"]) * parameters["num_return_sequences"] for row in rows]
         ends = list(accumulate(counts))
         return [texts[end - count : end] for count, end in zip(counts, ends, strict=True)]

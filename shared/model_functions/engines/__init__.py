@@ -5,7 +5,7 @@ Arrays are numpy's on both sides, so that a family never sees whose tensors they
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -137,8 +137,14 @@ class GenerationEngine(Protocol):
         Raises InvalidInput for a text with more tokens than the model reads, or an unknown language.
         """
 
-    def generate(self, tokens: Tokens, parameters: dict[str, Any]) -> NDArray[np.int64]:
-        """Shape (texts × num_return_sequences, tokens), each text's sequences together, best first."""
+    def generate(
+        self, tokens: Tokens, parameters: dict[str, Any], check: Callable[[], None] | None = None
+    ) -> NDArray[np.int64]:
+        """Shape (texts × num_return_sequences, tokens), each text's sequences together, best first.
+
+        Args:
+            check: called before each step; what it raises ends the work.
+        """
 
     def decode(self, sequences: NDArray[np.int64]) -> list[str]:
         """The texts without special tokens."""

@@ -3,7 +3,7 @@
 import copy
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -263,11 +263,19 @@ class TransformersGenerator(TransformersEngine):
                 self.tokenizer.src_lang = spoken
             return self.encode(texts)
 
-    def generate(self, tokens: Tokens, parameters: dict[str, Any]) -> NDArray[np.int64]:
+    def generate(
+        self, tokens: Tokens, parameters: dict[str, Any], check: Callable[[], None] | None = None
+    ) -> NDArray[np.int64]:
         config = self._generation_config(parameters)
+
+        def stopped(written: Any, scores: Any) -> Any:
+            if check is not None:
+                check()
+            return (written != written)[:, 0]
+
         inputs = torch.tensors({name: tokens.arrays[name] for name in ("input_ids", "attention_mask")})
         with torch.seeded(parameters.get("seed")):
-            sequences = self.model.generate(**inputs, generation_config=config)
+            sequences = self.model.generate(**inputs, generation_config=config, stopping_criteria=[stopped])
         return np.asarray(sequences.numpy(), dtype=np.int64)
 
     def decode(self, sequences: NDArray[np.int64]) -> list[str]:

@@ -26,9 +26,6 @@ from model_functions.rows import Batch, Row, RowWrapper
 from model_functions.settings import Settings
 from model_functions.wrapper import STREAM, ModelWrapper
 
-#: Bytes of a body that is read where nothing may wait: a longer one takes too long to read.
-QUICK_BODY = 64 * 1024
-
 
 class FamilyFunction(Service):
     """The function of the family that the wrapper class names."""
@@ -41,8 +38,6 @@ class FamilyFunction(Service):
         self.lane = self.open_lane()
 
     def predict(self, request: Request) -> Response:
-        if int(request.headers.get("content-length") or 0) > QUICK_BODY:
-            request.will_wait()
         asked = read_prediction_request(request, self.settings.max_body_bytes, self.wrapper_class.media)
         name = asked.model_name or self.default_name(request)
         with ExitStack() as held:

@@ -17,6 +17,7 @@ from deploy.publish import publish
 from model_functions.artifact import stream
 from model_functions.artifact.manifest import EngineRecord
 from model_functions.artifact.signing_key import SigningKey
+from model_functions.engines.texts import together
 from model_functions.errors import InvalidInput
 from model_functions.families.summarization import SummarizationWrapper
 from model_functions.families.translation import TranslationWrapper
@@ -109,10 +110,9 @@ def test_requests_are_answered_together_as_alone(
 ) -> None:
     engine: Any = lane.wrapper.engine  # type: ignore[attr-defined]
     defaults = {name: parameter.default for name, parameter in lane.wrapper.parameters.items()}
-    batch = [lane.wrapper.preprocess(texts, defaults) for texts in requests]
-    together = engine.generate_together(batch, defaults | chosen)
-    alone = [engine.generate(tokens, defaults | chosen) for tokens in batch]
-    assert [found.tolist() for found in together] == [found.tolist() for found in alone]
+    batch = [lane.wrapper.tokens(texts, defaults) for texts in requests]  # type: ignore[attr-defined]
+    found = engine.decode(engine.generate(together(batch), defaults | chosen))
+    assert found == [text for tokens in batch for text in engine.decode(engine.generate(tokens, defaults | chosen))]
 
 
 def test_a_check_ends_the_writing(lane: lanes.Lane) -> None:
@@ -125,7 +125,7 @@ def test_a_check_ends_the_writing(lane: lanes.Lane) -> None:
 
     engine: Any = lane.wrapper.engine  # type: ignore[attr-defined]
     defaults = {name: parameter.default for name, parameter in lane.wrapper.parameters.items()}
-    tokens = lane.wrapper.preprocess(TEXTS, defaults)
+    tokens = lane.wrapper.tokens(TEXTS, defaults)  # type: ignore[attr-defined]
     with pytest.raises(TimeoutError, match="too late"):
         engine.generate(tokens, defaults | {"min_new_tokens": 8}, check)
     assert len(steps) == 3
