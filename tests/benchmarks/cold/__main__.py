@@ -14,19 +14,20 @@ from dataclasses import asdict
 from typing import Any, TypeVar
 
 from deploy.project import ROOT
+from tests.benchmarks.bucket_process import BucketProcess, bucket_process
 from tests.benchmarks.cold import bars, contenders, report
-from tests.benchmarks.cold.bucket_process import BucketProcess, bucket_process
 from tests.benchmarks.cold.constants import constants
 from tests.benchmarks.cold.contenders import BARE, FAST, TABLE, TORCH, Contender
-from tests.benchmarks.cold.environments import environment
-from tests.benchmarks.cold.launch import Launch
 from tests.benchmarks.cold.limits import Constants
-from tests.benchmarks.cold.places import BENCH, FUNCTIONS, MODELS, PLOT, REPORT, shown
+from tests.benchmarks.cold.places import PLOT, REPORT
 from tests.benchmarks.cold.report import Row
 from tests.benchmarks.cold.rounds import Measured, Rounds
 from tests.benchmarks.cold.runtime import runtime_megabytes
 from tests.benchmarks.cold.stampede import Stampede, stampede
 from tests.benchmarks.cold.targets import targets
+from tests.benchmarks.environments import environment
+from tests.benchmarks.launch import Launch
+from tests.benchmarks.places import BENCH, FUNCTIONS, MODELS, shown
 
 T = TypeVar("T")
 

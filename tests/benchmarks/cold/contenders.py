@@ -9,10 +9,11 @@ from typing import Any
 
 from deploy.project import ROOT
 from deploy.stage import stage
-from tests.benchmarks.cold import words
-from tests.benchmarks.cold.environments import environment
-from tests.benchmarks.cold.launch import Launch
-from tests.benchmarks.cold.places import FUNCTIONS, MODELS, PEERS, TRUST, TUTORIAL_FILE
+from tests.benchmarks import words
+from tests.benchmarks.cold.places import PEERS, TUTORIAL_FILE
+from tests.benchmarks.environments import environment
+from tests.benchmarks.launch import Launch
+from tests.benchmarks.places import FUNCTIONS, MODELS, TRUST
 
 BARE, TORCH, FAST, TUTORIAL = "bare", "torch lane", "fast lane", "tutorial"
 QUARTER_TORCH, QUARTER_FAST = "torch lane, 1/4", "fast lane, 1/4"

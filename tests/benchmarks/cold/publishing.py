@@ -23,9 +23,9 @@ from model_functions.families.token_classification import TokenClassificationWra
 from model_functions.repository import Repository
 from model_functions.store import open_store
 from model_functions.wrapper import ModelWrapper
-from tests.benchmarks.cold import words
-from tests.benchmarks.cold.bucket_process import BUCKET
-from tests.benchmarks.cold.places import MODELS, TRUST
+from tests.benchmarks import words
+from tests.benchmarks.bucket_process import BUCKET
+from tests.benchmarks.places import MODELS, TRUST
 
 NEW_TOKENS = {"max_new_tokens": 20, "min_new_tokens": 20}
 

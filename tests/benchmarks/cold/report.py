@@ -17,11 +17,11 @@ from tests.benchmarks.cold.contenders import (
     TORCH,
     TUTORIAL,
 )
-from tests.benchmarks.cold.figures import median, medians_by_phase, ratio, shown, table
 from tests.benchmarks.cold.limits import Constants, least_seconds
 from tests.benchmarks.cold.rounds import Measured
 from tests.benchmarks.cold.stampede import Stampede
 from tests.benchmarks.cold.targets import Findings, Target
+from tests.benchmarks.figures import median, medians_by_phase, ratio, shown, table
 
 #: Phases that grow with the model's bytes.
 SIZE_PHASES = ("download", "verify", "load")

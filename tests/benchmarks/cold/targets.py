@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tests.benchmarks.cold.figures import ratio, shown
+from tests.benchmarks.figures import ratio, shown
 
 
 @dataclass(frozen=True)
