@@ -4,7 +4,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from tests.benchmarks.cold.contenders import framework
+from tests.benchmarks.functions import framework
 from tests.benchmarks.launch import Launch, started
 from tests.benchmarks.memory import watched
 from tests.benchmarks.places import FUNCTIONS, LOGS

@@ -1,0 +1,169 @@
+"""The table of who is measured with which model: what is executed, and how it is asked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.emulator.function import flags_environment
+from tests.benchmarks.environments import environment, environment_with
+from tests.benchmarks.functions import framework, stage_once
+from tests.benchmarks.launch import Launch
+from tests.benchmarks.places import FUNCTIONS, MODELS, TRUST
+from tests.benchmarks.warm import protocols, texts
+from tests.benchmarks.warm.items import Item
+from tests.benchmarks.warm.places import CLASSIFIER, PEERS, TUTORIAL_FILE, WINE_FILE
+from tests.benchmarks.warm.protocols import Protocol
+from tests.benchmarks.warm.settings import settings
+
+CLASSIFIER_MODEL, WINE, NOTHING = "classifier", "wine", "nothing"
+MODELS_SERVED = (CLASSIFIER_MODEL, NOTHING, WINE)
+#: Which items each model is asked.
+KINDS = {CLASSIFIER_MODEL: (texts.FIXED, texts.MIXED), WINE: ("wine",), NOTHING: ("nothing",)}
+
+OURS_FP32, OURS_AUTO, OURS = "ours fp32", "ours auto", "ours"
+TUTORIAL, ECHO_FLASK, ECHO_ASGI = "tutorial", "echo, Flask", "echo, ASGI"
+LITSERVE, BENTOML, MLSERVER = "LitServe", "BentoML", "MLServer"
+PEERS_NAMED = (LITSERVE, BENTOML, MLSERVER)
+FUNCTION = {CLASSIFIER_MODEL: "text_classification", NOTHING: "text_classification", WINE: "tabular"}
+
+_ESTIMATORS = {
+    "scikit-learn": "1.9.1",
+    "joblib": "1.6.0",
+    "scipy": "1.17.1",
+    "threadpoolctl": "3.8.0",
+    "narwhals": "2.28.0",
+}
+_PROTOCOLS = {LITSERVE: protocols.LITSERVE, BENTOML: protocols.BENTOML, MLSERVER: protocols.MLSERVER}
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One row of the table.
+
+    Args:
+        model: which of MODELS_SERVED.
+        precision: which of judging.TOLERANCE.
+        published: its model's name in the bucket; None for those that read the local disk.
+    """
+
+    name: str
+    model: str
+    protocol: Protocol
+    precision: str = "fp32"
+    published: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.model, self.name
+
+
+def _peers(model: str) -> list[Contender]:
+    return [Contender(peer, model, _PROTOCOLS[peer]) for peer in PEERS_NAMED]
+
+
+TABLE = (
+    Contender(OURS_FP32, CLASSIFIER_MODEL, protocols.OURS, "fp32", "classifier_fp32"),
+    Contender(OURS_AUTO, CLASSIFIER_MODEL, protocols.OURS, "auto", "classifier_auto"),
+    *_peers(CLASSIFIER_MODEL),
+    *(Contender(f"{peer} bf16", CLASSIFIER_MODEL, _PROTOCOLS[peer], "bf16") for peer in PEERS_NAMED),
+    Contender(TUTORIAL, CLASSIFIER_MODEL, protocols.TUTORIAL),
+    Contender(OURS, NOTHING, protocols.OURS, published="nothing"),
+    Contender(ECHO_FLASK, NOTHING, protocols.ECHO),
+    Contender(ECHO_ASGI, NOTHING, protocols.ECHO),
+    *_peers(NOTHING),
+    Contender(OURS, WINE, protocols.OURS, published="wine"),
+    *_peers(WINE),
+)
+
+
+def launch(contender: Contender, bucket: Mapping[str, str], first: Item) -> Launch:
+    """How the contender is started. Raises RuntimeError with the reason why it cannot be.
+
+    Args:
+        bucket: the environment that leads to the bucket.
+        first: what it is asked until it answers.
+    """
+    command, environment_ = _how(contender, bucket)
+    return Launch(command, FUNCTIONS, contender.protocol.path, contender.protocol.body(first), environment_)
+
+
+def _how(contender: Contender, bucket: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    if contender.published is not None:
+        return _ours(contender, contender.published, bucket)
+    if contender.name == TUTORIAL:
+        return _tutorial()
+    if contender.name in (ECHO_FLASK, ECHO_ASGI):
+        return _echo(asgi=contender.name == ECHO_ASGI)
+    peer = contender.name.partition(" ")[0]
+    return _PEERS[peer](contender.model, _peer_environment(peer, contender))
+
+
+def _ours(contender: Contender, published: str, bucket: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """As it is deployed: the family's own edge, and the variables of its flags.yaml."""
+    family = FUNCTION[contender.model]
+    folder = stage_once(family)
+    given = {**bucket, "MODEL_TRUST": str(TRUST), "MODEL_NAME": published}
+    return framework(folder / "main.py", environment(folder)), flags_environment(family) | given
+
+
+def _tutorial() -> tuple[list[str], dict[str, str]]:
+    # The wrapper's class is found by its place in the project.
+    from deploy.project import ROOT
+
+    given = _OFFLINE | {"MODEL_FILE": str(TUTORIAL_FILE), "PYTHONPATH": str(ROOT)}
+    return framework(PEERS / "tutorial" / "main.py", _programs("tutorial")), given
+
+
+def _echo(*, asgi: bool) -> tuple[list[str], dict[str, str]]:
+    target = "asgi_echo" if asgi else "flask_echo"
+    folder = stage_once(FUNCTION[NOTHING])
+    command = framework(PEERS / "bare" / "main.py", environment(folder), target)
+    return [*command, *(["--asgi"] if asgi else [])], flags_environment(FUNCTION[NOTHING])
+
+
+def _litserve(_: str, given: dict[str, str]) -> tuple[list[str], dict[str, str]]:
+    return [str(_programs("litserve") / "python"), str(PEERS / "litserve" / "server.py"), "{port}"], given
+
+
+def _bentoml(_: str, given: dict[str, str]) -> tuple[list[str], dict[str, str]]:
+    service = "Batched" if int(given["BATCH"]) > 1 else "Single"
+    command = [
+        *(str(_programs("bentoml") / "bentoml"), "serve", f"service:{service}"),
+        *("--working-dir", str(PEERS / "bentoml"), "--host", "127.0.0.1", "--port", "{port}"),
+    ]
+    return command, given | {"BENTOML_DO_NOT_TRACK": "True", "BENTOML_HOME": str(MODELS / "bentoml")}
+
+
+def _mlserver(_: str, given: dict[str, str]) -> tuple[list[str], dict[str, str]]:
+    more = {
+        "MLSERVER_HTTP_PORT": "{port}",
+        "MLSERVER_GRPC_PORT": "{port+1}",
+        "MLSERVER_METRICS_PORT": "{port+2}",
+        "MLSERVER_PARALLEL_WORKERS": "0" if given["WORKERS"] == "1" else given["WORKERS"],
+        "MLSERVER_MODEL_MAX_BATCH_SIZE": "0" if given["BATCH"] == "1" else given["BATCH"],
+        "MLSERVER_MODEL_MAX_BATCH_TIME": given["BATCH_SECONDS"],
+    }
+    return [str(_programs("mlserver") / "mlserver"), "start", str(PEERS / "mlserver")], given | more
+
+
+_PEERS = {LITSERVE: _litserve, BENTOML: _bentoml, MLSERVER: _mlserver}
+# None of them may look for its model elsewhere.
+_OFFLINE = {"HF_HUB_OFFLINE": "1"}
+
+
+def _peer_environment(peer: str, contender: Contender) -> dict[str, str]:
+    given = settings(peer, contender.model)
+    return _OFFLINE | {
+        **given,
+        "OMP_NUM_THREADS": given["MODEL_THREADS"],
+        "PRECISION": contender.precision,
+        "MODEL_KIND": contender.model,
+        "MODEL_FOLDER": str(CLASSIFIER),
+        "WINE_FILE": str(WINE_FILE),
+        "PYTHONPATH": str(PEERS),
+    }
+
+
+def _programs(peer: str) -> Path:
+    """Those of the cold benchmark, and scikit-learn."""
+    return environment_with(PEERS.parents[1] / "cold" / "peers" / peer, _ESTIMATORS)
