@@ -34,7 +34,7 @@ def main() -> None:
         published = publish("tests.benchmarks.warm.publishing", bucket, [one.published for one in chosen])
         for record in published.values():
             progress(f"published {record}")
-        launches, missing = prepare(chosen, bucket, published, asked)
+        launches, _missing = prepare(chosen, bucket, published, asked)
         rounds = Rounds(launches, loads(arguments), asked, arguments.seconds)
         for number in range(arguments.rounds):
             progress(f"round {number + 1} of {arguments.rounds}")

@@ -13,7 +13,7 @@ from tests.benchmarks.warm import protocols, texts
 from tests.benchmarks.warm.items import Item
 from tests.benchmarks.warm.places import CLASSIFIER, PEERS, TUTORIAL_FILE, WINE_FILE
 from tests.benchmarks.warm.protocols import Protocol
-from tests.benchmarks.warm.settings import settings
+from tests.benchmarks.warm.settings import ALONE, Settings, best
 
 CLASSIFIER_MODEL, WINE, NOTHING = "classifier", "wine", "nothing"
 MODELS_SERVED = (CLASSIFIER_MODEL, NOTHING, WINE)
@@ -76,18 +76,19 @@ TABLE = (
 )
 
 
-def launch(contender: Contender, bucket: Mapping[str, str], first: Item) -> Launch:
+def launch(contender: Contender, bucket: Mapping[str, str], first: Item, given: Settings | None = None) -> Launch:
     """How the contender is started. Raises RuntimeError with the reason why it cannot be.
 
     Args:
         bucket: the environment that leads to the bucket.
         first: what it is asked until it answers.
+        given: another server's settings, instead of the best ones.
     """
-    command, environment_ = _how(contender, bucket)
-    return Launch(command, FUNCTIONS, contender.protocol.path, contender.protocol.body(first), environment_)
+    command, variables = _how(contender, bucket, given)
+    return Launch(command, FUNCTIONS, contender.protocol.path, contender.protocol.body(first), variables)
 
 
-def _how(contender: Contender, bucket: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+def _how(contender: Contender, bucket: Mapping[str, str], given: Settings | None) -> tuple[list[str], dict[str, str]]:
     if contender.published is not None:
         return _ours(contender, contender.published, bucket)
     if contender.name == TUTORIAL:
@@ -95,7 +96,8 @@ def _how(contender: Contender, bucket: Mapping[str, str]) -> tuple[list[str], di
     if contender.name in (ECHO_FLASK, ECHO_ASGI):
         return _echo(asgi=contender.name == ECHO_ASGI)
     peer = contender.name.partition(" ")[0]
-    return _PEERS[peer](contender.model, _peer_environment(peer, contender))
+    chosen = best(peer, contender.model) if given is None else ALONE | given
+    return _PEERS[peer](_variables(contender, chosen))
 
 
 def _ours(contender: Contender, published: str, bucket: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
@@ -121,27 +123,26 @@ def _echo(*, asgi: bool) -> tuple[list[str], dict[str, str]]:
     return [*command, *(["--asgi"] if asgi else [])], flags_environment(FUNCTION[NOTHING])
 
 
-def _litserve(_: str, given: dict[str, str]) -> tuple[list[str], dict[str, str]]:
+def _litserve(given: dict[str, str]) -> tuple[list[str], dict[str, str]]:
     return [str(_programs("litserve") / "python"), str(PEERS / "litserve" / "server.py"), "{port}"], given
 
 
-def _bentoml(_: str, given: dict[str, str]) -> tuple[list[str], dict[str, str]]:
-    service = "Batched" if int(given["BATCH"]) > 1 else "Single"
+def _bentoml(given: dict[str, str]) -> tuple[list[str], dict[str, str]]:
     command = [
-        *(str(_programs("bentoml") / "bentoml"), "serve", f"service:{service}"),
+        *(str(_programs("bentoml") / "bentoml"), "serve", "service:Served"),
         *("--working-dir", str(PEERS / "bentoml"), "--host", "127.0.0.1", "--port", "{port}"),
     ]
     return command, given | {"BENTOML_DO_NOT_TRACK": "True", "BENTOML_HOME": str(MODELS / "bentoml")}
 
 
-def _mlserver(_: str, given: dict[str, str]) -> tuple[list[str], dict[str, str]]:
+def _mlserver(given: dict[str, str]) -> tuple[list[str], dict[str, str]]:
     more = {
         "MLSERVER_HTTP_PORT": "{port}",
         "MLSERVER_GRPC_PORT": "{port+1}",
         "MLSERVER_METRICS_PORT": "{port+2}",
-        "MLSERVER_PARALLEL_WORKERS": "0" if given["WORKERS"] == "1" else given["WORKERS"],
+        "MLSERVER_PARALLEL_WORKERS": given["WORKERS"],
         "MLSERVER_MODEL_MAX_BATCH_SIZE": "0" if given["BATCH"] == "1" else given["BATCH"],
-        "MLSERVER_MODEL_MAX_BATCH_TIME": given["BATCH_SECONDS"],
+        "MLSERVER_MODEL_MAX_BATCH_TIME": str(int(given["BATCH_MS"]) / 1000),
     }
     return [str(_programs("mlserver") / "mlserver"), "start", str(PEERS / "mlserver")], given | more
 
@@ -151,11 +152,11 @@ _PEERS = {LITSERVE: _litserve, BENTOML: _bentoml, MLSERVER: _mlserver}
 _OFFLINE = {"HF_HUB_OFFLINE": "1"}
 
 
-def _peer_environment(peer: str, contender: Contender) -> dict[str, str]:
-    given = settings(peer, contender.model)
-    return _OFFLINE | {
-        **given,
-        "OMP_NUM_THREADS": given["MODEL_THREADS"],
+def _variables(contender: Contender, chosen: Settings) -> dict[str, str]:
+    return {
+        **_OFFLINE,
+        **chosen,
+        "OMP_NUM_THREADS": chosen["MODEL_THREADS"],
         "PRECISION": contender.precision,
         "MODEL_KIND": contender.model,
         "MODEL_FOLDER": str(CLASSIFIER),

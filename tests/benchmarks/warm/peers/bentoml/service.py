@@ -1,4 +1,4 @@
-"""BentoML over one of the models; a service of its own for those that gain nothing by batches."""
+"""BentoML over one of the models, in batches where BATCH says so."""
 
 import os
 from typing import Any
@@ -6,25 +6,15 @@ from typing import Any
 import bentoml
 from models import model
 
-BATCH, BATCH_MS = int(os.environ["BATCH"]), int(float(os.environ["BATCH_SECONDS"]) * 1000)
-WORKERS = int(os.environ["WORKERS"])
+BATCH = int(os.environ["BATCH"])
+BATCHED = {"batchable": True, "max_batch_size": BATCH, "max_latency_ms": int(os.environ["BATCH_MS"])}
 
 
-@bentoml.service(workers=WORKERS)
-class Batched:
+@bentoml.service(workers=int(os.environ["WORKERS"]))
+class Served:
     def __init__(self) -> None:
         self.model = model()
 
-    @bentoml.api(batchable=True, max_batch_size=BATCH, max_latency_ms=BATCH_MS)
-    def predict(self, data: list[Any]) -> list[Any]:
-        return self.model(data)
-
-
-@bentoml.service(workers=WORKERS)
-class Single:
-    def __init__(self) -> None:
-        self.model = model()
-
-    @bentoml.api
+    @bentoml.api(**BATCHED if BATCH > 1 else {})
     def predict(self, data: list[Any]) -> list[Any]:
         return self.model(data)

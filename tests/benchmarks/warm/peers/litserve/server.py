@@ -25,7 +25,7 @@ class Served(litserve.LitAPI):
 
 
 if __name__ == "__main__":
-    api = Served(max_batch_size=BATCH, batch_timeout=float(os.environ["BATCH_SECONDS"]))
+    api = Served(max_batch_size=BATCH, batch_timeout=float(os.environ["BATCH_MS"]) / 1000)
     workers, fast = int(os.environ["WORKERS"]), os.environ["FAST_QUEUE"] == "1"
     server = litserve.LitServer(api, accelerator="cpu", workers_per_device=workers, fast_queue=fast)
     server.run(
