@@ -11,7 +11,8 @@ def poisson(rate: float, seconds: float) -> list[float]:
     Args:
         rate: a second.
     """
-    draw, moments, now = random.Random(_SEED), [], 0.0
+    draw, now = random.Random(_SEED), 0.0
+    moments: list[float] = []
     while True:
         now += draw.expovariate(rate)
         if now >= seconds:

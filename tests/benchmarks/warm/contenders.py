@@ -96,7 +96,7 @@ def _how(contender: Contender, bucket: Mapping[str, str], given: Settings | None
     if contender.name in (ECHO_FLASK, ECHO_ASGI):
         return _echo(asgi=contender.name == ECHO_ASGI)
     peer = contender.name.partition(" ")[0]
-    chosen = best(peer, contender.model) if given is None else ALONE | given
+    chosen = best(peer, contender.model) if given is None else {**ALONE, **given}
     return _PEERS[peer](_variables(contender, chosen))
 
 

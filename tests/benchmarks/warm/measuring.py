@@ -1,9 +1,8 @@
 """One load on one running contender, and its figures."""
 
 import itertools
-import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tests.benchmarks.figures import percentile
@@ -19,7 +18,8 @@ from tests.benchmarks.warm.protocols import Protocol
 SHARE = 0.8
 #: At least so long until the window opens: a server's own batching settles meanwhile.
 RAMP_S = 0.5
-_SEED = 7
+#: Multiples of it, without their whole parts, fill every interval evenly.
+_GOLDEN = (5**0.5 - 1) / 2
 
 
 @dataclass(frozen=True)
@@ -75,38 +75,40 @@ class Target:
     precision: str
 
 
-class _Window:
-    """From the moment when every client has had an answer, for some seconds."""
+class Window:
+    """Opens when every client has had an answer, and lasts some seconds; or until there is one answer in it."""
 
-    def __init__(self, pid: int, clients: int, seconds: float) -> None:
-        self._pid, self._clients, self._seconds = pid, clients, seconds
+    def __init__(self, clients: int, seconds: float, opens: Callable[[], None] = lambda: None) -> None:
+        self._clients, self._seconds, self._opens = clients, seconds, opens
+        self.first, self._opened = 0, 0.0
         self._began = time.perf_counter()
-        self._opened: tuple[int, float] | None = None
-        self.meter = _Meter(pid)
 
     def is_over(self, exchanges: list[Exchange]) -> bool:
         now = exchanges[-1].ended
-        if self._opened is None:
-            if len(exchanges) >= self._clients and now - self._began >= RAMP_S:
-                self._opened = (len(exchanges), now)
-                self.meter = _Meter(self._pid)
-            return False
-        return now - self._opened[1] >= self._seconds
+        if self.first:
+            return now - self._opened >= self._seconds
+        if len(exchanges) >= self._clients and now - self._began >= RAMP_S:
+            self.first, self._opened = len(exchanges), now
+            self._opens()
+        return False
 
-    def exchanges(self, exchanges: list[Exchange]) -> tuple[list[Exchange], float]:
-        """Those within it, and how long it was."""
-        assert self._opened is not None
-        first, began = self._opened
-        return exchanges[first:], exchanges[-1].ended - began
+    def within(self, exchanges: list[Exchange]) -> tuple[list[Exchange], float]:
+        """Those in it, and the seconds until the last of them: batches end together, and only whole ones count."""
+        after = exchanges[self.first :]
+        found = [one for one in after if one.ended - self._opened <= self._seconds] or after[:1]
+        return found, found[-1].ended - self._opened
 
 
 class _Meter:
-    """What the server and the load have used since now."""
+    """What the server and the load have used since the start."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
         self._megabytes = tree_megabytes(pid)
-        self._began, self._own, self._server = time.perf_counter(), time.process_time(), tree_cpu_seconds(pid)
+        self.start()
+
+    def start(self) -> None:
+        self._began, self._own, self._server = time.perf_counter(), time.process_time(), tree_cpu_seconds(self._pid)
 
     def read(self) -> tuple[float, float, float]:
         """CPU seconds of the server, the share of one core of the load, and megabytes."""
@@ -116,20 +118,22 @@ class _Meter:
 
 
 def closed(target: Target, items: Sequence[Item], clients: int, seconds: float) -> Run:
-    client = Client(target.port, [target.protocol.request(item) for item in items], order(len(items)))
-    window = _Window(target.pid, clients, seconds)
+    client = Client(target.port, [target.protocol.request(item) for item in items], order(items))
+    meter = _Meter(target.pid)
+    window = Window(clients, seconds, meter.start)
     try:
         client.closed(clients, window.is_over)
-        used = window.meter.read()
+        used = meter.read()
     finally:
         client.close()
-    exchanges, lasted = window.exchanges(client.exchanges)
-    return _run(target, items, exchanges, lasted, used)
+    exchanges, lasted = window.within(client.exchanges)
+    answered = len(client.exchanges) - window.first
+    return _run(target, items, exchanges, lasted, used, answered)
 
 
 def opened(target: Target, items: Sequence[Item], rate: float, seconds: float) -> Run:
     """Args: the requests a second that come."""
-    client = Client(target.port, [target.protocol.request(item) for item in items], order(len(items)))
+    client = Client(target.port, [target.protocol.request(item) for item in items], order(items))
     meter = _Meter(target.pid)
     began = time.perf_counter()
     try:
@@ -137,14 +141,16 @@ def opened(target: Target, items: Sequence[Item], rate: float, seconds: float) -
         used = meter.read()
     finally:
         client.close()
-    return _run(target, items, client.exchanges, time.perf_counter() - began, used)
+    return _run(target, items, client.exchanges, time.perf_counter() - began, used, len(client.exchanges))
 
 
-def order(count: int) -> Iterator[int]:
-    """All places, shuffled, over and over; the same order for everybody."""
-    places = list(range(count))
-    random.Random(_SEED).shuffle(places)
-    return itertools.cycle(places)
+def order(items: Sequence[Item]) -> Iterator[int]:
+    """All places over and over, the same for everybody: any stretch of it has the long and the short in their shares,
+    or who answers more in the window would be asked other texts.
+    """
+    by_length = sorted(range(len(items)), key=lambda place: len(str(items[place].data)))
+    fractions = ((number * _GOLDEN) % 1 for number in itertools.count())
+    return (by_length[int(fraction * len(items))] for fraction in fractions)
 
 
 def _run(
@@ -153,7 +159,9 @@ def _run(
     exchanges: Sequence[Exchange],
     lasted: float,
     used: tuple[float, float, float],
+    answered: int,
 ) -> Run:
+    """Args: how many answers the server used its processor for."""
     verdict = judged(exchanges, items, target.protocol, TOLERANCE[target.precision])
     admitted = [one.seconds for one in exchanges if one.status == 200]
     server, own, megabytes = used
@@ -161,7 +169,7 @@ def _run(
         rate=verdict.right / lasted,
         p50=percentile(admitted, 0.5),
         p99=percentile(admitted, 0.99),
-        cpu_s=server / max(1, verdict.right),
+        cpu_s=server / max(1, answered),
         client_cpu=own,
         megabytes=megabytes,
         verdict=verdict,

@@ -50,4 +50,4 @@ _BEST: dict[tuple[str, str], dict[str, str]] = {
 
 
 def best(peer: str, model: str) -> Settings:
-    return ALONE | _BEST.get((peer, model), {})
+    return {**ALONE, **_BEST.get((peer, model), {})}

@@ -1,6 +1,7 @@
 """Which settings are the others' best: ``python -m tests.benchmarks.warm.tuning --only LitServe --models wine``."""
 
 import argparse
+import itertools
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ from tests.benchmarks.places import FUNCTIONS, LOGS
 from tests.benchmarks.progress import progress
 from tests.benchmarks.warm import contenders, items
 from tests.benchmarks.warm.contenders import KINDS, MODELS_SERVED, PEERS_NAMED, TABLE
-from tests.benchmarks.warm.measuring import Target, closed
+from tests.benchmarks.warm.measuring import Load, Target, closed
 from tests.benchmarks.warm.rounds import brief
 from tests.benchmarks.warm.settings import CANDIDATES
 
@@ -32,17 +33,16 @@ def main() -> None:
 
 def _try(peer: str, model: str, given: dict[str, str]) -> None:
     contender = next(one for one in TABLE if (one.name, one.model) == (peer, model))
-    asked = items.read()[KINDS[model][-1]]
-    launch = contenders.launch(contender, {}, asked[0], given)
+    asked = items.read()
+    launch = contenders.launch(contender, {}, asked[KINDS[model][0]][0], given)
     try:
         with started(launch, LOGS / "warm-tuning.log") as server:
             server.first_answer()
             target = Target(server.port, server.pid, contender.protocol, contender.precision)
-            closed(target, asked, 4, 0.5)
-            for clients in (1, 16):
-                progress(
-                    f"{peer} {model:10} {given!s:56} {clients:2}: {brief(closed(target, asked, clients, SECONDS))}"
-                )
+            closed(target, asked[KINDS[model][0]], 4, 0.5)
+            for kind, clients in itertools.product(KINDS[model], (1, 16)):
+                run = closed(target, asked[kind], clients, SECONDS)
+                progress(f"{peer} {given!s:56} {Load(kind, clients).name:24} {brief(run)}")
     except (RuntimeError, OSError) as exc:
         progress(f"{peer} {model} {given}: {exc}")
 
