@@ -29,6 +29,7 @@ from tests.benchmarks.functions import stage_once
 from tests.benchmarks.launch import Launch
 from tests.benchmarks.places import BENCH, FUNCTIONS, MODELS, shown
 from tests.benchmarks.progress import progress
+from tests.benchmarks.targets import targets_table
 
 T = TypeVar("T")
 
@@ -142,7 +143,7 @@ def tell(
             f"{lane}: 100 first requests at once: {counts.downloads:.2f} downloads, {counts.loads} loads, "
             f"{counts.answered} × 200"
         )
-    print("\n" + report.targets_table(held))
+    print("\n" + targets_table(held))
     print(f"\n{cores} cores, load average {load[0]:.1f} before and {load[1]:.1f} after; page cache warm")
     more = {
         "cores": cores,

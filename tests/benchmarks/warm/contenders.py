@@ -1,10 +1,11 @@
 """The table of who is measured with which model: what is executed, and how it is asked."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deploy.emulator.function import flags_environment
+from deploy.project import ROOT
 from tests.benchmarks.environments import environment, environment_with
 from tests.benchmarks.functions import framework, stage_once
 from tests.benchmarks.launch import Launch
@@ -22,6 +23,9 @@ KINDS = {CLASSIFIER_MODEL: (texts.FIXED, texts.MIXED), WINE: ("wine",), NOTHING:
 
 OURS_FP32, OURS_AUTO, OURS = "ours fp32", "ours auto", "ours"
 TUTORIAL, ECHO_FLASK, ECHO_ASGI = "tutorial", "echo, Flask", "echo, ASGI"
+ECHO = {"Flask": ECHO_FLASK, "ASGI": ECHO_ASGI}
+#: What a function's name has after it that is served by the edge that it is not deployed with.
+OTHER_EDGE = ", other edge"
 LITSERVE, BENTOML, MLSERVER = "LitServe", "BentoML", "MLServer"
 PEERS_NAMED = (LITSERVE, BENTOML, MLSERVER)
 FUNCTION = {CLASSIFIER_MODEL: "text_classification", NOTHING: "text_classification", WINE: "tabular"}
@@ -53,25 +57,31 @@ class Contender:
     published: str | None = None
 
     @property
-    def key(self) -> tuple[str, str]:
-        return self.model, self.name
+    def is_extra(self) -> bool:
+        """Whether it is measured only where it is named."""
+        return self.name.endswith(OTHER_EDGE)
 
 
 def _peers(model: str) -> list[Contender]:
     return [Contender(peer, model, _PROTOCOLS[peer]) for peer in PEERS_NAMED]
 
 
-TABLE = (
+_OURS = (
     Contender(OURS_FP32, CLASSIFIER_MODEL, protocols.OURS, "fp32", "classifier_fp32"),
     Contender(OURS_AUTO, CLASSIFIER_MODEL, protocols.OURS, "auto", "classifier_auto"),
+    Contender(OURS, NOTHING, protocols.OURS, published="nothing"),
+    Contender(OURS, WINE, protocols.OURS, published="wine"),
+)
+
+TABLE = (
+    *_OURS,
+    *(replace(one, name=one.name + OTHER_EDGE) for one in _OURS),
     *_peers(CLASSIFIER_MODEL),
     *(Contender(f"{peer} bf16", CLASSIFIER_MODEL, _PROTOCOLS[peer], "bf16") for peer in PEERS_NAMED),
     Contender(TUTORIAL, CLASSIFIER_MODEL, protocols.TUTORIAL),
-    Contender(OURS, NOTHING, protocols.OURS, published="nothing"),
     Contender(ECHO_FLASK, NOTHING, protocols.ECHO),
     Contender(ECHO_ASGI, NOTHING, protocols.ECHO),
     *_peers(NOTHING),
-    Contender(OURS, WINE, protocols.OURS, published="wine"),
     *_peers(WINE),
 )
 
@@ -105,13 +115,18 @@ def _ours(contender: Contender, published: str, bucket: Mapping[str, str]) -> tu
     family = FUNCTION[contender.model]
     folder = stage_once(family)
     given = {**bucket, "MODEL_TRUST": str(TRUST), "MODEL_NAME": published}
+    if contender.name.endswith(OTHER_EDGE):
+        given["FUNCTION_USE_ASGI"] = "" if deployed_edge(contender.model) == "ASGI" else "true"
     return framework(folder / "main.py", environment(folder)), flags_environment(family) | given
+
+
+def deployed_edge(model: str) -> str:
+    """``Flask`` or ``ASGI``, as the flags of the function that serves the model say."""
+    return "ASGI" if flags_environment(FUNCTION[model]).get("FUNCTION_USE_ASGI") else "Flask"
 
 
 def _tutorial() -> tuple[list[str], dict[str, str]]:
     # The wrapper's class is found by its place in the project.
-    from deploy.project import ROOT
-
     given = _OFFLINE | {"MODEL_FILE": str(TUTORIAL_FILE), "PYTHONPATH": str(ROOT)}
     return framework(PEERS / "tutorial" / "main.py", _programs("tutorial")), given
 

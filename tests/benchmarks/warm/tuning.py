@@ -22,13 +22,15 @@ def main() -> None:
     made = argparse.ArgumentParser(prog="python -m tests.benchmarks.warm.tuning", description=__doc__)
     made.add_argument("--only", nargs="+", choices=PEERS_NAMED, default=PEERS_NAMED)
     made.add_argument("--models", nargs="+", choices=MODELS_SERVED, default=MODELS_SERVED)
+    made.add_argument("--candidates", nargs="+", type=int, help="by their places in the list, from 0; default: all")
     arguments = made.parse_args()
     FUNCTIONS.mkdir(parents=True, exist_ok=True)
     subprocess.run([sys.executable, "-m", "tests.benchmarks.warm.models"], cwd=ROOT, check=True)
     for peer in arguments.only:
         for model in arguments.models:
-            for given in CANDIDATES[peer]:
-                _try(peer, model, given)
+            for place, given in enumerate(CANDIDATES[peer]):
+                if arguments.candidates is None or place in arguments.candidates:
+                    _try(peer, model, given)
 
 
 def _try(peer: str, model: str, given: dict[str, str]) -> None:
