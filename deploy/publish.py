@@ -27,6 +27,7 @@ from model_functions.artifact.stream import Serialized
 from model_functions.errors import Conflict, InvalidInput, ModelNotFound
 from model_functions.names import MODEL_NAME_RULE, is_model_name
 from model_functions.repository import PREDICTIONS_FILE, WEIGHTS_FILE, WRAPPER_FILE, Pointer, Repository
+from model_functions.rows import RowWrapper
 from model_functions.wrapper import ModelWrapper
 
 EXAMPLE = (
@@ -102,6 +103,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="of a graph's weights in the store: auto halves them only if the answers stay equal within the tolerance",
     )
+    parser.add_argument(
+        "--max-batch",
+        type=int,
+        metavar="SIZE",
+        help="what the model reads at once of requests that wait: tokens of texts, rows of a table, images, values of "
+        "tensors; 0 reads each request alone (default: the family's)",
+    )
     parser.add_argument("--note", help="what the manifest keeps of the training; a training.json beside the model too")
     parser.add_argument("--alias", default="prod", help="the alias to move to the revision (default: prod)")
     parser.add_argument("--no-alias", action="store_true", help="write the revision and move no alias")
@@ -121,6 +129,8 @@ def run(args: argparse.Namespace) -> int | None:
     found = find(args, examples, lambda cls: _settings(cls, args.set) | {"bounds": dict(map(_bounds, args.bounds))})
     if not examples and found.wrapper.input.kind != "text" and found.wrapper.sample() is ModelWrapper.default_example:
         raise ValueError("A model is proven by an example before it is served. Give data that it takes with --example.")
+    if args.max_batch is not None:
+        _limit(found.wrapper, args.max_batch)
     published = publish(
         found.wrapper,
         name=args.name,
@@ -271,6 +281,14 @@ def _engine_package(name: str) -> str:
     """What an engine's module imports: the package that it is named after, mostly."""
     module = name.partition(":")[0].rpartition("model_functions.engines.")[2]
     return {"pillow": "PIL", "modules": "torch"}.get(module, module)
+
+
+def _limit(wrapper: ModelWrapper, size: int) -> None:
+    if not isinstance(wrapper, RowWrapper):
+        raise ValueError(f"--max-batch {size}: {wrapper.family} reads each request alone here. Leave it out.")
+    if size < 0:
+        raise ValueError(f"--max-batch {size}: give 0, or as much as the model shall read at once.")
+    wrapper.max_batch = size
 
 
 def _settings(cls: type[ModelWrapper], assignments: list[str]) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def build(wrapper: ModelWrapper, engine: str, precision: str, model: Exported, e
     defaults = {name: parameter.default for name, parameter in wrapper.parameters.items()}
 
     def encode(texts: list[str]) -> Tokens:
-        tokens: Tokens = wrapper.preprocess(texts, defaults)
+        tokens: Tokens = fast.tokens(texts, defaults)
         return tokens
 
     tried = list(batches(encode, examples))
@@ -150,7 +150,7 @@ def _difference(wrapper: Any, fast: Any, parameters: dict[str, Any], texts: list
     """The largest difference of the first step's scores, in parts of the largest. Raises NotEqual for other tokens."""
     import torch
 
-    tokens, others = wrapper.preprocess(texts, parameters), fast.preprocess(texts, parameters)
+    tokens, others = wrapper.tokens(texts, parameters), fast.tokens(texts, parameters)
     _check_tokens(tokens, others)
     starts = np.full((len(texts), 1), fast.engine.rules.start, dtype=np.int64)
     inputs = {name: torch.from_numpy(tokens.arrays[name]) for name in _INPUTS}
@@ -166,8 +166,8 @@ def _check_tokens(own: Tokens, fast: Tokens) -> None:
 
 
 def _check_search(wrapper: Any, fast: Any, parameters: dict[str, Any], texts: list[str]) -> None:
-    expected = wrapper.engine.generate(wrapper.preprocess(texts, parameters), parameters)
-    found = fast.engine.generate(fast.preprocess(texts, parameters), parameters)
+    expected = wrapper.engine.generate(wrapper.tokens(texts, parameters), parameters)
+    found = fast.engine.generate(fast.tokens(texts, parameters), parameters)
     if not np.array_equal(expected, found):
         raise NotEqual(f"it writes other tokens with num_beams={parameters['num_beams']}")
     if wrapper.engine.decode(expected) != fast.engine.decode(found):

@@ -47,9 +47,8 @@ def _batches(wrapper: Any, examples: list[Any]) -> Iterator[NDArray[np.float32]]
 
 
 def _pixels(wrapper: Any, examples: list[Any]) -> NDArray[np.float32]:
-    found: NDArray[np.float32] = wrapper.preprocess(
-        [item for example in examples for item in wrapper.input.items(example)[0]], {}
-    )
+    items = [item for example in examples for item in wrapper.input.items(example)[0]]
+    found: NDArray[np.float32] = wrapper.pixels(items)
     return found
 
 

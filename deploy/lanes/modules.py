@@ -16,6 +16,7 @@ from deploy.lanes import (
     checked_difference,
     graphs,
 )
+from model_functions.engines.tensors import stacked
 from model_functions.errors import InvalidInput
 from model_functions.wrapper import ModelWrapper
 
@@ -57,7 +58,9 @@ def _batches(wrapper: Any, examples: list[Any]) -> list[dict[str, Any]]:
     for example in examples:
         items, _ = wrapper.input.items(example)
         sizes = (items * 2, items[:1]) if wrapper.tensors.batched else (items,)
-        found += [batch.arrays for tried in sizes for batch in wrapper.preprocess(tried, {})]
+        found += [
+            stacked([row.features for row in wrapper.preprocess(tried, {}).rows], wrapper.tensors) for tried in sizes
+        ]
     return found
 
 

@@ -21,6 +21,7 @@ from model_functions.errors import (
     ModelUnavailable,
     ServingError,
 )
+from model_functions.lane import Pace
 from model_functions.phases import Phases
 from model_functions.wrapper import ModelWrapper
 
@@ -42,12 +43,12 @@ class LoadedModel:
     """A wrapper that is ready to predict.
 
     Args:
-        lane: held while the wrapper predicts; tokenizers and engines serve one thread at a time.
+        pace: how long it takes lately.
     """
 
     wrapper: ModelWrapper
     manifest: Manifest
-    lane: threading.Lock = field(default_factory=threading.Lock)
+    pace: Pace = field(default_factory=Pace)
 
 
 @dataclass(eq=False)
@@ -122,6 +123,11 @@ class ModelCache:
             yield model
         finally:
             self._leave(name, entry, began)
+
+    def has(self, name: str) -> bool:
+        """Whether the model is loaded, so that to use it is to wait for nothing."""
+        entry = self._entries.get(name)
+        return entry is not None and entry.loaded
 
     def loaded(self) -> list[str]:
         with self._lock:

@@ -33,6 +33,10 @@ class Directory:
             self._refresh(TTL_S)
             return sorted(self._families)
 
+    def is_fresh(self) -> bool:
+        """Whether the names are known without a look at the store."""
+        return time.monotonic() - self._read_at < TTL_S
+
     def families(self, name: str) -> list[str]:
         """The families that have a model of that name: one, or none. Raises StoreUnavailable."""
         if not is_model_name(name):

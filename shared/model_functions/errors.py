@@ -158,9 +158,25 @@ class FunctionUnreachable(ServingError):
     code = "function_unreachable"
 
 
+class Overloaded(ServingError):
+    """More requests wait than the instance will get to soon."""
+
+    status = 503
+    code = "overloaded"
+
+
 class DeadlineExceeded(ServingError):
+    """The request's time is over; what it asked for is not begun, or not finished."""
+
     status = 504
     code = "deadline_exceeded"
+
+
+class CallerGone(ServingError):
+    """The caller hung up, so that nobody will read this; the status is for the log."""
+
+    status = 499
+    code = "caller_gone"
 
 
 class ConfigurationInvalid(ServingError):

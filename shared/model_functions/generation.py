@@ -1,14 +1,16 @@
 """What the families that write text share: their parameters and their three steps."""
 
 from collections.abc import Iterable, Mapping
+from itertools import accumulate
 from typing import Any, ClassVar, Self
 
 from model_functions.engines import GenerationEngine, Tokens
 from model_functions.errors import InvalidInput
 from model_functions.inputs import MAX_ITEMS, TextInput
 from model_functions.parameters import Parameter
+from model_functions.rows import Batch, Row, Rows, RowWrapper
 from model_functions.source import Source
-from model_functions.wrapper import ModelWrapper
+from model_functions.text_rows import text_rows
 
 #: Tokens that one request may make the model consider: items × beams or sequences × new tokens.
 MAX_WORK = 32_768
@@ -31,13 +33,15 @@ GENERATION_PARAMETERS = (
 )
 
 
-class GenerationWrapper(ModelWrapper):
+class GenerationWrapper(RowWrapper):
     """Text in, text out, through the engine's ``generate``.
 
     A prediction is ``{answer_key: text}``, or a list of them when several sequences are asked for.
     """
 
     declared: ClassVar[tuple[Parameter, ...]] = GENERATION_PARAMETERS
+    # A step takes hardly longer for several texts than for one, whatever their lengths.
+    batch = Batch(2048, 16, bucketed=False)
     answer_key: ClassVar[str]
     default_prefixes: ClassVar[Mapping[str, str]] = {}
     """The prefix that an architecture was trained with, by its ``model_type``."""
@@ -92,15 +96,29 @@ class GenerationWrapper(ModelWrapper):
     def check(self, items: list[Any], parameters: dict[str, Any]) -> None:
         check_search(len(items), parameters)
 
-    def preprocess(self, items: list[str], parameters: dict[str, Any]) -> Tokens:
+    def tokens(self, items: list[str], parameters: dict[str, Any]) -> Tokens:
+        """What the engine reads of the texts. Raises InvalidInput."""
         texts = [parameters["prefix"] + text for text in items]
         return self.engine.encode_from(texts, parameters.get("source_language"))
 
-    def forward(self, features: Tokens, parameters: dict[str, Any]) -> list[str]:
-        return self.engine.decode(self.engine.generate(features, parameters))
+    def preprocess(self, items: list[str], parameters: dict[str, Any]) -> Rows:
+        tokens = self.tokens(items, parameters)
+        if parameters["do_sample"]:
+            # What is drawn follows from the seed and from all that is drawn with it.
+            return Rows([Row(tokens, kind=object())])
+        return Rows([Row(row.features, row.size, tuple(sorted(parameters.items()))) for row in text_rows(tokens)])
 
-    def postprocess(self, outputs: list[str], parameters: dict[str, Any]) -> list[Any]:
-        answers = [{self.answer_key: text} for text in outputs]
+    def forward_rows(self, rows: list[Tokens], parameters: dict[str, Any]) -> list[list[str]]:
+        """The answers to each row's texts."""
+        from model_functions.engines.texts import together
+
+        texts = self.engine.decode(self.engine.generate(together(rows), parameters))
+        counts = [len(row.arrays["input_ids"]) * parameters["num_return_sequences"] for row in rows]
+        ends = list(accumulate(counts))
+        return [texts[end - count : end] for count, end in zip(counts, ends, strict=True)]
+
+    def postprocess(self, outputs: Rows, parameters: dict[str, Any]) -> list[Any]:
+        answers = [{self.answer_key: text} for texts in outputs.outputs for text in texts]
         count = parameters["num_return_sequences"]
         if count == 1:
             return answers

@@ -15,6 +15,10 @@ class Once(Generic[T]):
         self._values: list[T] = []
         self._lock = threading.Lock()
 
+    @property
+    def is_made(self) -> bool:
+        return bool(self._values)
+
     def __call__(self) -> T:
         if not self._values:
             with self._lock:

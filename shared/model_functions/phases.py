@@ -29,6 +29,10 @@ class Phases:
             self._charge()
             self._stack.pop()
 
+    def record(self, name: str, seconds: float) -> None:
+        """Adds what another thread has spent on the request, or what this one has measured itself."""
+        self.milliseconds[name] = self.milliseconds.get(name, 0.0) + seconds * 1000
+
     def start_earlier(self, started: float, **seconds: float) -> None:
         """Counts from a moment before these phases were made, whose time went into the phases named."""
         self.started = started

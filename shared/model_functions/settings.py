@@ -40,6 +40,9 @@ class Settings:
     max_body_bytes: int = 8 * 1024 * 1024
     """``MAX_BODY_BYTES``: the largest request body."""
 
+    max_waiting: int = 8
+    """``MAX_WAITING``: requests that wait while a model runs; the next is told to come back, unless those are quick."""
+
     memory_limit: int | None = None
     """``MEMORY_LIMIT``: bytes that the instance has, or as ``2Gi``; by default what the platform allows it."""
 
@@ -62,6 +65,7 @@ class Settings:
             trust_file=Path(given.get("MODEL_TRUST") or cls.trust_file),
             functions_url=(given.get("FUNCTIONS_URL") or "").rstrip("/") or None,
             max_body_bytes=_positive(given, "MAX_BODY_BYTES", cls.max_body_bytes),
+            max_waiting=_positive(given, "MAX_WAITING", cls.max_waiting, ""),
             memory_limit=_memory(given, "MEMORY_LIMIT"),
             log_level=_severity(given.get("LOG_LEVEL") or cls.log_level),
             on_google_cloud=on_google_cloud,
@@ -75,10 +79,10 @@ def _default_store(on_google_cloud: bool) -> str:
     return str(beside)
 
 
-def _positive(given: Mapping[str, str], name: str, default: int) -> int:
+def _positive(given: Mapping[str, str], name: str, default: int, of: str = " of bytes") -> int:
     text = given.get(name) or str(default)
     if not text.isdecimal() or int(text) == 0:
-        raise ConfigurationInvalid(f'{name} is "{text}". Set it to a positive number of bytes.')
+        raise ConfigurationInvalid(f'{name} is "{text}". Set it to a positive number{of}.')
     return int(text)
 
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from model_functions.errors import InvalidInput
 from model_functions.parameters import Parameter
+from model_functions.rows import Batch, Row, Rows, RowWrapper
 from model_functions.tensors import MAX_ITEMS, TensorInput, TensorSpec, looks_batched
-from model_functions.wrapper import ModelWrapper
 
 if TYPE_CHECKING:
     from model_functions.engines import TensorEngine
-    from model_functions.engines.tensors import Batch
+    from model_functions.engines.tensors import Arrays
 
 Steps = Mapping[str, list[Any]]
 
@@ -24,7 +24,7 @@ _OUTPUTS = "The outputs to answer with, their names between commas; all when it 
 _TOP_K = "How many labels to answer with, the best first."
 
 
-class TensorWrapper(ModelWrapper):
+class TensorWrapper(RowWrapper):
     """A prediction is the model's output as nested lists, or, of several outputs, an object of them by name.
 
     Steps that are shipped with the model come before and after it (engines/steps.py): an output that ends with labels
@@ -38,6 +38,8 @@ class TensorWrapper(ModelWrapper):
     """
 
     task = "tensors"
+    # Values of the inputs, as a few images have them.
+    batch = Batch(1_000_000, 1024, bucketed=False)
     settings: ClassVar[tuple[str, ...]] = ("batched", "preprocess", "postprocess")
     declared = (Parameter("outputs", "string", _OUTPUTS, ""), Parameter("top_k", "integer", _TOP_K, None, 1))
 
@@ -118,36 +120,39 @@ class TensorWrapper(ModelWrapper):
     def check(self, items: list[Any], parameters: dict[str, Any]) -> None:
         self._asked(parameters)
 
-    def preprocess(self, items: list[dict[str, Any]], parameters: dict[str, Any]) -> list[Batch]:
+    def preprocess(self, items: list[dict[str, Any]], parameters: dict[str, Any]) -> Rows:
         from model_functions.engines import steps, tensors
 
-        lead = int(self.tensors.batched)
-        batches = list(tensors.batches(items, self.tensors))
-        for batch in batches:
-            for name, given in self.before.items():
-                if name in batch.arrays:
-                    batch.arrays[name] = steps.prepared(batch.arrays[name], given, lead)
-        return batches
+        # Only those of the same outputs are read together.
+        names, rows = tuple(self._asked(parameters)), []
+        for item in items:
+            arrays = tensors.arrays(item, self.tensors)
+            arrays |= {
+                name: steps.prepared(arrays[name], given, 0) for name, given in self.before.items() if name in arrays
+            }
+            size = sum(array.size for array in arrays.values())
+            rows.append(Row(arrays, size, (names, tensors.kind(arrays, self.tensors))))
+        return Rows(rows)
 
-    def forward(self, features: list[Batch], parameters: dict[str, Any]) -> list[dict[str, Any]]:
-        """The outputs of each item by name, in the items' order."""
+    def forward_rows(self, rows: list[Arrays], parameters: dict[str, Any]) -> list[dict[str, Any]]:
+        """The outputs of each item by name."""
+        largest = (self.tensors.largest_batch or len(rows)) if self.tensors.batched else 1
+        starts = range(0, len(rows), largest)
+        return [found for start in starts for found in self._read(rows[start : start + largest], parameters)]
+
+    def _read(self, rows: list[Arrays], parameters: dict[str, Any]) -> list[dict[str, Any]]:
         from model_functions.engines import tensors
 
         names = self._asked(parameters)
-        found: dict[int, dict[str, Any]] = {}
-        for batch in features:
-            outputs = dict(zip(names, self.engine.run(batch.arrays, names), strict=True))
-            if not self.tensors.batched:
-                found[batch.places[0]] = outputs
-                continue
-            count = len(batch.places)
-            asked = max(count, self.tensors.smallest_batch)
-            parts = {name: tensors.rows(output, name, count, asked) for name, output in outputs.items()}
-            for index, place in enumerate(batch.places):
-                found[place] = {name: part[index] for name, part in parts.items()}
-        return [found[place] for place in sorted(found)]
+        outputs = dict(zip(names, self.engine.run(tensors.stacked(rows, self.tensors), names), strict=True))
+        if not self.tensors.batched:
+            return [outputs]
+        count = len(rows)
+        asked = max(count, self.tensors.smallest_batch)
+        parts = {name: tensors.rows(output, name, count, asked) for name, output in outputs.items()}
+        return [{name: part[index] for name, part in parts.items()} for index in range(count)]
 
-    def postprocess(self, outputs: list[dict[str, Any]], parameters: dict[str, Any]) -> list[Any]:
+    def postprocess(self, outputs: Rows, parameters: dict[str, Any]) -> list[Any]:
         from model_functions.engines import steps, tensors
 
         top_k = parameters.get("top_k")
@@ -156,7 +161,7 @@ class TensorWrapper(ModelWrapper):
                 name: tensors.plain(steps.finished(output, self.after.get(name, []), top_k))
                 for name, output in item.items()
             }
-            for item in outputs
+            for item in outputs.outputs
         ]
         return answers if len(self.engine.outputs) > 1 else [next(iter(answer.values())) for answer in answers]
 

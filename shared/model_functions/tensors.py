@@ -148,6 +148,11 @@ class TensorInput:
         return self.batched and not of_all
 
     @property
+    def counted(self) -> set[str]:
+        """The inputs whose first dimension counts the items."""
+        return {spec.name for spec in self.specs if self.counts_items(spec)}
+
+    @property
     def batch_size(self) -> Dimension:
         """The one size that a batch must have; a symbol or None for any."""
         first = next((spec.shape[0] for spec in self.specs if spec.shape and not spec.optional), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from model_functions.inputs import Input
@@ -12,6 +13,20 @@ if TYPE_CHECKING:
     from model_functions.source import Source
 
 STREAM = Parameter("stream", "boolean", "Send the answer while it is written, as server-sent events.", False)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A request, ready for ``forward``.
+
+    Args:
+        parameters: all of them, by name.
+        single: whether it asked for one item, and not for a list.
+    """
+
+    features: Any
+    parameters: dict[str, Any]
+    single: bool
 
 
 class ModelWrapper:
@@ -87,11 +102,20 @@ class ModelWrapper:
 
         Raises InvalidInput for data or parameters that the model cannot take.
         """
+        prepared = self.prepare(data, parameters)
+        return self.finish(prepared, self.forward(prepared.features, prepared.parameters))
+
+    def prepare(self, data: Any, parameters: Mapping[str, Any] | None = None) -> Prepared:
+        """What ``forward`` reads. Raises InvalidInput."""
         items, single = self.input.items(data)
         values = check_parameters(self.parameters, parameters or {})
         self.check(items, values)
-        predictions = self.postprocess(self.forward(self.preprocess(items, values), values), values)
-        return predictions[0] if single else predictions
+        return Prepared(self.preprocess(items, values), values, single)
+
+    def finish(self, prepared: Prepared, outputs: Any) -> Any:
+        """The prediction, from what ``forward`` gave."""
+        predictions = self.postprocess(outputs, prepared.parameters)
+        return predictions[0] if prepared.single else predictions
 
     @property
     def streams(self) -> bool:

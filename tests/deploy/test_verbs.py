@@ -187,3 +187,14 @@ def test_the_module_runs_from_the_project() -> None:
         text=True,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_publisher_says_how_much_is_read_at_once(
+    model: Path, capsys: pytest.CaptureFixture[str], tagger_folder: Path
+) -> None:
+    assert publish(model, "--max-batch", "0", "--json") == 0
+    revision = printed(capsys)["revision"]
+    assert publish(model, "--json") == 0
+    assert printed(capsys)["revision"] != revision
+    assert publish(model, "--max-batch", "-1") == 1
+    assert "--max-batch -1: give 0, or as much as the model shall read at once." in capsys.readouterr().err

@@ -6,7 +6,7 @@ Arrays are numpy's on both sides, so that a family never sees whose tensors they
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from model_functions.errors import InvalidInput
@@ -35,11 +35,15 @@ class Tokens:
         arrays: the model's inputs by name, int64, shape (texts, tokens).
         words: for each text the word that each token belongs to; None for a special token.
         spans: for each text the characters [start, end) of each token.
+        padding: what fills the arrays up, by their names; 0 where it does not say.
+        padded_left: whether it stands before the texts.
     """
 
     arrays: dict[str, NDArray[np.int64]]
     words: list[list[int | None]]
     spans: list[list[tuple[int, int]]]
+    padding: Mapping[str, int] = field(default_factory=dict)
+    padded_left: bool = False
 
 
 class TextRefused(InvalidInput):

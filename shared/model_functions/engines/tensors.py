@@ -1,7 +1,6 @@
-"""From the nested lists of a request to arrays, batch by batch, and from arrays to what JSON can say."""
+"""From the nested lists of a request to arrays, and from arrays to what JSON can say."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,43 +13,31 @@ class NotPerItem(ValueError):
     """An output that has no row for each item of the batch."""
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Items that the model reads at once.
-
-    Args:
-        places: of the items in the request.
-        arrays: by the inputs' names; of a model that reads no batches, those of its one item.
-    """
-
-    places: list[int]
-    arrays: dict[str, NDArray[Any]]
+#: An item: its arrays by the inputs' names.
+Arrays = dict[str, NDArray[Any]]
 
 
-def batches(items: list[dict[str, Any]], reads: TensorInput) -> Iterator[Batch]:
-    """The items as the model reads them: those of the same shapes together, as many at once as it takes."""
+def arrays(item: dict[str, Any], reads: TensorInput) -> Arrays:
+    """An item's checked nested lists, by the inputs' names."""
     specs = {spec.name: spec for spec in reads.specs}
-    arrays = [{name: array(value, specs[name]) for name, value in item.items()} for item in items]
+    return {name: array(value, specs[name]) for name, value in item.items()}
+
+
+def kind(item: Arrays, reads: TensorInput) -> Hashable:
+    """What items must have in common to be read at once."""
+    each = reads.counted
+    # An input of the whole batch must be the same for all of it.
+    return tuple((name, item[name].shape if name in each else item[name].tobytes()) for name in sorted(item))
+
+
+def stacked(items: list[Arrays], reads: TensorInput) -> Arrays:
+    """Items of one kind as the model reads them at once."""
     if not reads.batched:
-        yield from (Batch([place], found) for place, found in enumerate(arrays))
-        return
-    each = {spec.name for spec in reads.specs if reads.counts_items(spec)}
-    groups: dict[Any, list[int]] = {}
-    for place, found in enumerate(arrays):
-        # An input of the whole batch must be the same for all of it.
-        facts = tuple((name, found[name].shape if name in each else found[name].tobytes()) for name in sorted(found))
-        groups.setdefault(facts, []).append(place)
-    for group in groups.values():
-        largest = reads.largest_batch or len(group)
-        for start in range(0, len(group), largest):
-            places = group[start : start + largest]
-            yield Batch(places, _stacked([arrays[place] for place in places], each, reads.smallest_batch))
-
-
-def _stacked(arrays: list[dict[str, NDArray[Any]]], each: set[str], least: int) -> dict[str, NDArray[Any]]:
+        [alone] = items
+        return alone
     # A model of a fixed batch is given the last item again; what it answers to that is dropped.
-    padded = arrays + arrays[-1:] * (least - len(arrays))
-    first = padded[0]
+    padded = items + items[-1:] * (reads.smallest_batch - len(items))
+    each, first = reads.counted, padded[0]
     return {name: np.stack([found[name] for found in padded]) if name in each else first[name] for name in first}
 
 

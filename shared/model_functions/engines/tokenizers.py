@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from model_functions.engines import Tokens, check_length
 from model_functions.engines.texts import padded, tidied
+from model_functions.once import Once
 
 _FIELDS = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
 
@@ -85,6 +86,8 @@ class FastTokenizer:
             },
             words=[encoding.word_ids for encoding in batch],
             spans=[encoding.offsets for encoding in batch],
+            padding={"input_ids": self.padding["pad_id"], "token_type_ids": self.padding["pad_type_id"]},
+            padded_left=self.padding["direction"] == "left",
         )
 
     def decode(self, sequences: NDArray[np.int64]) -> list[str]:
@@ -93,13 +96,15 @@ class FastTokenizer:
         return [tidied(text) for text in texts] if self.tidies else texts
 
     def _batch(self, texts: list[Any], truncate: bool) -> list[Any]:
-        if not truncate or self.max_tokens is None:
-            return list(self._tokenizer.encode_batch(texts))
-        self._tokenizer.enable_truncation(self.max_tokens, direction=self.cuts)
-        try:
-            return list(self._tokenizer.encode_batch(texts))
-        finally:
-            self._tokenizer.no_truncation()
+        cuts = truncate and self.max_tokens is not None
+        return list((self._cutting() if cuts else self._tokenizer).encode_batch(texts))
+
+    def _truncating(self) -> Any:
+        """A second tokenizer: one that other threads are using cannot be told to cut."""
+        tokenizer = tokenizers.Tokenizer.from_str(self.json.decode())
+        tokenizer.enable_padding(**self.padding)
+        tokenizer.enable_truncation(self.max_tokens or 0, direction=self.cuts)
+        return tokenizer
 
     def _encode_around(self, texts: list[str], before: list[int], behind: list[int]) -> Tokens:
         batch = self._tokenizer.encode_batch(texts, add_special_tokens=False)
@@ -110,7 +115,7 @@ class FastTokenizer:
         return padded(rows, self.padding["pad_id"], self.padding["direction"], self.max_tokens)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_tokenizer"}
+        return {name: value for name, value in self.__dict__.items() if not name.startswith("_")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.json: bytes = state["json"]
@@ -122,6 +127,7 @@ class FastTokenizer:
         self._tokenizer = tokenizers.Tokenizer.from_str(self.json.decode())
         self._tokenizer.no_truncation()
         self._tokenizer.enable_padding(**self.padding)
+        self._cutting = Once(self._truncating)
 
 
 def lower_cased(tokenizer: Any) -> None:

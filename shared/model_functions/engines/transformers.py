@@ -2,6 +2,7 @@
 
 import copy
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from model_functions.engines import Tokens, check_length, torch, unknown_languag
 from model_functions.engines.chat import ChatTemplate
 from model_functions.engines.search import Rules
 from model_functions.engines.texts import rectangle
+
+#: Held while a tokenizer works: each call tells it anew how to pad, to cut, and in which language to read.
+_TOKENIZING = threading.RLock()
 
 # A tokenizer that knows no limit names one beyond this.
 _NO_LIMIT = 1_000_000
@@ -80,7 +84,8 @@ class TransformersEngine:
         # What is too long is refused below: a warning too would say it twice.
         wanted = {"return_attention_mask": True, "return_offsets_mapping": fast, "return_tensors": "np"}
         wanted |= {"truncation": True, "max_length": self.max_tokens} if cut else {}
-        batch = self.tokenizer(texts, pairs, padding=True, verbose=False, **wanted)
+        with _TOKENIZING:
+            batch = self.tokenizer(texts, pairs, padding=True, verbose=False, **wanted)
         for index, count in enumerate(batch["attention_mask"].sum(axis=1)):
             check_length(index, int(count), self.max_tokens)
         spans = batch.pop("offset_mapping", np.zeros((len(texts), 0, 2), dtype=np.int64))
@@ -88,6 +93,11 @@ class TransformersEngine:
             arrays={name: np.asarray(array, dtype=np.int64) for name, array in batch.items()},
             words=[batch.word_ids(index) if fast else [] for index in range(len(texts))],
             spans=[[(int(start), int(end)) for start, end in row] for row in spans],
+            padding={
+                "input_ids": self.tokenizer.pad_token_id or 0,
+                "token_type_ids": self.tokenizer.pad_token_type_id,
+            },
+            padded_left=self.tokenizer.padding_side == "left",
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -246,11 +256,12 @@ class TransformersGenerator(TransformersEngine):
         return None if positions is None else positions - 1
 
     def encode_from(self, texts: list[str], language: str | None) -> Tokens:
-        if self.source_language is not None:
-            spoken = language or self.source_language
-            self._language_id(spoken, "source_language")
-            self.tokenizer.src_lang = spoken
-        return self.encode(texts)
+        with _TOKENIZING:
+            if self.source_language is not None:
+                spoken = language or self.source_language
+                self._language_id(spoken, "source_language")
+                self.tokenizer.src_lang = spoken
+            return self.encode(texts)
 
     def generate(self, tokens: Tokens, parameters: dict[str, Any]) -> NDArray[np.int64]:
         config = self._generation_config(parameters)

@@ -10,8 +10,9 @@ from model_functions.engines import EmbeddingEngine, TextRefused, Tokens
 from model_functions.errors import InvalidInput
 from model_functions.inputs import MAX_ITEMS, TextInput, check_count, json_type, one_or_many
 from model_functions.parameters import Parameter
+from model_functions.rows import Row, Rows, RowWrapper
 from model_functions.source import Source
-from model_functions.wrapper import ModelWrapper
+from model_functions.text_rows import TEXT_BATCH, text_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
     from model_functions.engines.pooling import Head
 
-#: Texts that the model reads at once; a request of more goes in several turns.
-BATCH = 32
 #: Texts in one request, those of all its comparisons together.
 MAX_TEXTS = 512
 #: The names under which models keep the prompt of what is searched, as sentence-transformers tries them.
@@ -108,16 +107,14 @@ class Text(NamedTuple):
     place: str
 
 
-@dataclass(frozen=True)
-class Encoded:
-    """The items, and their texts in the batches in which the model reads them: places, tokens, tokens of the prompt."""
+class Encoded(NamedTuple):
+    """A text's tokens, and how many of the first are its prompt's."""
 
-    items: list[Item]
-    count: int
-    batches: list[tuple[list[int], Tokens, int]]
+    tokens: Tokens
+    prompt_tokens: int
 
 
-class FeatureExtractionWrapper(ModelWrapper):
+class FeatureExtractionWrapper(RowWrapper):
     """A text's prediction is its vector, a list of numbers.
 
     Of ``{"source_sentence", "sentences"}`` it is the list of similarities, of ``{"query", "documents"}`` the ranking
@@ -126,6 +123,7 @@ class FeatureExtractionWrapper(ModelWrapper):
 
     family, task = "feature_extraction", "feature-extraction"
     formats = ("sentence_transformers",)
+    batch = TEXT_BATCH
     declared = (
         Parameter("normalize", "boolean", "Give each vector the length 1.", False),
         Parameter("prompt", "string", "Put before each text; of a ranking before the query alone.", None, 0, 1000),
@@ -224,39 +222,36 @@ class FeatureExtractionWrapper(ModelWrapper):
                 "parameters.prompt", 'The request has both "prompt" and "prompt_name". Send one of them.'
             )
 
-    def preprocess(self, items: list[Item], parameters: dict[str, Any]) -> Encoded:
+    def preprocess(self, items: list[Item], parameters: dict[str, Any]) -> Rows:
         texts = [text for item in items for text in self._texts(item, parameters)]
-        by_prompt: dict[str, list[int]] = {}
-        for place, text in enumerate(texts):
-            by_prompt.setdefault(text.prompt, []).append(place)
-        batches = []
-        for prompt, places in by_prompt.items():
-            prompt_tokens = self._prompt_tokens(prompt)
-            for start in range(0, len(places), BATCH):
-                batch = places[start : start + BATCH]
-                tokens = self._tokens([texts[place] for place in batch], truncate=parameters["truncate"])
-                batches.append((batch, tokens, prompt_tokens))
-        return Encoded(items, len(texts), batches)
+        prompts = {prompt: self._prompt_tokens(prompt) for prompt in {text.prompt for text in texts}}
+        rows = text_rows(self._tokens(texts, truncate=parameters["truncate"]))
+        return Rows(
+            [
+                Row(Encoded(row.features, prompts[text.prompt]), row.size, (row.kind, prompts[text.prompt]))
+                for row, text in zip(rows, texts, strict=True)
+            ],
+            asked=items,
+        )
 
-    def forward(self, features: Encoded, parameters: dict[str, Any]) -> tuple[list[Item], NDArray[np.float32]]:
+    def forward_rows(self, rows: list[Encoded], parameters: dict[str, Any]) -> list[NDArray[np.float32]]:
         # Imported here: numpy comes with the engine, while the weights are on their way.
+        from model_functions.engines.texts import together
+
+        tokens = together([row.tokens for row in rows])
+        hidden, mask = self.engine.last_hidden_state(tokens), tokens.arrays["attention_mask"]
+        return list(self.head.apply(hidden, mask, rows[0].prompt_tokens))
+
+    def postprocess(self, outputs: Rows, parameters: dict[str, Any]) -> list[Any]:
         import numpy as np
 
         from model_functions.engines.pooling import normalized
 
-        vectors: list[NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * features.count
-        for places, tokens, prompt_tokens in features.batches:
-            hidden, mask = self.engine.last_hidden_state(tokens), tokens.arrays["attention_mask"]
-            for place, vector in zip(places, self.head.apply(hidden, mask, prompt_tokens), strict=True):
-                vectors[place] = vector
-        stacked = np.stack(vectors)
-        return features.items, normalized(stacked) if parameters["normalize"] else stacked
-
-    def postprocess(self, outputs: tuple[list[Item], NDArray[np.float32]], parameters: dict[str, Any]) -> list[Any]:
-        items, vectors = outputs
+        stacked = np.stack(outputs.outputs)
+        vectors = normalized(stacked) if parameters["normalize"] else stacked
         answers: list[Any] = []
         done = 0
-        for item in items:
+        for item in outputs.asked:
             answers.append(_answer(item, vectors[done : done + len(item.texts)], parameters))
             done += len(item.texts)
         return answers

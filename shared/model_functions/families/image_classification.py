@@ -12,7 +12,7 @@ from model_functions.engines import ImageEngine
 from model_functions.errors import InvalidInput
 from model_functions.inputs import MAX_ITEMS, check_count, json_type, one_or_many
 from model_functions.parameters import Parameter
-from model_functions.wrapper import ModelWrapper
+from model_functions.rows import Batch, Row, Rows, RowWrapper
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,7 +76,7 @@ class ImageInput:
         return one_or_many(image, self.max_items)
 
 
-class ImageClassificationWrapper(ModelWrapper):
+class ImageClassificationWrapper(RowWrapper):
     """A prediction is the list of labels, best first: ``{"label", "score"}``.
 
     Args:
@@ -85,6 +85,7 @@ class ImageClassificationWrapper(ModelWrapper):
     """
 
     family, task = "image_classification", "image-classification"
+    batch = Batch(8, 8)
     architectures = ("ForImageClassification",)
     media = ("image/*", "application/octet-stream")
     default_example: ClassVar[Any] = GREY_SQUARE
@@ -156,14 +157,15 @@ class ImageClassificationWrapper(ModelWrapper):
 
         processor = plain_processor(size, mean, std, crop=crop, resample=resample)
         wrapper = cls(ImageClassifier(module, list(labels)), processor, **settings)
-        shape = wrapper.engine.logits(wrapper.preprocess(wrapper.input.items(GREY_SQUARE)[0], {})).shape
+        shape = wrapper.engine.logits(wrapper.pixels(wrapper.input.items(GREY_SQUARE)[0])).shape
         if shape != (1, len(labels)):
             raise ValueError(
                 f"The module gives numbers of shape {shape} for an image, and there are {len(labels)} labels."
             )
         return wrapper
 
-    def preprocess(self, items: list[Picture], parameters: dict[str, Any]) -> NDArray[np.float32]:
+    def pixels(self, items: list[Picture]) -> NDArray[np.float32]:
+        """Shape (images, channels, height, width). Raises InvalidInput, PayloadTooLarge."""
         # Imported here: both come with the processor, while the weights are on their way.
         import numpy as np
 
@@ -173,22 +175,26 @@ class ImageClassificationWrapper(ModelWrapper):
         # One after the other: a camera's image is a hundred times what becomes of it.
         return np.stack([self.processor(decoded(one.data, one.path, grey=grey), one.path) for one in items])
 
-    def forward(self, features: NDArray[np.float32], parameters: dict[str, Any]) -> NDArray[np.float32]:
+    def preprocess(self, items: list[Picture], parameters: dict[str, Any]) -> Rows:
+        return Rows([Row(pixels) for pixels in self.pixels(items)])
+
+    def forward_rows(self, rows: list[NDArray[np.float32]], parameters: dict[str, Any]) -> list[NDArray[np.float32]]:
+        import numpy as np
+
         from model_functions.engines.scores import sigmoid, softmax
 
-        return (sigmoid if self.multi_label else softmax)(self.engine.logits(features))
+        return list((sigmoid if self.multi_label else softmax)(self.engine.logits(np.stack(rows))))
 
-    def postprocess(self, outputs: NDArray[np.float32], parameters: dict[str, Any]) -> list[Any]:
+    def postprocess(self, outputs: Rows, parameters: dict[str, Any]) -> list[Any]:
         top_k, threshold = parameters["top_k"], parameters["threshold"]
         # Stable: among equals the first label, wherever it runs.
-        order = (-outputs).argsort(axis=1, kind="stable")[:, :top_k]
         return [
             [
                 {"label": self.engine.labels[index], "score": float(scores[index])}
-                for index in best
+                for index in (-scores).argsort(kind="stable")[:top_k].tolist()
                 if scores[index] >= threshold
             ]
-            for scores, best in zip(outputs, order.tolist(), strict=True)
+            for scores in outputs.outputs
         ]
 
 

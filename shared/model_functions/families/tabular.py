@@ -12,8 +12,9 @@ from model_functions.engines import RowEngine
 from model_functions.errors import InvalidInput
 from model_functions.inputs import check_count, json_type, one_or_many
 from model_functions.parameters import Parameter
+from model_functions.rows import Batch, Row, Rows, RowWrapper
 from model_functions.source import Source
-from model_functions.wrapper import ModelWrapper, check_trusted
+from model_functions.wrapper import check_trusted
 
 MAX_ROWS = 10_000
 MAX_STRING = 1_000
@@ -167,7 +168,7 @@ class RowInput:
         return ", ".join(column.name for column in self.columns)
 
 
-class TabularWrapper(ModelWrapper):
+class TabularWrapper(RowWrapper):
     """A prediction is ``{"prediction": label or number}``; ``predict_proba`` adds ``"probabilities": {label: p}``.
 
     Of several outputs, both are lists in their order, or objects by their names where those are known.
@@ -176,6 +177,7 @@ class TabularWrapper(ModelWrapper):
     output_names: tuple[str, ...] = ()
 
     family, task, engine_name = "tabular", "tabular", "sklearn"
+    batch = Batch(1024, 1024)
     declared = (
         Parameter(
             "method",
@@ -288,25 +290,25 @@ class TabularWrapper(ModelWrapper):
                 "parameters.method", '"method": this model gives no probabilities. Leave it out or give "predict".'
             )
 
-    def preprocess(self, items: list[list[Any]], parameters: dict[str, Any]) -> list[list[Any]]:
-        return items
+    def preprocess(self, items: list[list[Any]], parameters: dict[str, Any]) -> Rows:
+        return Rows([Row(row, 1, parameters["method"]) for row in items])
 
-    def forward(self, features: list[list[Any]], parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    def forward_rows(self, rows: list[list[Any]], parameters: dict[str, Any]) -> list[dict[str, Any]]:
         try:
-            predictions = [{"prediction": value} for value in self.engine.predict(features)]
+            predictions = [{"prediction": value} for value in self.engine.predict(rows)]
             if parameters["method"] == "predict":
                 return predictions
             return [
                 prediction | {"probabilities": row}
-                for prediction, row in zip(predictions, self.engine.probabilities(features), strict=True)
+                for prediction, row in zip(predictions, self.engine.probabilities(rows), strict=True)
             ]
         except (ValueError, TypeError) as exc:
             # The estimator's own checks, as an unknown category: its first line says which.
             reason = str(exc).partition("\n")[0][:200]
             raise InvalidInput("data", f"The model cannot take this data: {reason}") from exc
 
-    def postprocess(self, outputs: list[dict[str, Any]], parameters: dict[str, Any]) -> list[Any]:
-        return [{key: self._told(key, value) for key, value in output.items()} for output in outputs]
+    def postprocess(self, outputs: Rows, parameters: dict[str, Any]) -> list[Any]:
+        return [{key: self._told(key, value) for key, value in output.items()} for output in outputs.outputs]
 
     def _told(self, key: str, value: Any) -> Any:
         """A prediction or its probabilities, by label and by output."""

@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from model_functions.parameters import Parameter, check_names
+from model_functions.rows import Row, Rows, RowWrapper
 from model_functions.tensor_models import TensorWrapper, beside
-from model_functions.wrapper import ModelWrapper
+from model_functions.wrapper import Prepared
 
 if TYPE_CHECKING:
     from model_functions.engines.tensorflow import SavedModel
+    from model_functions.engines.tensors import Arrays
 
 #: The signature that TensorFlow's own tools take where none is named.
 USUAL = "serving_default"
 
 
-class TensorflowWrapper(ModelWrapper):
+class TensorflowWrapper(RowWrapper):
     """A prediction is that of TensorWrapper, by the signature that the request names.
 
     Args:
@@ -28,6 +30,7 @@ class TensorflowWrapper(ModelWrapper):
     """
 
     family, task, engine_name = "tensorflow", "tensors", "tensorflow"
+    batch = TensorWrapper.batch
     formats = ("saved_model", "keras", "hdf5")
     settings = TensorWrapper.settings
     declared = (
@@ -83,12 +86,20 @@ class TensorflowWrapper(ModelWrapper):
         model = saved_model.load(path, trusted=trusted)
         return cls(model, example=example, **(beside(path, cls.settings) | settings))
 
-    def predict(self, data: Any, parameters: Mapping[str, Any] | None = None) -> Any:
+    def prepare(self, data: Any, parameters: Mapping[str, Any] | None = None) -> Prepared:
         given = dict(parameters or {})
         check_names(self.parameters, given)
         chosen = self.parameters["signature_name"]
         name = chosen.check(given.pop("signature_name", chosen.default))
-        return self.signatures[name].predict(data, given)
+        prepared = self.signatures[name].prepare(data, given)
+        rows = [Row((name, row.features), row.size, (name, row.kind)) for row in prepared.features.rows]
+        return replace(prepared, features=Rows(rows, asked=name))
+
+    def forward_rows(self, rows: list[tuple[str, Arrays]], parameters: dict[str, Any]) -> list[dict[str, Any]]:
+        return self.signatures[rows[0][0]].forward_rows([arrays for _, arrays in rows], parameters)
+
+    def postprocess(self, outputs: Rows, parameters: dict[str, Any]) -> list[Any]:
+        return self.signatures[outputs.asked].postprocess(outputs, parameters)
 
     def interface(self) -> dict[str, Any]:
         """With what each signature takes and gives."""

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from model_functions.engines import ClassificationEngine, TextRefused, Tokens
 from model_functions.errors import InvalidInput
 from model_functions.inputs import MAX_ITEMS, TextInput, check_count, json_type, one_or_many
 from model_functions.parameters import Parameter
-from model_functions.wrapper import ModelWrapper
+from model_functions.rows import Row, Rows, RowWrapper
+from model_functions.text_rows import TEXT_BATCH, text_rows
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-#: Texts that the model reads at once; a request of more goes in several turns.
-BATCH = 32
 MAX_CANDIDATES = 64
 
 
@@ -75,24 +73,7 @@ class TextOrPairInput(TextInput):
         return super()._text(value, path)
 
 
-@dataclass(frozen=True)
-class Encoded:
-    """What is asked, and the batches in which the model reads it, each with the places of its texts."""
-
-    items: list[Asked]
-    count: int
-    batches: list[tuple[list[int], Tokens]]
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """The logits of all that was asked, shape (texts, labels)."""
-
-    items: list[Asked]
-    logits: NDArray[np.float32]
-
-
-class TextClassificationWrapper(ModelWrapper):
+class TextClassificationWrapper(RowWrapper):
     """A prediction is ``[{"label", "score"}]``, best first.
 
     With ``candidate_labels``, which a model of entailment takes, it is ``{"sequence", "labels", "scores"}``, so too.
@@ -100,6 +81,7 @@ class TextClassificationWrapper(ModelWrapper):
 
     family, task = "text_classification", "text-classification"
     architectures = ("ForSequenceClassification",)
+    batch = TEXT_BATCH
     declared = (
         Parameter("top_k", "integer", "So many labels, the best ones; by default all.", None, 1, 10_000),
         Parameter(
@@ -180,32 +162,35 @@ class TextClassificationWrapper(ModelWrapper):
                     item.place, f"{item.place} is a pair, and candidate_labels judge one text. Send the text alone."
                 )
 
-    def preprocess(self, items: list[Asked], parameters: dict[str, Any]) -> Encoded:
+    def preprocess(self, items: list[Asked], parameters: dict[str, Any]) -> Rows:
         read = items
         if parameters.get("candidate_labels") is not None:
             read = [item._replace(pair=hypothesis) for item in items for hypothesis in _hypotheses(parameters)]
-        return Encoded(items, len(read), [(places, self._tokens(read, places)) for places in _batches(read)])
+        rows: dict[int, Row] = {}
+        for places in _alike(read):
+            rows |= zip(places, text_rows(self._tokens(read, places)), strict=True)
+        return Rows([rows[place] for place in range(len(read))], asked=items)
 
-    def forward(self, features: Encoded, parameters: dict[str, Any]) -> Labelled:
+    def forward_rows(self, rows: list[Tokens], parameters: dict[str, Any]) -> list[NDArray[np.float32]]:
         # Imported here: numpy comes with the engine, while the weights are on their way.
+        from model_functions.engines.texts import together
+
+        return list(self.engine.logits(together(rows)))
+
+    def postprocess(self, outputs: Rows, parameters: dict[str, Any]) -> list[Any]:
         import numpy as np
 
-        logits = np.empty((features.count, len(self.engine.labels)), dtype=np.float32)
-        for places, tokens in features.batches:
-            logits[places] = self.engine.logits(tokens)
-        return Labelled(features.items, logits)
-
-    def postprocess(self, outputs: Labelled, parameters: dict[str, Any]) -> list[Any]:
+        logits, items = np.stack(outputs.outputs), outputs.asked
         candidates, top_k = parameters.get("candidate_labels"), parameters["top_k"]
         if candidates is None:
-            scores = _APPLIED[parameters["function_to_apply"]](outputs.logits)
+            scores = _APPLIED[parameters["function_to_apply"]](logits)
             return [
                 [{"label": label, "score": score} for label, score in _best_first(self.engine.labels, row)[:top_k]]
                 for row in scores
             ]
-        logits = outputs.logits.reshape(len(outputs.items), len(candidates), -1)
+        by_item = logits.reshape(len(items), len(candidates), -1)
         answers = []
-        for item, scores in zip(outputs.items, self._entailed(logits, parameters["multi_label"]), strict=True):
+        for item, scores in zip(items, self._entailed(by_item, parameters["multi_label"]), strict=True):
             best = _best_first(candidates, scores)[:top_k]
             labels, numbers = [label for label, _ in best], [score for _, score in best]
             answers.append({"sequence": item.text, "labels": labels, "scores": numbers})
@@ -259,11 +244,11 @@ def _hypotheses(parameters: dict[str, Any]) -> list[str]:
     return [parameters["hypothesis_template"].replace("{}", label) for label in parameters["candidate_labels"]]
 
 
-def _batches(read: list[Asked]) -> Iterator[list[int]]:
-    """The places of texts and of pairs, which tokenizers do not mix, in batches."""
+def _alike(read: list[Asked]) -> Iterator[list[int]]:
+    """The places of texts, and those of pairs: tokenizers do not mix them."""
     for paired in (False, True):
-        places = [place for place, one in enumerate(read) if (one.pair is not None) == paired]
-        yield from (places[start : start + BATCH] for start in range(0, len(places), BATCH))
+        if places := [place for place, one in enumerate(read) if (one.pair is not None) == paired]:
+            yield places
 
 
 def _check_candidate(path: str, label: str, earlier: list[str]) -> None:

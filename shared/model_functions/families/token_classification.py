@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from model_functions.engines import TaggingEngine, Tokens
 from model_functions.inputs import MAX_ITEMS, TextInput
 from model_functions.parameters import Parameter
-from model_functions.wrapper import ModelWrapper
+from model_functions.rows import Rows, RowWrapper
+from model_functions.text_rows import TEXT_BATCH, text_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,11 +21,9 @@ if TYPE_CHECKING:
 OUTSIDE = "O"
 
 
-@dataclass(frozen=True)
-class Tagged:
-    """Texts with their tokens and the probability of each label, shape (texts, tokens, labels)."""
+class Tagged(NamedTuple):
+    """A text's tokens and the probability of each label, shape (tokens, labels)."""
 
-    texts: list[str]
     tokens: Tokens
     scores: NDArray[np.float32]
 
@@ -39,12 +38,13 @@ class Piece:
     end: int
 
 
-class TokenClassificationWrapper(ModelWrapper):
+class TokenClassificationWrapper(RowWrapper):
     """A prediction is the list of entities in the text, in order:
     ``{"entity_group", "score", "word", "start", "end"}``, where [start, end) counts characters.
     """
 
     family, task = "token_classification", "token-classification"
+    batch = TEXT_BATCH
     architectures = ("ForTokenClassification",)
     declared = (
         Parameter(
@@ -82,30 +82,32 @@ class TokenClassificationWrapper(ModelWrapper):
 
         return cls(TransformersTagger.from_pretrained(source, max_tokens=max_tokens), **settings)
 
-    def preprocess(self, items: list[str], parameters: dict[str, Any]) -> tuple[list[str], Tokens]:
-        return items, self.engine.encode(items)
+    def preprocess(self, items: list[str], parameters: dict[str, Any]) -> Rows:
+        return Rows(text_rows(self.engine.encode(items)), asked=items)
 
-    def forward(self, features: tuple[list[str], Tokens], parameters: dict[str, Any]) -> Tagged:
+    def forward_rows(self, rows: list[Tokens], parameters: dict[str, Any]) -> list[Tagged]:
         # Imported here: numpy comes with the engine, while the weights are on their way.
         from model_functions.engines.scores import softmax
+        from model_functions.engines.texts import parted, together
 
-        texts, tokens = features
-        return Tagged(texts, tokens, softmax(self.engine.logits(tokens)))
+        tokens = together(rows)
+        scores = softmax(self.engine.logits(tokens))
+        return [Tagged(row, own) for row, own in zip(rows, parted(scores, rows, tokens), strict=True)]
 
-    def postprocess(self, outputs: Tagged, parameters: dict[str, Any]) -> list[Any]:
+    def postprocess(self, outputs: Rows, parameters: dict[str, Any]) -> list[Any]:
         strategy, threshold = parameters["aggregation_strategy"], parameters["threshold"]
         return [
             [
                 _entity(text, piece, grouped=strategy != "none")
-                for piece in self._pieces(outputs, index, strategy)
+                for piece in self._pieces(tagged, strategy)
                 if piece.score >= threshold
             ]
-            for index, text in enumerate(outputs.texts)
+            for text, tagged in zip(outputs.asked, outputs.outputs, strict=True)
         ]
 
-    def _pieces(self, tagged: Tagged, index: int, strategy: str) -> Iterator[Piece]:
-        labels, scores = self.engine.labels, tagged.scores[index]
-        tokens = _real_tokens(tagged.tokens, index)
+    def _pieces(self, tagged: Tagged, strategy: str) -> Iterator[Piece]:
+        labels, scores = self.engine.labels, tagged.scores
+        tokens = _real_tokens(tagged.tokens)
         if strategy in _WORD_SCORES:
             pieces = [_word_piece(word, scores, _WORD_SCORES[strategy], labels) for word in _words(tokens)]
         else:
@@ -123,9 +125,9 @@ class Token(NamedTuple):
     span: tuple[int, int]
 
 
-def _real_tokens(tokens: Tokens, index: int) -> list[Token]:
-    """The text's tokens without the special ones and the padding."""
-    rows = enumerate(zip(tokens.words[index], tokens.spans[index], strict=True))
+def _real_tokens(tokens: Tokens) -> list[Token]:
+    """The text's tokens without the special ones."""
+    rows = enumerate(zip(tokens.words[0], tokens.spans[0], strict=True))
     return [Token(row, word, span) for row, (word, span) in rows if word is not None]
 
 

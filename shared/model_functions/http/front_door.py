@@ -10,7 +10,7 @@ from typing import Self
 
 from model_functions.errors import MethodNotAllowed, RouteNotFound, ServingError, UriTooLong
 from model_functions.http.errors import render
-from model_functions.http.message import Chunks, Request, Response
+from model_functions.http.message import Chunks, Request, Response, WouldWait
 from model_functions.metrics import Metrics
 
 Handler = Callable[[Request], Response]
@@ -34,6 +34,7 @@ class FrontDoor:
         self.metrics = metrics
 
     def handle(self, request: Request) -> Response:
+        """Raises WouldWait where the request must not wait, and nothing else."""
         started = time.perf_counter()
         request = replace(request, id=_request_id(request))
         response = _finished(request, self._answer(request))
@@ -56,6 +57,8 @@ class FrontDoor:
             if error.status >= 500:
                 log.warning("%s: %s", error.code, error.message, extra={"fields": {"request_id": request.id}})
             return render(error, request.id)
+        except WouldWait:
+            raise
         except Exception:
             log.exception("request failed", extra={"fields": {"request_id": request.id}})
             unforeseen = ServingError("Something went wrong here. The function's log has it under this request id.")

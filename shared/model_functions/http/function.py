@@ -1,8 +1,9 @@
 """One family's function: loads the model that is asked for, and predicts."""
 
-import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -11,17 +12,22 @@ from model_functions.budget import MemoryBudget
 from model_functions.cache import LoadedModel, ModelCache
 from model_functions.errors import InvalidInput, ModelError, NotAcceptable, ServingError
 from model_functions.http import description, pages
-from model_functions.http.message import Request, Response
+from model_functions.http.message import Request, Response, WouldWait
 from model_functions.http.prediction import PredictionRequest, read_prediction_request
 from model_functions.http.service import Service
 from model_functions.http.streaming import EventStream, event, named, streamed
+from model_functions.lane import ALONE, Lane, Work, unforeseen
 from model_functions.loading import ModelLoader
 from model_functions.names import function_name
 from model_functions.once import Once
+from model_functions.patience import Patience
+from model_functions.phases import Phases
+from model_functions.rows import Batch, Row, RowWrapper
 from model_functions.settings import Settings
 from model_functions.wrapper import STREAM, ModelWrapper
 
-log = logging.getLogger(__name__)
+#: Bytes of a body that is read where nothing may wait: a longer one takes too long to read.
+QUICK_BODY = 64 * 1024
 
 
 class FamilyFunction(Service):
@@ -32,23 +38,25 @@ class FamilyFunction(Service):
         self.family = wrapper_class.family
         self.wrapper_class = wrapper_class
         self.cache = Once(self.open_cache)
+        self.lane = self.open_lane()
 
     def predict(self, request: Request) -> Response:
+        if int(request.headers.get("content-length") or 0) > QUICK_BODY:
+            request.will_wait()
         asked = read_prediction_request(request, self.settings.max_body_bytes, self.wrapper_class.media)
-        name = asked.model_name or self.default_name()
+        name = asked.model_name or self.default_name(request)
         with ExitStack() as held:
             model = held.enter_context(self.model(name, request))
             if wants_stream(model.wrapper, asked, request):
-                return stream(name, model, asked, request, held)
-            prediction = run(model, asked, request)
-            return answer(name, model, {"body": prediction})
+                return self._streamed(model, asked, request, held)
+            return answer(model, {"body": self._run(model, asked, request)})
 
     def warm_up(self, request: Request) -> Response:
-        name = self.warm_up_name(request) or self.default_name()
+        name = self.warm_up_name(request) or self.default_name(request)
         with self.model(name, request) as model:
             sample = PredictionRequest(name, model.manifest.examples[0], {})
-            run(model, sample, request)
-            return answer(name, model, {"phases": request.phases.ledger()})
+            self._run(model, sample, request)
+            return answer(model, {"phases": request.phases.ledger()})
 
     def preload(self) -> None:
         """Warms the default model up before anybody asks; a failure is logged, and told to the first request."""
@@ -56,6 +64,8 @@ class FamilyFunction(Service):
 
     @contextmanager
     def model(self, name: str, request: Request) -> Iterator[LoadedModel]:
+        if not self.cache.is_made or not self.cache().has(name):
+            request.will_wait()
         with self.cache().use(name, request.phases) as model:
             if "load" in request.phases.milliseconds:
                 self.metrics.load(name)
@@ -72,10 +82,21 @@ class FamilyFunction(Service):
         watch("counter", "evictions_total", "Models that left for another.", lambda: cache.evictions)
         return cache
 
-    def default_name(self) -> str:
+    def open_lane(self) -> Lane:
+        lane = Lane(self.settings.max_waiting)
+        watch = self.metrics.watch
+        watch("gauge", "requests_waiting", "Requests that wait for a model that runs.", lambda: lane.waiting)
+        watch("counter", "batches_total", "Times that a model ran.", lambda: lane.batches)
+        watch("counter", "rows_total", "What it read in them.", lambda: lane.rows)
+        watch("counter", "overloads_total", "Requests refused because too many wait.", lambda: lane.refused)
+        return lane
+
+    def default_name(self, request: Request) -> str:
         """The model of a request that names none. Raises InvalidInput when there are several."""
         if self.settings.model_name is not None:
             return self.settings.model_name
+        if not self.directory.is_made or not self.directory().is_fresh():
+            request.will_wait()
         names = self.directory().names()
         if len(names) == 1:
             return names[0]
@@ -92,20 +113,106 @@ class FamilyFunction(Service):
     def models(self) -> list[dict[str, Any]]:
         return description.models(self.repository(), self.settings.model_alias, self.family)
 
+    def _run(self, model: LoadedModel, asked: PredictionRequest, request: Request) -> Any:
+        """The wrapper's prediction. Raises InvalidInput, ModelError, Overloaded, DeadlineExceeded."""
+        wrapper = model.wrapper
+        data, parameters = read(wrapper, asked)
+        if not isinstance(wrapper, RowWrapper):
+            return self._alone(model, lambda: wrapper.predict(data, parameters), request)
+        with foreseen(model, request):
+            prepared = wrapper.prepare(data, parameters)
+        rows = prepared.features
+        if wrapper.max_batch == 0:
+            read_rows = self._alone(model, lambda: wrapper.forward(rows, prepared.parameters), request)
+        else:
+            outputs = self._in_lane(
+                model,
+                lambda found: wrapper.forward_rows(found, prepared.parameters),
+                rows.rows,
+                wrapper.limits,
+                request,
+            )
+            read_rows = replace(rows, outputs=outputs)
+        with foreseen(model, request):
+            return wrapper.finish(prepared, read_rows)
 
-def answer(name: str, model: LoadedModel, fields: dict[str, Any]) -> Response:
+    def _alone(self, model: LoadedModel, call: Callable[[], Any], request: Request, *, admitted: bool = False) -> Any:
+        """What the call returns, while nothing else runs."""
+        return self._in_lane(model, lambda _: [call()], [Row(None)], ALONE, request, admitted=admitted)[0]
+
+    def _in_lane(
+        self,
+        model: LoadedModel,
+        reader: Callable[[list[Any]], list[Any]],
+        rows: list[Row],
+        batch: Batch,
+        request: Request,
+        *,
+        admitted: bool = False,
+    ) -> list[Any]:
+        work = Work(model.manifest.name, model.pace, reader, rows, batch, request.patience, request.id)
+        asked = time.perf_counter()
+        try:
+            if request.may_wait:
+                return self.lane.run(work, admitted=admitted)
+            if not self.lane.run_at_once(work):
+                raise WouldWait
+            return work.result()
+        finally:
+            request.phases.record("queue", (work.began or time.perf_counter()) - asked)
+            if work.ended:
+                request.phases.record("infer", work.ended - work.began)
+
+    def _streamed(self, model: LoadedModel, asked: PredictionRequest, request: Request, held: ExitStack) -> Response:
+        """The prediction in pieces. Raises InvalidInput, ModelError, for what fails before the first one.
+
+        Args:
+            held: kept until the last piece.
+        """
+        request.will_wait()
+        pieces = model.wrapper.stream(*read(model.wrapper, asked))
+        told = named(pieces)
+        # Whoever hung up may still have a step running: it is closed behind that.
+        late = replace(request, patience=Patience(), phases=Phases())
+        held.callback(self._alone, model, pieces.close, late, admitted=True)
+
+        def events() -> Iterator[bytes]:
+            admitted = False
+            while True:
+                # A step at a time: a caller who reads slowly keeps nobody else waiting.
+                found = self._alone(model, lambda: next(told, None), request, admitted=admitted)
+                if found is None:
+                    return
+                admitted = True
+                kind, value = found
+                if kind is not None:
+                    value = {"model_name": model.manifest.name, "revision": model.manifest.revision, "body": value}
+                try:
+                    yield event(kind, value)
+                except ValueError as exc:
+                    raise not_finite(model) from exc
+
+        rest = events()
+        first = next(rest)
+        chunks = EventStream(chain([first], rest), held.pop_all(), request.id)
+        return streamed(chunks, {"X-Model-Revision": model.manifest.revision})
+
+
+def answer(model: LoadedModel, fields: dict[str, Any]) -> Response:
     """The fields with the name and the revision of who gave them. Raises ModelError for a NaN among them."""
-    revision = model.manifest.revision
+    name, revision = model.manifest.name, model.manifest.revision
     try:
         return Response.json(
             {"model_name": name, "revision": revision} | fields, headers={"X-Model-Revision": revision}
         )
     except ValueError as exc:
-        raise not_finite(name) from exc
+        raise not_finite(model) from exc
 
 
-def not_finite(name: str) -> ModelError:
-    return ModelError(f"{name} answered with a number that is not finite. Report the input to its owner.")
+def not_finite(model: LoadedModel) -> ModelError:
+    return ModelError(
+        f"{model.manifest.name} answered with a number that is not finite. Report the input to its owner."
+    )
 
 
 def wants_stream(wrapper: ModelWrapper, asked: PredictionRequest, request: Request) -> bool:
@@ -121,44 +228,6 @@ def wants_stream(wrapper: ModelWrapper, asked: PredictionRequest, request: Reque
     return bool(parameter.default) or request.accepts_events() if given is None else bool(parameter.check(given))
 
 
-def stream(name: str, model: LoadedModel, asked: PredictionRequest, request: Request, held: ExitStack) -> Response:
-    """The prediction in pieces. Raises InvalidInput, ModelError, for what fails before the first one.
-
-    Args:
-        held: kept until the last piece.
-    """
-    pieces = model.wrapper.stream(*read(model.wrapper, asked))
-    held.callback(pieces.close)
-    told = named(pieces)
-
-    def events() -> Iterator[bytes]:
-        while True:
-            # Held for a step only: a caller who reads slowly keeps nobody else waiting.
-            with alone(model, request):
-                found = next(told, None)
-            if found is None:
-                return
-            kind, value = found
-            if kind is not None:
-                value = {"model_name": name, "revision": model.manifest.revision, "body": value}
-            try:
-                yield event(kind, value)
-            except ValueError as exc:
-                raise not_finite(name) from exc
-
-    rest = events()
-    first = next(rest)
-    chunks = EventStream(chain([first], rest), held.pop_all(), request.id)
-    return streamed(chunks, {"X-Model-Revision": model.manifest.revision})
-
-
-def run(model: LoadedModel, asked: PredictionRequest, request: Request) -> Any:
-    """The wrapper's prediction, alone in its lane. Raises InvalidInput, ModelError."""
-    data, parameters = read(model.wrapper, asked)
-    with alone(model, request):
-        return model.wrapper.predict(data, parameters)
-
-
 def read(wrapper: ModelWrapper, asked: PredictionRequest) -> tuple[Any, dict[str, Any]]:
     """Data and parameters, which a query string or a form spells."""
     data = wrapper.input.from_query(asked.data) if asked.is_query else asked.data
@@ -170,20 +239,11 @@ def read(wrapper: ModelWrapper, asked: PredictionRequest) -> tuple[Any, dict[str
 
 
 @contextmanager
-def alone(model: LoadedModel, request: Request) -> Iterator[None]:
-    """Nobody else uses the wrapper meanwhile. Raises ModelError for what it was not meant to raise."""
-    with request.phases("queue"):
-        model.lane.acquire()
+def foreseen(model: LoadedModel, request: Request) -> Iterator[None]:
+    """Raises ModelError for what the wrapper was not meant to raise."""
     try:
-        with request.phases("infer"):
-            yield
+        yield
     except ServingError:
         raise
     except BaseException as exc:
-        # A model may raise anything, SystemExit included; the instance goes on.
-        log.exception("predict failed", extra={"fields": {"request_id": request.id, "model": model.manifest.name}})
-        raise ModelError(
-            f"{model.manifest.name} failed on this input. The function's log has the reason under this request id."
-        ) from exc
-    finally:
-        model.lane.release()
+        raise unforeseen(model.manifest.name, request.id, exc) from exc

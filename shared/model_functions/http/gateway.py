@@ -21,6 +21,7 @@ class Gateway(Service):
         self.functions = Once(lambda: open_functions(settings))
 
     def predict(self, request: Request) -> Response:
+        request.will_wait()
         asked = read_prediction_request(request, self.settings.max_body_bytes, ANY_MEDIA)
         target = "/predict?" + urlencode(request.query)
         if asked.is_query:

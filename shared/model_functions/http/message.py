@@ -5,11 +5,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
+from model_functions.patience import Patience
 from model_functions.phases import Phases
 
 JSON = "application/json"
 HTML = "text/html; charset=utf-8"
 EVENTS = "text/event-stream"
+
+
+class WouldWait(Exception):
+    """The request cannot be answered at once, and its thread must not wait."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,8 @@ class Request:
         headers: by lower-case name.
         read: up to so many bytes of the body; b"" at its end.
         target_length: characters of path and query as sent.
+        may_wait: whether its thread may wait for others, a load or a slow model; else WouldWait is raised, and it is to
+            be handled again on one that may.
     """
 
     method: str
@@ -32,6 +39,13 @@ class Request:
     target_length: int = 0
     id: str = ""
     phases: Phases = field(default_factory=Phases)
+    patience: Patience = field(default_factory=Patience)
+    may_wait: bool = True
+
+    def will_wait(self) -> None:
+        """Told before anything that may take long. Raises WouldWait."""
+        if not self.may_wait:
+            raise WouldWait
 
     def accepts_html(self) -> bool:
         """Whether the caller would rather see a page than JSON, as a browser does."""

@@ -8,7 +8,7 @@ from model_functions.directory import Directory
 from model_functions.errors import InvalidInput
 from model_functions.http import openapi, pages
 from model_functions.http.body import read_json
-from model_functions.http.front_door import FrontDoor, Routes
+from model_functions.http.front_door import FrontDoor, Handler, Routes
 from model_functions.http.message import Request, Response
 from model_functions.http.prediction import checked_model_name
 from model_functions.metrics import Metrics
@@ -34,14 +34,14 @@ class Service(ABC):
         self.repository = Once(lambda: open_repository(settings))
         self.directory = Once(lambda: Directory(self.repository(), family))
         self.routes: Routes = {
-            "/": {"GET": self.front_page},
+            "/": {"GET": waiting(self.front_page)},
             "/predict": {"POST": self.predict, "GET": self.predict},
-            "/warmup": {"POST": self.warm_up},
+            "/warmup": {"POST": waiting(self.warm_up)},
             "/health": {"GET": health},
-            "/ready": {"GET": self.ready},
+            "/ready": {"GET": waiting(self.ready)},
             "/metrics": {"GET": self.show_metrics},
-            "/openapi.json": {"GET": self.openapi},
-            "/docs": {"GET": self.docs},
+            "/openapi.json": {"GET": waiting(self.openapi)},
+            "/docs": {"GET": waiting(self.docs)},
         }
         self.handle = FrontDoor(self.routes, self.metrics).handle
 
@@ -92,6 +92,16 @@ class Service(ABC):
     def known_names(self) -> str:
         """The models there are, for a message."""
         return ", ".join(self.directory().names()) or "none is published yet"
+
+
+def waiting(handler: Handler) -> Handler:
+    """The handler of a route that may wait: for the store, for another function, for a model."""
+
+    def handle(request: Request) -> Response:
+        request.will_wait()
+        return handler(request)
+
+    return handle
 
 
 def health(request: Request) -> Response:

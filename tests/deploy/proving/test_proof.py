@@ -140,7 +140,7 @@ class Forgetful(TabularWrapper):
 
         # The publisher's process has marked the module; a fresh one has not.
         if not hasattr(deploy.publish, "MARK"):
-            return [{"prediction": "lost"} for _ in outputs]
+            return [{"prediction": "lost"} for _ in outputs.rows]
         return super().postprocess(outputs, parameters)
 
 

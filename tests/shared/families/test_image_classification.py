@@ -54,7 +54,7 @@ def test_several_labels_may_hold_at_once(tmp_path: Path) -> None:
     folder = tiny_models.image_folder(tmp_path, problem_type="multi_label_classification")
     wrapper = ImageClassificationWrapper.from_source(str(folder))
     scores = [one["score"] for one in wrapper.predict(TEXT)]
-    logits = wrapper.engine.logits(wrapper.preprocess(wrapper.input.items(TEXT)[0], {}))[0]
+    logits = wrapper.engine.logits(wrapper.pixels(wrapper.input.items(TEXT)[0]))[0]
     np.testing.assert_allclose(scores, sorted(1 / (1 + np.exp(-logits)), reverse=True), rtol=1e-5)
     assert sum(scores) != pytest.approx(1, abs=0.01)
 

@@ -143,7 +143,7 @@ def test_a_model_that_fails_takes_nothing_down(
         raise raised("secret")
 
     with monkeypatch.context() as patched:
-        patched.setattr(TabularWrapper, "forward", fail)
+        patched.setattr(TabularWrapper, "forward_rows", fail)
         response = tabular.handle(post({"data": ROW}))
     assert (response.status, response.headers["X-Error-Code"]) == (500, "model_error")
     assert b"secret" not in response.body
@@ -163,7 +163,7 @@ def test_one_wrapper_predicts_for_one_thread_at_a_time(
     tabular: FamilyFunction, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     running, most = [0], [0]
-    forward = TabularWrapper.forward
+    forward = TabularWrapper.forward_rows
 
     def counted(self: Any, *args: Any) -> Any:
         running[0] += 1
@@ -173,7 +173,7 @@ def test_one_wrapper_predicts_for_one_thread_at_a_time(
         finally:
             running[0] -= 1
 
-    monkeypatch.setattr(TabularWrapper, "forward", counted)
+    monkeypatch.setattr(TabularWrapper, "forward_rows", counted)
     threads = [threading.Thread(target=tabular.handle, args=(post({"data": [ROW] * 50}),)) for _ in range(16)]
     for thread in threads:
         thread.start()

@@ -87,8 +87,7 @@ def asked(count: str, **parameters: Any) -> Request:
 
 
 def lane_is_free(function: FamilyFunction) -> bool:
-    with function.cache().use("count", Request("POST", "/", [], {}, lambda size: b"").phases) as model:
-        return not model.lane.locked()
+    return function.lane.is_idle
 
 
 def users(function: FamilyFunction) -> int:

@@ -1,0 +1,313 @@
+"""Where models run: one thread that owns the engines and all cores, and reads the rows of waiting requests together.
+
+An idle instance adds no delay: what comes is begun at once, and alone. While it runs, others arrive; what of them can
+be read together is the next batch.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from model_functions.errors import ModelError, Overloaded, ServingError
+from model_functions.patience import Patience
+from model_functions.rows import Batch, Collector, Row
+
+log = logging.getLogger(__name__)
+
+#: How works are read that nothing is read together with.
+ALONE = Batch(0, 1)
+
+#: What takes no longer is run by the thread that asks, while nobody else does: to wake another would take as long.
+QUICK_S = 0.002
+#: Requests may wait, however many, that are expected to be begun so soon.
+SOON_S = 0.1
+
+
+class Pace:
+    """How long a model takes lately."""
+
+    def __init__(self) -> None:
+        self._seconds = self._size = self._longest = 0.0
+
+    def add(self, seconds: float, size: int) -> None:
+        weight = 0.1 if self._size else 1.0
+        self._seconds += weight * (seconds - self._seconds)
+        self._size += weight * (size - self._size)
+        self._longest = max(seconds, 0.95 * self._longest)
+
+    def expected(self, size: int) -> float:
+        """Seconds for rows of so much together; 0 before anything has run."""
+        return self._seconds / self._size * size if self._size else 0.0
+
+    def is_quick(self, size: int) -> bool:
+        return 0 < self._longest <= QUICK_S and self.expected(size) <= QUICK_S
+
+
+@dataclass(eq=False)
+class Work:
+    """What a request wants of a model's engine.
+
+    Args:
+        name: of the model, for messages.
+        pace: the model's.
+        read: the outputs of rows, for their features; of this work and of others with the same ``batch``.
+        batch: what may be read at once; ALONE: this work's rows one by one.
+        request_id: for the log.
+    """
+
+    name: str
+    pace: Pace
+    read: Callable[[list[Any]], list[Any]]
+    rows: Sequence[Row]
+    batch: Batch
+    patience: Patience
+    request_id: str
+    outputs: list[Any] = field(init=False)
+    began: float = 0.0
+    ended: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.size = sum(row.size for row in self.rows)
+        self.outputs = [None] * len(self.rows)
+        self._left = sorted(range(len(self.rows)), key=lambda place: -self.rows[place].size)
+        self._open = len(self.rows)
+        self._error: ServingError | None = None
+        self._settled: threading.Event | None = None
+
+    def taken(self, collector: Collector) -> list[int]:
+        """The places of the rows that are read now."""
+        taken = list[int]()
+        for place in self._left:
+            if collector.full:
+                break
+            if collector.takes(self.rows[place]):
+                taken.append(place)
+        done = set(taken)
+        self._left = [place for place in self._left if place not in done]
+        return taken
+
+    @property
+    def first(self) -> Row:
+        return self.rows[self._left[0]]
+
+    @property
+    def begun(self) -> bool:
+        """Whether all rows are read, or being read."""
+        return not self._left
+
+    def answered(self, places: list[int], outputs: list[Any]) -> None:
+        for place, output in zip(places, outputs, strict=True):
+            self.outputs[place] = output
+        self._open -= len(places)
+        if not self._open:
+            self._settle()
+
+    def failed(self, error: ServingError) -> None:
+        self._error, self._left = error, []
+        self._settle()
+
+    def result(self) -> list[Any]:
+        if self._error is not None:
+            raise self._error
+        return self.outputs
+
+    def waits(self) -> threading.Event:
+        """What is set when the work is settled, or its caller gone."""
+        self._settled = threading.Event()
+        self.patience.when_gone(self._settled.set)
+        return self._settled
+
+    @property
+    def is_settled(self) -> bool:
+        return self._error is not None or not self._open
+
+    def _settle(self) -> None:
+        self.ended = time.perf_counter()
+        if self._settled is not None:
+            self._settled.set()
+
+
+class Lane:
+    """One for all models of an instance.
+
+    Args:
+        max_waiting: works beyond which the next is refused, unless those are done soon.
+    """
+
+    def __init__(self, max_waiting: int) -> None:
+        self._max_waiting = max_waiting
+        self._lock = threading.Lock()
+        self._arrived = threading.Condition(self._lock)
+        self._waiting: list[Work] = []
+        self._busy = False
+        self._free_at = 0.0
+        self._runner: threading.Thread | None = None
+        self.batches = self.rows = self.refused = 0
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def is_idle(self) -> bool:
+        with self._lock:
+            return not self._busy and not self._waiting
+
+    def run_at_once(self, work: Work) -> bool:
+        """Runs the work in this thread if nothing else does and it is quick; else does nothing."""
+        with self._lock:
+            if self._busy or self._waiting or not work.pace.is_quick(work.size):
+                return False
+            self._busy = True
+        self._run_all([work])
+        self._end()
+        return True
+
+    def run(self, work: Work, *, admitted: bool = False) -> list[Any]:
+        """The work's outputs, once it is its turn.
+
+        Args:
+            admitted: it goes on with what has been let in before.
+
+        Raises Overloaded, DeadlineExceeded, CallerGone, ModelError, and what the model's wrapper means to raise.
+        """
+        work.patience.check()
+        if not self.run_at_once(work):
+            settled = work.waits()
+            self._enter(work, admitted=admitted)
+            try:
+                self._wait(work, settled)
+            finally:
+                work.patience.when_gone(None)
+        return work.result()
+
+    def _enter(self, work: Work, *, admitted: bool) -> None:
+        with self._lock:
+            if not admitted:
+                self._admit(work)
+            self._waiting.append(work)
+            if self._runner is None:
+                # Not before: a thread of the process that this one was forked from would not be here.
+                self._runner = threading.Thread(target=self._run_forever, name="lane", daemon=True)
+                self._runner.start()
+            self._arrived.notify()
+
+    def _admit(self, work: Work) -> None:
+        seconds = self._seconds_until_free()
+        count = len(self._waiting)
+        late = seconds + work.pace.expected(work.size) > work.patience.remaining()
+        if late or (count >= self._max_waiting and seconds > SOON_S):
+            self.refused += 1
+            after = max(1, math.ceil(seconds))
+            what = "longer than the request allows" if late else "and no more are taken"
+            raise Overloaded(
+                f"{count} requests wait here already, for about {seconds:.1f} s, {what}. Ask again in {after} s.",
+                retry_after=after,
+            )
+
+    def _seconds_until_free(self) -> float:
+        waiting = sum(work.pace.expected(work.size) for work in self._waiting)
+        running = max(0.0, self._free_at - time.perf_counter()) if self._busy else 0.0
+        return waiting + running
+
+    def _wait(self, work: Work, settled: threading.Event) -> None:
+        while True:
+            remaining = work.patience.remaining()
+            settled.wait(None if remaining == math.inf else remaining)
+            if work.is_settled:
+                return
+            try:
+                work.patience.check()
+            except ServingError:
+                self._leave(work)
+                raise
+
+    def _run_forever(self) -> None:
+        while True:
+            with self._lock:
+                while self._busy or not self._waiting:
+                    self._arrived.wait()
+                parts = self._next()
+                self._busy = True
+                size = sum(work.rows[place].size for work, places in parts for place in places)
+                self._free_at = time.perf_counter() + parts[0][0].pace.expected(size)
+            self._run(parts)
+            # Else what was asked last would stay in memory until something else is.
+            del parts
+            self._end()
+
+    def _end(self) -> None:
+        with self._lock:
+            self._busy = False
+            if self._waiting:
+                self._arrived.notify()
+
+    def _next(self) -> list[tuple[Work, list[int]]]:
+        """The works that run now, the one that has waited longest first, and the places of their rows."""
+        head = self._waiting[0]
+        collector = Collector(head.batch, head.first)
+        parts = [(head, head.taken(collector))]
+        for work in self._waiting[1:]:
+            if collector.full:
+                break
+            if work.pace is head.pace and (places := work.taken(collector)):
+                parts.append((work, places))
+        # What is not read whole goes behind the others: a large request keeps nobody waiting for all of it.
+        rest = [work for work in self._waiting[1:] if not work.begun]
+        self._waiting = rest if head.begun else [*rest, head]
+        return parts
+
+    def _leave(self, work: Work) -> None:
+        with self._lock:
+            if work in self._waiting:
+                self._waiting.remove(work)
+
+    def _run_all(self, works: list[Work]) -> None:
+        for work in works:
+            while not work.begun:
+                collector = Collector(work.batch, work.first)
+                self._run([(work, work.taken(collector))])
+
+    def _run(self, parts: list[tuple[Work, list[int]]]) -> None:
+        """Reads the rows together; where that fails, those of each work alone, so that one spoils no other."""
+        features = [work.rows[place].features for work, places in parts for place in places]
+        size = sum(work.rows[place].size for work, places in parts for place in places)
+        started = time.perf_counter()
+        for work, _ in parts:
+            work.began = work.began or started
+        try:
+            outputs = parts[0][0].read(features)
+            if len(outputs) != len(features):
+                raise ValueError(f"{len(outputs)} outputs for {len(features)} rows")
+        except BaseException as exc:  # noqa: BLE001 - told to who asked
+            # A model may raise anything, SystemExit included; the instance goes on.
+            if len(parts) > 1:
+                for part in parts:
+                    self._run([part])
+            else:
+                self._leave(parts[0][0])
+                parts[0][0].failed(_failure(parts[0][0], exc))
+            return
+        parts[0][0].pace.add(time.perf_counter() - started, size)
+        self.batches += 1
+        self.rows += len(features)
+        for work, places in parts:
+            work.answered(places, outputs[: len(places)])
+            outputs = outputs[len(places) :]
+
+
+def _failure(work: Work, exc: BaseException) -> ServingError:
+    # What was raised in another thread must not hold what the model was reading.
+    return exc.again() if isinstance(exc, ServingError) else unforeseen(work.name, work.request_id, exc)
+
+
+def unforeseen(model: str, request_id: str, exc: BaseException) -> ModelError:
+    """What a model was not meant to raise, for its caller; the log has the rest."""
+    log.error("predict failed", exc_info=exc, extra={"fields": {"request_id": request_id, "model": model}})
+    return ModelError(f"{model} failed on this input. The function's log has the reason under this request id.")

@@ -1,0 +1,57 @@
+"""How long a caller waits for an answer: until a deadline, until it hangs up."""
+
+import math
+import threading
+import time
+from collections.abc import Callable
+
+from model_functions.errors import CallerGone, DeadlineExceeded
+
+
+class Patience:
+    """One request's.
+
+    Args:
+        seconds: from now on.
+        clock: seconds that never go back.
+    """
+
+    def __init__(self, seconds: float = math.inf, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._seconds = seconds
+        self._until = clock() + seconds
+        self._gone = False
+        self._lock = threading.Lock()
+        self._told: Callable[[], None] | None = None
+
+    def shorten(self, seconds: float) -> None:
+        """Waits at most so long from now on."""
+        if self._clock() + seconds < self._until:
+            self._seconds, self._until = seconds, self._clock() + seconds
+
+    def remaining(self) -> float:
+        """Seconds; 0 where the caller does not wait any more."""
+        return 0.0 if self._gone else max(0.0, self._until - self._clock())
+
+    def hang_up(self) -> None:
+        """Tells whoever works for the caller that nobody waits for it. Any thread may call it, more than once."""
+        with self._lock:
+            self._gone, told = True, self._told
+        if told is not None:
+            told()
+
+    def when_gone(self, told: Callable[[], None] | None) -> None:
+        """Calls ``told`` when the caller hangs up, at once if it already has; the latest one counts."""
+        with self._lock:
+            self._told, gone = told, self._gone
+        if gone and told is not None:
+            told()
+
+    def check(self) -> None:
+        """Raises CallerGone, DeadlineExceeded."""
+        if self._gone:
+            raise CallerGone("The caller hung up.")
+        if self._clock() >= self._until:
+            raise DeadlineExceeded(
+                f"There was no answer within the request's {self._seconds:g} s. Allow more time, or send less."
+            )

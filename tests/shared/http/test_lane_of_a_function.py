@@ -1,0 +1,173 @@
+"""What a function does with many requests at once."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.proving.predictions import close
+from model_functions.engines.sklearn import EstimatorEngine
+from model_functions.families.tabular import TabularWrapper
+from model_functions.http.function import FamilyFunction
+from model_functions.http.message import Request, Response, WouldWait
+from model_functions.patience import Patience
+from tests.shared.http.requests import body, message, post
+from tests.shared.http.test_function import ROW, settings_with
+from tests.shared.test_lane import until
+
+
+@pytest.fixture
+def function(store_folder: Path, trust_file: Path) -> FamilyFunction:
+    found = FamilyFunction(TabularWrapper, settings_with(store_folder, trust_file, MAX_WAITING="2"))
+    assert found.handle(post({"data": ROW})).status == 200
+    return found
+
+
+class Slow:
+    """An estimator that predicts nothing before its gate is opened; keeps how many rows it was given at a time.
+
+    It refuses the number 13, as an encoder refuses an unknown category.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.gate, self.running = threading.Event(), threading.Event()
+        self.read: list[int] = []
+        predict = EstimatorEngine.predict
+
+        def gated(engine: EstimatorEngine, rows: list[list[Any]]) -> list[Any]:
+            self.read.append(len(rows))
+            self.running.set()
+            assert self.gate.wait(10)
+            if any(13 in row for row in rows):
+                raise ValueError("Found unknown categories [13]")
+            return predict(engine, rows)
+
+        monkeypatch.setattr(EstimatorEngine, "predict", gated)
+
+
+@pytest.fixture
+def slow(function: FamilyFunction, monkeypatch: pytest.MonkeyPatch) -> Slow:
+    return Slow(monkeypatch)
+
+
+class Asking(threading.Thread):
+    def __init__(self, function: FamilyFunction, asked: Request) -> None:
+        super().__init__(daemon=True)
+        self.answer: Response | None = None
+        self.call: Callable[[], Response] = lambda: function.handle(asked)
+        self.start()
+
+    def run(self) -> None:
+        self.answer = self.call()
+
+    def result(self) -> Response:
+        self.join(10)
+        assert self.answer is not None
+        return self.answer
+
+
+def test_what_waits_is_read_together_and_each_gets_its_own(function: FamilyFunction, slow: Slow) -> None:
+    many: list[Any] = [[ROW, [0, 0, 0]], [9, 9, 9]]
+    asking = [Asking(function, post({"data": ROW}))]
+    assert slow.running.wait(10)
+    for data in many:
+        asking.append(Asking(function, post({"data": data})))
+        until(lambda: function.lane.waiting == len(asking) - 1)
+    slow.gate.set()
+    together = [body(one.result())["body"] for one in asking[1:]]
+    assert slow.read == [1, 3]
+    # Of several rows a matrix product is rounded otherwise.
+    assert close(together, [body(function.handle(post({"data": data})))["body"] for data in many], 1e-9)
+
+
+def test_a_row_that_the_model_refuses_fails_alone(function: FamilyFunction, slow: Slow) -> None:
+    asking = [Asking(function, post({"data": ROW}))]
+    assert slow.running.wait(10)
+    for data in (ROW, [13, 1, 1]):
+        asking.append(Asking(function, post({"data": data})))
+        until(lambda: function.lane.waiting == len(asking) - 1)
+    slow.gate.set()
+    assert [one.result().status for one in asking] == [200, 200, 422]
+    assert message(asking[2].result()) == "The model cannot take this data: Found unknown categories [13]"
+
+
+def test_too_many_are_told_when_to_come_back(function: FamilyFunction, slow: Slow) -> None:
+    with function.cache().use("tiny_classifier", post({}).phases) as model:
+        model.pace.add(30, 1)
+    asking = [Asking(function, post({"data": ROW}))]
+    assert slow.running.wait(10)
+    asking += [Asking(function, post({"data": ROW, "parameters": {"method": "predict"}})) for _ in range(2)]
+    until(lambda: function.lane.waiting == 2)
+    refused = function.handle(post({"data": ROW}))
+    assert (refused.status, refused.headers["X-Error-Code"]) == (503, "overloaded")
+    assert int(refused.headers["Retry-After"]) >= 1
+    assert message(refused).startswith("2 requests wait here already, for about ")
+    assert "model_functions_overloads_total 1" in function.metrics.render()
+    assert "model_functions_requests_waiting 2" in function.metrics.render()
+    slow.gate.set()
+    assert [one.result().status for one in asking] == [200] * 3
+
+
+def test_a_deadline_is_a_504_and_a_caller_who_is_gone_a_499(function: FamilyFunction, slow: Slow) -> None:
+    with function.cache().use("tiny_classifier", post({}).phases) as model:
+        model.pace.add(0.04, 1)
+    late = with_patience(post({"data": ROW}), Patience(0.05))
+    answer = function.handle(late)
+    assert (answer.status, answer.headers["X-Error-Code"]) == (504, "deadline_exceeded")
+    patience = Patience()
+    gone = Asking(function, with_patience(post({"data": ROW}), patience))
+    until(lambda: function.lane.waiting == 1)
+    patience.hang_up()
+    assert gone.result().status == 499
+    slow.gate.set()
+    until(lambda: function.lane.is_idle)
+    assert slow.read == [1]
+
+
+def with_patience(asked: Request, patience: Patience) -> Request:
+    return replace(asked, patience=patience)
+
+
+def test_nothing_waits_where_nothing_may(function: FamilyFunction, store_folder: Path, trust_file: Path) -> None:
+    cold = FamilyFunction(TabularWrapper, settings_with(store_folder, trust_file))
+    with pytest.raises(WouldWait):
+        cold.handle(hasty({"data": ROW, "model_name": "tiny_classifier"}))
+    with function.cache().use("tiny_classifier", post({}).phases) as model:
+        for _ in range(300):
+            model.pace.add(0.0001, 1)
+    answer = function.handle(hasty({"data": ROW}))
+    assert (answer.status, body(answer)["body"]["prediction"]) == (200, "large")
+    assert function.handle(hasty({"data": [1]})).status == 422
+    with pytest.raises(WouldWait):
+        function.handle(hasty({"data": [ROW] * 5000}))
+
+
+def hasty(value: Any) -> Request:
+    return replace(post(value), may_wait=False)
+
+
+def test_a_model_may_be_published_to_read_each_request_alone(
+    function: FamilyFunction, slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TabularWrapper, "max_batch", 0)
+    asking = [Asking(function, post({"data": ROW}))]
+    assert slow.running.wait(10)
+    asking += [Asking(function, post({"data": [ROW, ROW]})) for _ in range(2)]
+    until(lambda: function.lane.waiting == 2)
+    slow.gate.set()
+    assert [one.result().status for one in asking] == [200] * 3
+    assert slow.read == [1, 2, 2]
+
+
+def test_the_wait_and_the_work_are_told_apart(function: FamilyFunction, slow: Slow) -> None:
+    first = Asking(function, post({"data": ROW}))
+    assert slow.running.wait(10)
+    second = Asking(function, post({"data": ROW}))
+    until(lambda: function.lane.waiting == 1)
+    slow.gate.set()
+    assert first.result().status == 200
+    timing = second.result().headers["Server-Timing"]
+    assert [part.split(";")[0] for part in timing.split(", ")] == ["queue", "infer", "other", "total"]
