@@ -30,7 +30,7 @@ from tests.benchmarks.warm.settings import CANDIDATES, best
 
 Reply = tuple[int, dict[str, str], bytes]
 HANG_UP = -1
-POSTS = [protocols.ECHO.request(Item(number)) for number in range(4)]
+POSTS = [protocols.ECHO.request(Item(number)) for number in range(100)]
 
 
 @contextmanager
@@ -166,12 +166,13 @@ def test_a_refused_request_comes_again_when_it_was_told_to(is_open: bool) -> Non
             load.open([0.0, 0.01, 0.02, 0.03])
         else:
             load.closed(4, lambda exchanges: sum(one.status == 200 for one in exchanges) >= 4)
-    assert len(asked) == 4
-    assert all(times[1] - times[0] >= 0.3 for times in asked.values())
     refused = [one for one in load.exchanges if one.refused]
     admitted = [one for one in load.exchanges if one.status == 200]
-    assert sorted(one.item for one in refused) == [0, 1, 2, 3]
-    assert len(admitted) >= 4
+    assert sorted(one.item for one in refused)[:4] == [0, 1, 2, 3]
+    assert sorted(one.item for one in admitted) == [0, 1, 2, 3]
+    again = [times for times in asked.values() if len(times) > 1]
+    assert len(again) == 4
+    assert all(times[1] - times[0] >= 0.3 for times in again)
     # The wait that the server asked for is not its answer's time.
     assert all(one.seconds < 0.3 for one in admitted)
 

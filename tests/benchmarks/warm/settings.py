@@ -31,14 +31,14 @@ CANDIDATES: dict[str, list[dict[str, str]]] = {
         _APART,
         _APART | {"BATCH": "8", "BATCH_MS": "60000"},
     ],
-    # WORKERS are its parallel_workers; without any, the model runs in the server's own process.
+    # WORKERS are its parallel_workers; without any, the model runs in the server's own process. Its release of these
+    # environments starts none: "There is no current event loop in thread 'MainThread'", with the uvloop that it pins.
     "MLServer": [
         {"WORKERS": "0"},
-        {"WORKERS": "1"},
         {"WORKERS": "0", "BATCH": "4", "BATCH_MS": "5"},
-        {"WORKERS": "1", "BATCH": "16", "BATCH_MS": "20"},
-        _APART,
-        _APART | {"BATCH": "8", "BATCH_MS": "10"},
+        {"WORKERS": "0", "BATCH": "8", "BATCH_MS": "2"},
+        {"WORKERS": "0", "BATCH": "16", "BATCH_MS": "20"},
+        {"WORKERS": "1"},
     ],
 }
 
