@@ -26,7 +26,7 @@ from tests.benchmarks.warm.measuring import RAMP_S, Window, order
 from tests.benchmarks.warm.plot import Panel, svg
 from tests.benchmarks.warm.processes import tree_cpu_seconds
 from tests.benchmarks.warm.report import Row
-from tests.benchmarks.warm.settings import CANDIDATES, best
+from tests.benchmarks.warm.settings import ALONE, CANDIDATES, best
 
 Reply = tuple[int, dict[str, str], bytes]
 HANG_UP = -1
@@ -322,7 +322,7 @@ def test_texts_are_as_long_as_they_are_said_to_be() -> None:
 
 def test_every_contender_has_a_name_of_its_own_and_settings_that_were_tried() -> None:
     assert len({(one.model, one.name) for one in TABLE}) == len(TABLE)
-    tried = {peer: [{**best(peer, "none"), **given} for given in some] for peer, some in CANDIDATES.items()}
+    tried = {peer: [{**ALONE, **given} for given in some] for peer, some in CANDIDATES.items()}
     assert all(best(one.name, one.model) in tried[one.name] for one in TABLE if one.name in CANDIDATES)
 
 

@@ -28,6 +28,8 @@ ECHO = {"Flask": ECHO_FLASK, "ASGI": ECHO_ASGI}
 OTHER_EDGE = ", other edge"
 LITSERVE, BENTOML, MLSERVER = "LitServe", "BentoML", "MLServer"
 PEERS_NAMED = (LITSERVE, BENTOML, MLSERVER)
+#: Says to functions-framework, and to our functions, that they are served by ASGI.
+_EDGE = "FUNCTION_USE_ASGI"
 FUNCTION = {CLASSIFIER_MODEL: "text_classification", NOTHING: "text_classification", WINE: "tabular"}
 
 _ESTIMATORS = {
@@ -77,7 +79,8 @@ TABLE = (
     *_OURS,
     *(replace(one, name=one.name + OTHER_EDGE) for one in _OURS),
     *_peers(CLASSIFIER_MODEL),
-    *(Contender(f"{peer} bf16", CLASSIFIER_MODEL, _PROTOCOLS[peer], "bf16") for peer in PEERS_NAMED),
+    # The one that adds least to its model: what a user gets who loads the same weights in bf16.
+    Contender(f"{MLSERVER} bf16", CLASSIFIER_MODEL, protocols.MLSERVER, "bf16"),
     Contender(TUTORIAL, CLASSIFIER_MODEL, protocols.TUTORIAL),
     Contender(ECHO_FLASK, NOTHING, protocols.ECHO),
     Contender(ECHO_ASGI, NOTHING, protocols.ECHO),
@@ -104,7 +107,7 @@ def _how(contender: Contender, bucket: Mapping[str, str], given: Settings | None
     if contender.name == TUTORIAL:
         return _tutorial()
     if contender.name in (ECHO_FLASK, ECHO_ASGI):
-        return _echo(asgi=contender.name == ECHO_ASGI)
+        return _echo("ASGI" if contender.name == ECHO_ASGI else "Flask")
     peer = contender.name.partition(" ")[0]
     chosen = best(peer, contender.model) if given is None else {**ALONE, **given}
     return _PEERS[peer](_variables(contender, chosen))
@@ -115,14 +118,21 @@ def _ours(contender: Contender, published: str, bucket: Mapping[str, str]) -> tu
     family = FUNCTION[contender.model]
     folder = stage_once(family)
     given = {**bucket, "MODEL_TRUST": str(TRUST), "MODEL_NAME": published}
+    edge = deployed_edge(contender.model)
     if contender.name.endswith(OTHER_EDGE):
-        given["FUNCTION_USE_ASGI"] = "" if deployed_edge(contender.model) == "ASGI" else "true"
-    return framework(folder / "main.py", environment(folder)), flags_environment(family) | given
+        edge = "Flask" if edge == "ASGI" else "ASGI"
+    return framework(folder / "main.py", environment(folder)), _variables_of(family, edge) | given
 
 
 def deployed_edge(model: str) -> str:
     """``Flask`` or ``ASGI``, as the flags of the function that serves the model say."""
-    return "ASGI" if flags_environment(FUNCTION[model]).get("FUNCTION_USE_ASGI") else "Flask"
+    return "ASGI" if flags_environment(FUNCTION[model]).get(_EDGE) else "Flask"
+
+
+def _variables_of(family: str, edge: str) -> dict[str, str]:
+    """Those of its flags.yaml, for either edge."""
+    flags = {name: value for name, value in flags_environment(family).items() if name != _EDGE}
+    return flags | ({_EDGE: "true"} if edge == "ASGI" else {})
 
 
 def _tutorial() -> tuple[list[str], dict[str, str]]:
@@ -131,11 +141,10 @@ def _tutorial() -> tuple[list[str], dict[str, str]]:
     return framework(PEERS / "tutorial" / "main.py", _programs("tutorial")), given
 
 
-def _echo(*, asgi: bool) -> tuple[list[str], dict[str, str]]:
-    target = "asgi_echo" if asgi else "flask_echo"
+def _echo(edge: str) -> tuple[list[str], dict[str, str]]:
     folder = stage_once(FUNCTION[NOTHING])
-    command = framework(PEERS / "bare" / "main.py", environment(folder), target)
-    return [*command, *(["--asgi"] if asgi else [])], flags_environment(FUNCTION[NOTHING])
+    command = framework(PEERS / "bare" / "main.py", environment(folder), f"{edge.lower()}_echo")
+    return command, _variables_of(FUNCTION[NOTHING], edge)
 
 
 def _litserve(given: dict[str, str]) -> tuple[list[str], dict[str, str]]:
