@@ -81,15 +81,20 @@ def build(wrapper: ModelWrapper, engine: str, precision: str, model: Exported, e
 
 
 def _generator(own: Any, model: Exported, *, half: bool) -> GraphGenerator:
-    shared: dict[Any, Any] = {}
-    reader, stepper = (
-        graphs.onnxruntime_graph(graph, half=half, shared=shared) for graph in (model.reader, model.stepper)
-    )
+    reader, stepper = graphs_of(model, half=half)
     languages = {
         language: Language(number, _around(own, language)) for language, number in sorted(own.languages().items())
     }
     facts = Facts(own.longest_answer, own.generation_defaults(), own.source_language, languages, model.cache)
     return GraphGenerator(_tokenizer(own), reader, stepper, rules_of(own.model), facts)
+
+
+def graphs_of(model: Exported, *, half: bool) -> tuple[Any, Any]:
+    """The reader and the stepper, over one copy of the weights."""
+    shared: dict[Any, Any] = {}
+    reader = graphs.onnxruntime_graph(model.reader, half=half, shared=shared)
+    # Many steps of few rows each: the time to lay the weights out anew comes back within a few answers.
+    return reader, graphs.onnxruntime_graph(model.stepper, half=half, shared=shared, packed=True)
 
 
 def _tokenizer(own: Any) -> Any:

@@ -86,11 +86,12 @@ def _dynamic(free: Any) -> Any:
     return type(free)(_dynamic(part) for part in free)
 
 
-def onnxruntime_graph(model: Any, *, half: bool, shared: dict[Any, Any] | None = None) -> Any:
+def onnxruntime_graph(model: Any, *, half: bool, shared: dict[Any, Any] | None = None, packed: bool = False) -> Any:
     """The ONNX model as a graph with its weights beside it.
 
     Args:
         shared: the weights of other graphs by their content; equal ones are taken from here, others added.
+        packed: lay out anew what is multiplied with.
     """
     import onnx
 
@@ -101,7 +102,7 @@ def onnxruntime_graph(model: Any, *, half: bool, shared: dict[Any, Any] | None =
     # A table that another graph multiplies with too is shared whole.
     if half and shared is None:
         _halve_tables(slim.graph)
-    return graph_of(slim, half=half, shared=shared)
+    return graph_of(slim, half=half, shared=shared, packed=packed)
 
 
 def _halve_tables(graph: Any) -> None:

@@ -93,6 +93,9 @@ class GenerationWrapper(RowWrapper):
         tasks = [name for name in source.config.get("task_specific_params") or {} if name.startswith(cls.task)]
         return f"config.json has task_specific_params for {tasks[0]}" if tasks else None
 
+    def copied_bytes(self) -> tuple[int, int]:
+        return getattr(self.engine, "copied_bytes", (0, 0))
+
     def check(self, items: list[Any], parameters: dict[str, Any]) -> None:
         check_search(len(items), parameters)
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from model_functions.errors import ModelError, Overloaded, ServingError
+from model_functions.errors import CallerGone, ModelError, Overloaded, ServingError
 from model_functions.patience import Patience
 from model_functions.rows import Batch, Collector, Row
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 ALONE = Batch(0, 1)
 
 #: What takes no longer is run by the thread that asks, while nobody else does: to wake another would take as long.
-QUICK_S = 0.002
+QUICK_S = 0.0005
 #: Requests may wait, however many, that are expected to be begun so soon.
 SOON_S = 0.1
 
@@ -124,6 +124,10 @@ class Work:
         return self._settled
 
     @property
+    def is_wanted(self) -> bool:
+        return self.patience.remaining() > 0
+
+    @property
     def is_settled(self) -> bool:
         return self._error is not None or not self._open
 
@@ -145,6 +149,7 @@ class Lane:
         self._lock = threading.Lock()
         self._arrived = threading.Condition(self._lock)
         self._waiting: list[Work] = []
+        self._running: list[Work] = []
         self._busy = False
         self._free_at = 0.0
         self._runner: threading.Thread | None = None
@@ -158,6 +163,11 @@ class Lane:
     def is_idle(self) -> bool:
         with self._lock:
             return not self._busy and not self._waiting
+
+    def check(self) -> None:
+        """For what runs, between its steps: raises CallerGone once nobody waits for it any more."""
+        if not any(work.is_wanted for work in self._running):
+            raise CallerGone("Nobody waits for the answer any more.")
 
     def run_at_once(self, work: Work) -> bool:
         """Runs the work in this thread if nothing else does and it is quick; else does nothing."""
@@ -244,7 +254,7 @@ class Lane:
 
     def _end(self) -> None:
         with self._lock:
-            self._busy = False
+            self._busy, self._running = False, []
             if self._waiting:
                 self._arrived.notify()
 
@@ -268,6 +278,12 @@ class Lane:
             if work in self._waiting:
                 self._waiting.remove(work)
 
+    def _fail(self, work: Work, exc: BaseException) -> None:
+        self._leave(work)
+        # What was raised in another thread must not hold what the model was reading.
+        known = exc.again() if isinstance(exc, ServingError) else unforeseen(work.name, work.request_id, exc)
+        work.failed(known)
+
     def _run_all(self, works: list[Work]) -> None:
         for work in works:
             while not work.begun:
@@ -279,7 +295,8 @@ class Lane:
         features = [work.rows[place].features for work, places in parts for place in places]
         size = sum(work.rows[place].size for work, places in parts for place in places)
         started = time.perf_counter()
-        for work, _ in parts:
+        self._running = [work for work, _ in parts]
+        for work in self._running:
             work.began = work.began or started
         try:
             outputs = parts[0][0].read(features)
@@ -287,12 +304,11 @@ class Lane:
                 raise ValueError(f"{len(outputs)} outputs for {len(features)} rows")
         except BaseException as exc:  # noqa: BLE001 - told to who asked
             # A model may raise anything, SystemExit included; the instance goes on.
-            if len(parts) > 1:
-                for part in parts:
+            for part in parts:
+                if len(parts) > 1 and part[0].is_wanted:
                     self._run([part])
-            else:
-                self._leave(parts[0][0])
-                parts[0][0].failed(_failure(parts[0][0], exc))
+                else:
+                    self._fail(part[0], exc)
             return
         parts[0][0].pace.add(time.perf_counter() - started, size)
         self.batches += 1
@@ -300,11 +316,6 @@ class Lane:
         for work, places in parts:
             work.answered(places, outputs[: len(places)])
             outputs = outputs[len(places) :]
-
-
-def _failure(work: Work, exc: BaseException) -> ServingError:
-    # What was raised in another thread must not hold what the model was reading.
-    return exc.again() if isinstance(exc, ServingError) else unforeseen(work.name, work.request_id, exc)
 
 
 def unforeseen(model: str, request_id: str, exc: BaseException) -> ModelError:

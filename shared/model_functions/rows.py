@@ -118,6 +118,10 @@ class RowWrapper(ModelWrapper):
     def forward_rows(self, rows: list[Any], parameters: dict[str, Any]) -> list[Any]:
         """One output a row, for the features of rows of one kind."""
 
+    def forward_while(self, rows: list[Any], parameters: dict[str, Any], check: Callable[[], None]) -> list[Any]:
+        """``forward_rows``; where that takes many steps, what ``check`` raises between two of them ends it."""
+        return self.forward_rows(rows, parameters)
+
     def forward(self, features: Rows, parameters: dict[str, Any]) -> Rows:
         outputs = in_batches(features.rows, self.limits, lambda rows: self.forward_rows(rows, parameters))
         return replace(features, outputs=outputs)

@@ -129,6 +129,10 @@ class ModelWrapper:
         """
         raise NotImplementedError
 
+    def steps(self, data: Any, parameters: Mapping[str, Any] | None = None) -> Generator[Any, None, Any]:
+        """``predict`` of a wrapper that streams, in steps between which others run; it returns the prediction."""
+        return (yield from self.stream(data, parameters))
+
     def check(self, items: list[Any], parameters: dict[str, Any]) -> None:
         """Refuses what each value alone could not show: parameters that contradict each other."""
 

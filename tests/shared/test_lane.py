@@ -208,6 +208,38 @@ def test_what_nobody_waits_for_is_never_begun() -> None:
         lane.run(model.work(3, patience=Patience(0)))
 
 
+def test_work_in_steps_ends_once_nobody_waits_for_it() -> None:
+    lane, stepped, patiences = Lane(8), list[int](), [Patience(), Patience()]
+    running = threading.Event()
+
+    def steps(numbers: list[int]) -> list[int]:
+        running.set()
+        for step in range(10_000):
+            lane.check()
+            stepped.append(step)
+            time.sleep(0.001)
+        return numbers
+
+    pace = Pace()
+    blocking = busy(lane, model := Model(is_open=False))
+    asking = [
+        Asking(lane, Work("m", pace, steps, [Row(number)], TOGETHER, patience, "id"))
+        for number, patience in enumerate(patiences)
+    ]
+    until(lambda: lane.waiting == 2)
+    model.gate.set()
+    assert blocking.result() == [0]
+    assert running.wait(10)
+    patiences[0].hang_up()
+    assert isinstance(asking[0].result(), CallerGone)
+    count = len(stepped)
+    until(lambda: len(stepped) > count)
+    patiences[1].hang_up()
+    assert isinstance(asking[1].result(), CallerGone)
+    until(lambda: lane.is_idle)
+    assert len(stepped) < 10_000
+
+
 def test_a_quick_model_runs_in_the_thread_that_asks() -> None:
     lane, model = Lane(8), Model()
     threads: list[str] = []

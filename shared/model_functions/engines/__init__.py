@@ -193,8 +193,8 @@ class RowEngine(Protocol):
     def predict(self, rows: list[list[Any]]) -> list[Any]:
         """One JSON-ready prediction a row."""
 
-    def probabilities(self, rows: list[list[Any]]) -> list[Any]:
-        """Shape (rows, classes), or (rows, outputs, classes)."""
+    def predict_with_probabilities(self, rows: list[list[Any]]) -> tuple[list[Any], list[Any]]:
+        """The predictions, and the probabilities of the classes: shape (rows, classes), or (rows, outputs, classes)."""
 
 
 class TensorEngine(Protocol):

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_functions.engines import Tokens, unknown_language
-from model_functions.engines.search import Floats, Integers, Rules, search
+from model_functions.engines.search import Check, Floats, Integers, Rules, measured
 
 
 class Graph(Protocol):
@@ -84,11 +84,30 @@ class GraphGenerator:
         spoken = self._language(language or self.facts.source_language, "source_language")
         return self.tokenizer.encode(texts, spoken.around)
 
-    def generate(self, tokens: Tokens, parameters: dict[str, Any]) -> Integers:
+    @property
+    def copied_bytes(self) -> tuple[int, int]:
+        copied = sum(getattr(graph, "copied_bytes", 0) for graph in (self.reader, self.stepper))
+        return copied, copied
+
+    def generate(self, tokens: Tokens, parameters: dict[str, Any], check: Check | None = None) -> Integers:
+        return self.generate_together([tokens], parameters, check)[0]
+
+    def generate_together(
+        self, batch: list[Tokens], parameters: dict[str, Any], check: Check | None = None
+    ) -> list[Integers]:
+        """What ``generate`` gives for each of these, which are read and written side by side.
+
+        Args:
+            check: called before each step; what it raises ends the work.
+        """
         rules, target = self.rules, parameters.get("target_language")
         if target is not None:
             rules = replace(rules, first=self._language(target, "target_language").token)
-        return search(self.begin(tokens), len(tokens.arrays["input_ids"]), rules, parameters)
+        tokens, counts = _joined(batch, rules.pad), [len(one.arrays["input_ids"]) for one in batch]
+        sequences, lengths = measured(self.begin(tokens), sum(counts), rules, parameters, check)
+        ends = np.cumsum(counts)[:-1] * parameters["num_return_sequences"]
+        parts = zip(np.split(sequences, ends), np.split(lengths, ends), strict=True)
+        return [part[:, : longest.max()] for part, longest in parts]
 
     def begin(self, tokens: Tokens) -> "Writing":
         """The model, having read the texts."""
@@ -106,6 +125,19 @@ class GraphGenerator:
         if code not in self.facts.languages:
             raise unknown_language(code, parameter, self.facts.languages)
         return self.facts.languages[code]
+
+
+def _joined(batch: list[Tokens], pad: int) -> Tokens:
+    """The texts of several batches as one."""
+    if len(batch) == 1:
+        return batch[0]
+    width = max(tokens.arrays["input_ids"].shape[1] for tokens in batch)
+    arrays = {}
+    for name, filler in (("input_ids", pad), ("attention_mask", 0)):
+        parts = [tokens.arrays[name] for tokens in batch]
+        filled = [np.pad(part, ((0, 0), (0, width - part.shape[1])), constant_values=filler) for part in parts]
+        arrays[name] = np.concatenate(filled)
+    return Tokens(arrays, [], [])
 
 
 class Writing:

@@ -52,11 +52,14 @@ def read(path: Path) -> OnnxModel:
         raise ValueError(f"ONNX Runtime cannot run {path.name}: {reason(exc)[:300]}") from exc
 
 
-def graph_of(model: Any, *, half: bool = False, shared: dict[Any, Any] | None = None) -> OnnxGraph:
+def graph_of(
+    model: Any, *, half: bool = False, shared: dict[Any, Any] | None = None, packed: bool = False
+) -> OnnxGraph:
     """The ONNX model, which is taken apart, with its large initializers as arrays beside it.
 
     Args:
         shared: the weights of other graphs by their content; equal ones are taken from here, others added.
+        packed: lay out anew what is multiplied with.
     """
     shared = {} if shared is None else shared
     weights = {}
@@ -69,10 +72,10 @@ def graph_of(model: Any, *, half: bool = False, shared: dict[Any, Any] | None = 
             tensor.data_location = onnx.TensorProto.EXTERNAL
             # A place that exists: onnxruntime looks whether it does, and then takes the array it is given.
             tensor.external_data.add(key="location", value=".")
-    return _started(model, weights, half)
+    return _started(model, weights, half, _multiplied(model.graph) & set(weights) if packed else frozenset())
 
 
-def _started(model: Any, weights: dict[str, NDArray[Any]], half: bool) -> OnnxGraph:
+def _started(model: Any, weights: dict[str, NDArray[Any]], half: bool, packed: frozenset[str]) -> OnnxGraph:
     """The graph with as few weights copied as onnxruntime's optimizations allow: those of convolutions are laid out
     anew, and some that are folded into each other are read, before the session knows of the arrays.
     """
@@ -81,8 +84,13 @@ def _started(model: Any, weights: dict[str, NDArray[Any]], half: bool) -> OnnxGr
     for copied in attempts:
         # As many exceptions as reasons, and no base class.
         with contextlib.suppress(Exception):
-            return OnnxGraph(data, weights, half=half, copied=copied)
-    return OnnxGraph(data, weights, half=half, copied=frozenset(weights))
+            return OnnxGraph(data, weights, half=half, copied=copied, packed=packed)
+    return OnnxGraph(data, weights, half=half, copied=frozenset(weights), packed=packed)
+
+
+def _multiplied(graph: Any) -> frozenset[str]:
+    """What matrices are multiplied with."""
+    return frozenset(node.input[1] for node in graph.node if node.op_type in ("MatMul", "Gemm"))
 
 
 def _only_multiplied(graph: Any) -> set[str]:

@@ -51,6 +51,8 @@ class OnnxGraph:
         weights: by the initializers' names.
         half: store them in half precision.
         copied: those of the weights that the session gets a copy of, because an optimization of the graph reads them.
+        packed: those that the session also lays out anew for the matrix kernels, if any: it starts later, has them in
+            memory twice, and multiplies a few rows in half the time.
     """
 
     def __init__(
@@ -60,8 +62,13 @@ class OnnxGraph:
         *,
         half: bool = False,
         copied: frozenset[str] = frozenset(),
+        packed: frozenset[str] = frozenset(),
     ) -> None:
-        self.__setstate__({"model": model, "weights": weights, "half": half, "copied": copied})
+        self.__setstate__({"model": model, "weights": weights, "half": half, "copied": copied, "packed": packed})
+
+    @property
+    def copied_bytes(self) -> int:
+        return sum(self.weights[name].nbytes for names in (self.copied, self.packed) for name in names)
 
     def run(self, arrays: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
         first: NDArray[np.float32] = self.outputs(arrays)[0]
@@ -74,7 +81,8 @@ class OnnxGraph:
 
     def __getstate__(self) -> dict[str, Any]:
         weights = {name: self._stored(array) for name, array in self.weights.items()}
-        return {"model": self.model, "weights": weights, "half": self.half, "copied": self.copied}
+        choices = {"half": self.half, "copied": self.copied, "packed": self.packed}
+        return {"model": self.model, "weights": weights} | choices
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.model: bytes = state["model"]
@@ -82,6 +90,7 @@ class OnnxGraph:
         self.half: bool = state["half"]
         # Artifacts of before there was a choice have none.
         self.copied: frozenset[str] = state.get("copied", frozenset())
+        self.packed: frozenset[str] = state.get("packed", frozenset())
         self._session = self._start()
 
     def _stored(self, array: NDArray[Any]) -> Any:
@@ -91,8 +100,8 @@ class OnnxGraph:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # what fails is raised
         options.intra_op_num_threads = len(os.sched_getaffinity(0))
-        # Laid out anew for the matrix kernels, the weights would be in memory twice, and start six times slower.
-        options.add_session_config_entry("session.disable_prepacking", "1")
+        if not self.packed:
+            options.add_session_config_entry("session.disable_prepacking", "1")
         # Kept: the session looks at their memory.
         self._values = {name: onnxruntime.OrtValue.ortvalue_from_numpy(array) for name, array in self.weights.items()}
         for name, value in self._values.items():
@@ -119,8 +128,7 @@ class OnnxModel:
         sizes: Mapping[str, tuple[int, int | None]] | None = None,
     ) -> None:
         self.graph = graph
-        copied = sum(graph.weights[name].nbytes for name in graph.copied)
-        self.copied_bytes = copied, copied
+        self.copied_bytes = graph.copied_bytes, graph.copied_bytes
         self.inputs = list(inputs)
         self.outputs = list(outputs)
         self.sizes: Mapping[str, tuple[int, int | None]] = dict(sizes or {})

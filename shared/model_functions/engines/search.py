@@ -13,6 +13,12 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
+#: Called before each step; what it raises ends the search.
+Check = Callable[[], None]
+
+#: Scores whose largest stands for all of them, while the largest of a row are looked for.
+_BLOCK = 256
+
 #: The score of what must not be chosen but can be compared; float32 loses small differences beside it.
 _WORST = np.float32(-1e9)
 
@@ -48,16 +54,29 @@ class Decoder(Protocol):
         """Goes on with copies of these rows."""
 
 
-def search(decoder: Decoder, texts: int, rules: Rules, parameters: dict[str, Any]) -> Integers:
+def search(
+    decoder: Decoder, texts: int, rules: Rules, parameters: dict[str, Any], check: Check | None = None
+) -> Integers:
     """The answers, shape (texts × num_return_sequences, tokens): each text's together, best first; start tokens too.
 
     Args:
         parameters: those of GENERATION_PARAMETERS that concern the search.
     """
+    sequences, lengths = measured(decoder, texts, rules, parameters, check)
+    return sequences[:, : lengths.max()]
+
+
+def measured(
+    decoder: Decoder, texts: int, rules: Rules, parameters: dict[str, Any], check: Check | None = None
+) -> tuple[Integers, Integers]:
+    """The answers with room for the longest possible, and the length of each."""
     rng = np.random.default_rng(parameters.get("seed"))
-    if parameters["num_beams"] > 1:
-        return _Beams(decoder, texts, rules, parameters, rng).search()
-    return _one_by_one(decoder, texts, rules, parameters, rng)
+    if parameters["num_beams"] == 1:
+        return _one_by_one(decoder, texts, rules, parameters, rng, check)
+    found = _Beams(decoder, texts, rules, parameters, rng, check)
+    found.search()
+    count = parameters["num_return_sequences"]
+    return found.ended[:, :count].reshape(-1, found.longest), found.ended_lengths[:, :count].reshape(-1)
 
 
 def beams(
@@ -66,6 +85,7 @@ def beams(
     rules: Rules,
     parameters: dict[str, Any],
     stopped: Callable[[Integers], NDArray[np.bool_]],
+    check: Check | None = None,
 ) -> list[list[int]]:
     """What goes on with the prompt, best first; as many as ``num_return_sequences``.
 
@@ -73,29 +93,41 @@ def beams(
         stopped: whether the text of each of some answers ends with its last token.
     """
     rng = np.random.default_rng(parameters.get("seed"))
-    found = _Beams(decoder, 1, replace(rules, start=prompt[-1]), parameters, rng, prompt[:-1], stopped)
+    found = _Beams(decoder, 1, replace(rules, start=prompt[-1]), parameters, rng, check, prompt[:-1], stopped)
     found.search()
     answers = zip(found.ended[0], found.ended_lengths[0], strict=True)
     return [answer[1:length].tolist() for answer, length in answers][: parameters["num_return_sequences"]]
 
 
 def _one_by_one(
-    decoder: Decoder, texts: int, rules: Rules, parameters: dict[str, Any], rng: np.random.Generator
-) -> Integers:
+    decoder: Decoder,
+    texts: int,
+    rules: Rules,
+    parameters: dict[str, Any],
+    rng: np.random.Generator,
+    check: Check | None,
+) -> tuple[Integers, Integers]:
     """The likeliest token after each, or a drawn one."""
-    drawn, count = parameters["do_sample"], parameters["num_return_sequences"]
-    sequences = np.full((texts * count, 1), rules.start, dtype=np.int64)
-    unfinished = np.ones(len(sequences), dtype=bool)
-    for _ in range(parameters["max_new_tokens"]):
-        logits = _next(decoder, sequences, count)
-        scores = ruled(logits, sequences, rules, parameters)
+    drawn, count, longest = parameters["do_sample"], parameters["num_return_sequences"], parameters["max_new_tokens"]
+    sequences = np.full((texts * count, 1 + longest), rules.pad, dtype=np.int64)
+    sequences[:, 0] = rules.start
+    lengths = np.ones(len(sequences), dtype=np.int64)
+    unfinished = np.arange(len(sequences))
+    for length in range(1, 1 + longest):
+        if check is not None:
+            check()
+        written = sequences[unfinished, :length]
+        scores = ruled(_next(decoder, written, count), written, rules, parameters)
         tokens = _draw(narrowed(scores, parameters, keep=1), 1, rng)[:, 0] if drawn else scores.argmax(axis=1)
-        tokens = np.where(unfinished, tokens, rules.pad)
-        sequences = np.column_stack((sequences, tokens))
-        unfinished &= ~np.isin(tokens, rules.ends)
-        if not unfinished.any():
+        sequences[unfinished, length] = tokens
+        lengths[unfinished] += 1
+        going_on = np.flatnonzero(~_any_of(tokens, rules.ends))
+        if not going_on.size:
             break
-    return sequences
+        if len(going_on) < len(unfinished):
+            unfinished = unfinished[going_on]
+            decoder.select(going_on)
+    return sequences, lengths
 
 
 def _next(decoder: Decoder, sequences: Integers, copies: int) -> Floats:
@@ -118,11 +150,12 @@ class _Beams:
         rules: Rules,
         parameters: dict[str, Any],
         rng: np.random.Generator,
+        check: Check | None = None,
         before: list[int] | None = None,
         stopped: Callable[[Integers], NDArray[np.bool_]] | None = None,
     ) -> None:
         self.before = np.array([before or []], dtype=np.int64)
-        self.stopped = stopped
+        self.stopped, self.check = stopped, check
         self.decoder, self.rules, self.parameters, self.rng = decoder, rules, parameters, rng
         self.beams: int = parameters["num_beams"]
         # So many that beams remain even if each of them ended.
@@ -138,27 +171,31 @@ class _Beams:
         self.ended_scores = np.full((texts, self.beams), _WORST)
         self.ended_lengths = np.ones((texts, self.beams), dtype=np.int64)
         self.has_ended = np.zeros((texts, self.beams), dtype=bool)
-        self.improvable = np.ones((texts, 1), dtype=bool)
+        # The texts that the running beams belong to; what has ended is kept of all.
+        self.unfinished = np.arange(texts)
 
-    def search(self) -> Integers:
+    def search(self) -> None:
         for length in range(1, self.longest):
+            if self.check is not None:
+                self.check()
             scores, beams, tokens = self._continuations(length)
             continued = _gather(self.running, beams)
             continued[:, :, length] = tokens
-            stops = np.isin(tokens, self.rules.ends) | (length + 1 == self.longest)
+            stops = _any_of(tokens, self.rules.ends) | (length + 1 == self.longest)
             if self.stopped is not None:
                 written = continued[:, :, 1 : length + 1]
                 stops |= self.stopped(written.reshape(-1, length)).reshape(stops.shape)
             self._keep_ended(continued, scores, stops, length)
             rows = self._go_on(continued, scores, stops, beams)
-            self._look_ahead(length)
-            full = self.has_ended.all() and self.parameters["early_stopping"]
-            if stops.all() or full or not self.improvable.any():
+            going_on = self._improvable(length)
+            going_on &= ~stops.all(axis=1)
+            if not going_on.any():
                 break
-            self.decoder.select(rows)
-        count = self.parameters["num_return_sequences"]
-        best = self.ended[:, :count, : self.ended_lengths[:, :count].max()]
-        return best.reshape(-1, best.shape[2])
+            if not going_on.all():
+                rows = rows[going_on]
+                self.unfinished = self.unfinished[going_on]
+                self.running, self.running_scores = self.running[going_on], self.running_scores[going_on]
+            self.decoder.select(rows.reshape(-1))
 
     def _continuations(self, length: int) -> tuple[Floats, Integers, Integers]:
         """The best candidates of each text: their scores, the beams they continue, and with which token."""
@@ -179,18 +216,18 @@ class _Beams:
         """Adds the candidates that have ended to those before, and keeps the best of both."""
         # A candidate behind as many as there are beams is only there to go on.
         ended = stops & (np.arange(self.candidates) < self.beams)
-        closed = ~self.improvable
-        if self.parameters["early_stopping"]:
-            closed = closed | self.has_ended.all(axis=1, keepdims=True)
+        if not ended.any():
+            return
         scores = scores / np.float32(length ** self.parameters["length_penalty"])
-        scores = scores + np.where(closed, _WORST, np.float32(0)) + np.where(ended, np.float32(0), _WORST)
-        all_scores = np.concatenate((self.ended_scores, scores), axis=1)
-        lengths = np.concatenate((self.ended_lengths, np.full_like(scores, length + 1, dtype=np.int64)), axis=1)
+        scores = scores + np.where(ended, np.float32(0), _WORST)
+        texts = self.unfinished
+        all_scores = np.concatenate((self.ended_scores[texts], scores), axis=1)
+        lengths = np.concatenate((self.ended_lengths[texts], np.full(scores.shape, length + 1)), axis=1)
         best = _top(all_scores, self.beams)
-        self.ended = _gather(np.concatenate((self.ended, continued), axis=1), best)
-        self.ended_scores = _gather(all_scores, best)
-        self.ended_lengths = _gather(lengths, best)
-        self.has_ended = _gather(np.concatenate((self.has_ended, ended), axis=1), best)
+        self.ended[texts] = _gather(np.concatenate((self.ended[texts], continued), axis=1), best)
+        self.ended_scores[texts] = _gather(all_scores, best)
+        self.ended_lengths[texts] = _gather(lengths, best)
+        self.has_ended[texts] = _gather(np.concatenate((self.has_ended[texts], ended), axis=1), best)
 
     def _go_on(self, continued: Integers, scores: Floats, stops: NDArray[np.bool_], beams: Integers) -> Integers:
         """Makes the best candidates that have not ended the next beams, and tells whose rows they go on from."""
@@ -198,14 +235,18 @@ class _Beams:
         best = _top(scores, self.beams)
         self.running, self.running_scores = _gather(continued, best), _gather(scores, best)
         first_rows = np.arange(len(beams))[:, None] * self.beams
-        rows: Integers = (_gather(beams, best) + first_rows).reshape(-1)
+        rows: Integers = _gather(beams, best) + first_rows
         return rows
 
-    def _look_ahead(self, length: int) -> None:
+    def _improvable(self, length: int) -> NDArray[np.bool_]:
         """Whether a text's best beam could still become better than the worst that has ended, were it to end now."""
         possible = self.running_scores[:, :1] / np.float32(length ** self.parameters["length_penalty"])
-        worst = np.where(self.has_ended, self.ended_scores.min(axis=1, keepdims=True), _WORST)
-        self.improvable &= (possible > worst).any(axis=1, keepdims=True)
+        has_ended, ended_scores = self.has_ended[self.unfinished], self.ended_scores[self.unfinished]
+        worst = np.where(has_ended, ended_scores.min(axis=1, keepdims=True), _WORST)
+        improvable: NDArray[np.bool_] = np.any(possible > worst, axis=1)
+        if self.parameters["early_stopping"]:
+            improvable[has_ended.all(axis=1)] = False
+        return improvable
 
 
 def ruled(
@@ -291,19 +332,31 @@ def _draw(scores: Floats, count: int, rng: np.random.Generator) -> Integers:
 
 
 def _top(values: NDArray[Any], count: int) -> Integers:
-    """The places of the largest values of each row, largest first."""
-    size = values.shape[1]
-    places = np.sort(np.argpartition(values, size - count, axis=1)[:, size - count :], axis=1)
-    order = np.argsort(-np.take_along_axis(values, places, axis=1), axis=1, kind="stable")
-    return np.take_along_axis(places, order, axis=1)
+    """The places of the largest values of each row, largest first; of equal ones, the first."""
+    width = values.shape[1]
+    if width < 2 * count * _BLOCK:
+        return np.argsort(-values, axis=1, kind="stable")[:, :count]
+    # The largest are in as many blocks, or in what the blocks leave over.
+    blocks = values[:, : width - width % _BLOCK].reshape(len(values), -1, _BLOCK).max(axis=2)
+    chosen = np.sort(np.argsort(-blocks, axis=1, kind="stable")[:, :count], axis=1)
+    places = (chosen[:, :, None] * _BLOCK + np.arange(_BLOCK)).reshape(len(values), -1)
+    rest = np.broadcast_to(np.arange(width - width % _BLOCK, width), (len(values), width % _BLOCK))
+    places = np.hstack((places, rest))
+    order = np.argsort(-_gather(values, places), axis=1, kind="stable")[:, :count]
+    return _gather(places, order)
 
 
 def _gather(values: NDArray[Any], places: Integers) -> NDArray[Any]:
     """The values at the places of each row; of more dimensions, whole."""
-    return np.take_along_axis(values, places.reshape(*places.shape, *[1] * (values.ndim - 2)), axis=1)
+    return values[np.arange(len(values))[:, None], places]
+
+
+def _any_of(tokens: Integers, ends: tuple[int, ...]) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = (tokens[..., None] == np.array(ends, dtype=np.int64)).any(axis=-1)
+    return found
 
 
 def _log_softmax(logits: Floats) -> Floats:
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    logs: Floats = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    logs: Floats = logits - logits.max(axis=1, keepdims=True)
+    logs -= np.log(np.exp(logs).sum(axis=1, keepdims=True))
     return logs

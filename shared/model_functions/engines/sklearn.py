@@ -9,6 +9,10 @@ from numpy.typing import NDArray
 #: Distinct values of a text column up to which they are told to callers.
 _FEW = 12
 
+#: scikit-learn's classifiers whose ``predict`` takes the largest of ``predict_proba``, as their source says; others
+#: may compare something else.
+_LIKELIEST = {"BaggingClassifier", "CalibratedClassifierCV", "ExtraTreesClassifier", "RandomForestClassifier"}
+
 
 class EstimatorEngine:
     """A fitted estimator.
@@ -39,19 +43,28 @@ class EstimatorEngine:
         self.outputs = predicted.shape[1] if predicted.ndim == 2 and predicted.shape[1] > 1 else None
 
     def predict(self, rows: list[list[Any]]) -> list[Any]:
-        predicted = np.asarray(self.estimator.predict(self._table(rows)))
+        return self._predicted(self._table(rows))
+
+    def predict_with_probabilities(self, rows: list[list[Any]]) -> tuple[list[Any], list[Any]]:
+        table = self._table(rows)
+        found = self.estimator.predict_proba(table)
+        if isinstance(found, list):
+            # One table an output; a caller's rows are ours.
+            each = [list(row) for row in zip(*(np.asarray(table).tolist() for table in found), strict=True)]
+            return self._predicted(table), each
+        probabilities = np.asarray(found)
+        if self.classes is not None and _takes_the_likeliest(self.estimator):
+            predictions = [self.classes[index] for index in probabilities.argmax(axis=1).tolist()]
+        else:
+            predictions = self._predicted(table)
+        return predictions, probabilities.tolist()
+
+    def _predicted(self, table: Any) -> list[Any]:
+        predicted = np.asarray(self.estimator.predict(table))
         # One output in a column of its own is a single value.
         if predicted.ndim == 2 and self.outputs is None:
             predicted = predicted[:, 0]
         return [_plain(value) for value in predicted]
-
-    def probabilities(self, rows: list[list[Any]]) -> list[Any]:
-        found = self.estimator.predict_proba(self._table(rows))
-        if isinstance(found, list):
-            # One table an output; a caller's rows are ours.
-            return [list(row) for row in zip(*(np.asarray(table).tolist() for table in found), strict=True)]
-        table: list[list[float]] = np.asarray(found).tolist()
-        return table
 
     def _table(self, rows: list[list[Any]]) -> Any:
         if not self.named:
@@ -205,6 +218,12 @@ def _columns(estimator: Any, columns: list[str] | None) -> list[str]:
     if columns is not None and len(columns) != count:
         raise ValueError(f"The estimator was fitted with {count} columns, and {len(columns)} names are given.")
     return columns or [f"column_{index}" for index in range(count)]
+
+
+def _takes_the_likeliest(estimator: Any) -> bool:
+    """Whether ``predict`` is nothing but the class of the largest probability, so that one pass tells both."""
+    last = type(estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator)
+    return last.__module__.startswith("sklearn.") and last.__name__ in _LIKELIEST
 
 
 def _classes(estimator: Any) -> list[Any] | None:

@@ -295,13 +295,10 @@ class TabularWrapper(RowWrapper):
 
     def forward_rows(self, rows: list[list[Any]], parameters: dict[str, Any]) -> list[dict[str, Any]]:
         try:
-            predictions = [{"prediction": value} for value in self.engine.predict(rows)]
             if parameters["method"] == "predict":
-                return predictions
-            return [
-                prediction | {"probabilities": row}
-                for prediction, row in zip(predictions, self.engine.probabilities(rows), strict=True)
-            ]
+                return [{"prediction": value} for value in self.engine.predict(rows)]
+            both = zip(*self.engine.predict_with_probabilities(rows), strict=True)
+            return [{"prediction": value, "probabilities": row} for value, row in both]
         except (ValueError, TypeError) as exc:
             # The estimator's own checks, as an unknown category: its first line says which.
             reason = str(exc).partition("\n")[0][:200]

@@ -1,7 +1,7 @@
 """One family's function: loads the model that is asked for, and predicts."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import chain
@@ -117,6 +117,10 @@ class FamilyFunction(Service):
         """The wrapper's prediction. Raises InvalidInput, ModelError, Overloaded, DeadlineExceeded."""
         wrapper = model.wrapper
         data, parameters = read(wrapper, asked)
+        if wrapper.streams:
+            with ExitStack() as held:
+                *_, (_, prediction) = self._steps(model, wrapper.steps(data, parameters), request, held)
+            return prediction
         if not isinstance(wrapper, RowWrapper):
             return self._alone(model, lambda: wrapper.predict(data, parameters), request)
         with foreseen(model, request):
@@ -127,7 +131,7 @@ class FamilyFunction(Service):
         else:
             outputs = self._in_lane(
                 model,
-                lambda found: wrapper.forward_rows(found, prepared.parameters),
+                lambda found: wrapper.forward_while(found, prepared.parameters, self.lane.check),
                 rows.rows,
                 wrapper.limits,
                 request,
@@ -169,24 +173,14 @@ class FamilyFunction(Service):
         Args:
             held: kept until the last piece.
         """
-        request.will_wait()
         pieces = model.wrapper.stream(*read(model.wrapper, asked))
-        told = named(pieces)
-        # Whoever hung up may still have a step running: it is closed behind that.
-        late = replace(request, patience=Patience(), phases=Phases())
-        held.callback(self._alone, model, pieces.close, late, admitted=True)
+        told = self._steps(model, pieces, request, held)
 
         def events() -> Iterator[bytes]:
-            admitted = False
-            while True:
-                # A step at a time: a caller who reads slowly keeps nobody else waiting.
-                found = self._alone(model, lambda: next(told, None), request, admitted=admitted)
-                if found is None:
-                    return
-                admitted = True
-                kind, value = found
+            for kind, found in told:
+                value = found
                 if kind is not None:
-                    value = {"model_name": model.manifest.name, "revision": model.manifest.revision, "body": value}
+                    value = {"model_name": model.manifest.name, "revision": model.manifest.revision, "body": found}
                 try:
                     yield event(kind, value)
                 except ValueError as exc:
@@ -196,6 +190,24 @@ class FamilyFunction(Service):
         first = next(rest)
         chunks = EventStream(chain([first], rest), held.pop_all(), request.id)
         return streamed(chunks, {"X-Model-Revision": model.manifest.revision})
+
+    def _steps(
+        self, model: LoadedModel, pieces: Generator[Any, None, Any], request: Request, held: ExitStack
+    ) -> Iterator[tuple[str | None, Any]]:
+        """The pieces, and the ``answer``: a step at a time, so that who reads slowly keeps nobody else waiting.
+
+        Args:
+            held: closes the pieces.
+        """
+        request.will_wait()
+        told = named(pieces)
+        # Whoever hung up may still have a step running: it is closed behind that.
+        late = replace(request, patience=Patience(), phases=Phases())
+        held.callback(self._alone, model, pieces.close, late, admitted=True)
+        found = self._alone(model, lambda: next(told, None), request)
+        while found is not None:
+            yield found
+            found = self._alone(model, lambda: next(told, None), request, admitted=True)
 
 
 def answer(model: LoadedModel, fields: dict[str, Any]) -> Response:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from deploy import lanes
 from deploy.fast_lane import build
@@ -95,6 +97,46 @@ def test_a_cold_start_of_pieces_needs_neither_files_nor_transformers(
     modules = modules_of_warmup("model_functions.families.translation:TranslationWrapper", repository, trust_file)
     assert {"onnxruntime", "sentencepiece"} <= modules
     assert not {"torch", "transformers", "onnx"} & modules
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    requests=st.lists(st.lists(st.sampled_from(TEXTS), min_size=1, max_size=3), min_size=1, max_size=4),
+    chosen=st.sampled_from(PARAMETERS),
+)
+def test_requests_are_answered_together_as_alone(
+    lane: lanes.Lane, requests: list[list[str]], chosen: dict[str, Any]
+) -> None:
+    engine: Any = lane.wrapper.engine  # type: ignore[attr-defined]
+    defaults = {name: parameter.default for name, parameter in lane.wrapper.parameters.items()}
+    batch = [lane.wrapper.preprocess(texts, defaults) for texts in requests]
+    together = engine.generate_together(batch, defaults | chosen)
+    alone = [engine.generate(tokens, defaults | chosen) for tokens in batch]
+    assert [found.tolist() for found in together] == [found.tolist() for found in alone]
+
+
+def test_a_check_ends_the_writing(lane: lanes.Lane) -> None:
+    steps: list[int] = []
+
+    def check() -> None:
+        steps.append(len(steps))
+        if len(steps) == 3:
+            raise TimeoutError("too late")
+
+    engine: Any = lane.wrapper.engine  # type: ignore[attr-defined]
+    defaults = {name: parameter.default for name, parameter in lane.wrapper.parameters.items()}
+    tokens = lane.wrapper.preprocess(TEXTS, defaults)
+    with pytest.raises(TimeoutError, match="too late"):
+        engine.generate(tokens, defaults | {"min_new_tokens": 8}, check)
+    assert len(steps) == 3
+
+
+def test_what_the_stepper_lays_out_anew_is_counted(lane: lanes.Lane) -> None:
+    reader, stepper = lane.wrapper.engine.reader, lane.wrapper.engine.stepper  # type: ignore[attr-defined]
+    packed = sum(stepper.weights[name].nbytes for name in stepper.packed)
+    assert not reader.packed
+    assert 0 < packed <= sum(array.nbytes for array in stepper.weights.values())
+    assert lane.wrapper.copied_bytes() == (packed, packed)
 
 
 def test_both_graphs_share_one_copy_of_the_weights(translator: TranslationWrapper, lane: lanes.Lane) -> None:

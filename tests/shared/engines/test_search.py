@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.lanes.generating import rules_of
-from model_functions.engines.search import Floats, Integers, Rules, narrowed, search
+from model_functions.engines.search import Floats, Integers, Rules, _top, measured, narrowed, search
 from model_functions.engines.transformers import TransformersGenerator
 from tests import tiny_models
 
@@ -169,3 +170,74 @@ def test_draws_follow_the_scores_and_the_seed(beams: int) -> None:
     assert not np.array_equal(first, search(decoder, 4000, rules, parameters | {"seed": 6}))
     if beams == 1:
         assert np.allclose(np.bincount(first[:, 1], minlength=4) / 4000, chances, atol=0.03)
+
+
+class Counting(Remembering):
+    """Counts the rows that it computes."""
+
+    def __init__(self, model: Any, arrays: dict[str, Integers]) -> None:
+        super().__init__(model, arrays)
+        self.rows: list[int] = []
+
+    def step(self, tokens: Integers) -> Floats:
+        self.rows.append(len(tokens))
+        return super().step(tokens)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(texts=TEXTS, parameters=searches())
+def test_a_text_is_answered_among_others_as_alone(
+    engine: TransformersGenerator, texts: list[str], parameters: dict[str, Any]
+) -> None:
+    rules, count = rules_of(engine.model), parameters["num_return_sequences"]
+    sequences, lengths = measured(_reading(engine, texts), len(texts), rules, parameters)
+    for index, text in enumerate(texts):
+        own = slice(index * count, (index + 1) * count)
+        alone = search(_reading(engine, [text]), 1, rules, parameters)
+        assert sequences[own, : lengths[own].max()].tolist() == alone.tolist()
+
+
+@pytest.mark.parametrize("beams", [1, 2])
+def test_nothing_is_computed_for_a_text_whose_answer_has_ended(engine: TransformersGenerator, beams: int) -> None:
+    """The ends are tokens that one of the texts is answered with early."""
+    texts, parameters = ["hello", "anna lives in", "a b c d e f g"], GREEDY | {"num_beams": beams}
+    plain = rules_of(engine.model)
+    alone = [search(_reading(engine, [text]), 1, plain, parameters)[0] for text in texts]
+    rules = replace(plain, ends=(*plain.ends, int(alone[0][2])))
+    decoder = _reading(engine, texts)
+    _, lengths = measured(decoder, len(texts), rules, parameters | {"early_stopping": True})
+    counts = decoder.rows[1:]
+    assert counts == sorted(counts, reverse=True)
+    if beams == 1:
+        assert decoder.rows == [int((lengths > step).sum()) for step in range(1, int(lengths.max()))]
+
+
+@pytest.mark.parametrize("parameters", [{}, {"num_beams": 3}, {"do_sample": True}], ids=str)
+def test_a_check_ends_the_search_between_two_steps(engine: TransformersGenerator, parameters: dict[str, Any]) -> None:
+    decoder = _reading(engine, ["hello"])
+
+    def check() -> None:
+        if len(decoder.rows) == 3:
+            raise TimeoutError("too late")
+
+    with pytest.raises(TimeoutError, match="too late"):
+        search(decoder, 1, rules_of(engine.model), GREEDY | {"min_new_tokens": 12} | parameters, check)
+    assert len(decoder.rows) == 3
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    width=st.integers(3, 9000),
+    count=st.integers(1, 3),
+    kinds=st.integers(1, 400),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_the_largest_are_found_in_rows_of_any_width(width: int, count: int, kinds: int, seed: int) -> None:
+    values = np.random.default_rng(seed).integers(0, kinds, (2, width)).astype(np.float32)
+    expected = np.argsort(-values, axis=1, kind="stable")[:, :count]
+    assert _top(values, count).tolist() == expected.tolist()
+
+
+def _reading(engine: TransformersGenerator, texts: list[str]) -> Counting:
+    tokens = engine.encode(texts)
+    return Counting(engine.model, {name: tokens.arrays[name] for name in ("input_ids", "attention_mask")})

@@ -5,7 +5,14 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
+from sklearn.ensemble import (
+    BaggingClassifier,
+    ExtraTreesClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
@@ -32,6 +39,35 @@ def test_predictions_are_the_pipelines_own(classifier: TabularWrapper) -> None:
     assert answer["prediction"] == pipeline.predict([ROW])[0]
     probabilities = dict(zip(pipeline.classes_, pipeline.predict_proba([ROW])[0], strict=True))
     assert answer["probabilities"] == pytest.approx(probabilities)
+
+
+class Contrary(RandomForestClassifier):  # type: ignore[misc]
+    """Predicts the least likely class."""
+
+    def predict(self, X: Any) -> Any:  # noqa: N803 - scikit-learn's own name
+        return self.classes_[self.predict_proba(X).argmin(axis=1)]
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        RandomForestClassifier(10, random_state=0),
+        ExtraTreesClassifier(10, random_state=0),
+        BaggingClassifier(random_state=0),
+        make_pipeline(StandardScaler(), CalibratedClassifierCV(SVC(random_state=0), ensemble=False)),
+        HistGradientBoostingClassifier(max_iter=5),
+        SVC(random_state=0),
+        Contrary(10, random_state=0),
+    ],
+    ids=lambda estimator: type(estimator).__name__,
+)
+def test_predictions_beside_probabilities_are_the_estimators_own(estimator: Any) -> None:
+    random = np.random.default_rng(0)
+    rows, labels = random.normal(size=(60, 3)), random.choice(["a", "b", "c"], 60)
+    estimator.fit(rows, labels)
+    wrapper = TabularWrapper.from_estimator(estimator, ROW)
+    answers = wrapper.predict(rows.tolist())
+    assert [answer["prediction"] for answer in answers] == estimator.predict(rows).tolist()
 
 
 def test_rows_give_predictions_in_order(classifier: TabularWrapper) -> None:
