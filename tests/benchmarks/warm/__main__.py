@@ -4,6 +4,7 @@ import argparse
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,6 +35,8 @@ DECODERS = ("decode", "seq2seq")
 
 def main() -> None:
     arguments = parser().parse_args()
+    # Ended from outside, it still ends the servers that it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     chosen = [one for one in TABLE if is_chosen(one, arguments)]
     for folder in (MODELS, FUNCTIONS):
         folder.mkdir(parents=True, exist_ok=True)
