@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := functions shared deploy tests
 
-.PHONY: run test unit lint browser bench bench-cold fmt clean
+.PHONY: run test unit lint browser bench bench-cold bench-warm fmt clean
 
 run: $(VENV)/installed ## sample models and all functions, at http://127.0.0.1:8080 (PORT changes it)
 	@$(BIN)/python -m deploy train
@@ -27,6 +27,9 @@ bench: $(VENV)/installed ## what the README's figures are measured with
 
 bench-cold: $(VENV)/installed ## cold starts beside the tutorial way, LitServe, BentoML and MLServer
 	$(BIN)/python -m tests.benchmarks.cold
+
+bench-warm: $(VENV)/installed ## loaded servers under load, beside the same others
+	$(BIN)/python -m tests.benchmarks.warm
 
 fmt: $(VENV)/installed
 	$(BIN)/ruff check --fix $(SOURCES)

@@ -4,12 +4,14 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.benchmarks.cold import server_timing, words
+from tests.benchmarks import words
+from tests.benchmarks.cold import server_timing
 from tests.benchmarks.cold.answers import agreement
 from tests.benchmarks.cold.bars import Bar, svg
-from tests.benchmarks.cold.figures import median, medians_by_phase, ratio, shown, table
 from tests.benchmarks.cold.limits import Constants, least_seconds
-from tests.benchmarks.cold.targets import Findings, Target, targets
+from tests.benchmarks.cold.targets import Findings, targets
+from tests.benchmarks.figures import median, medians_by_phase, ratio, shown, table
+from tests.benchmarks.targets import Target
 
 NOTHING = Constants(
     boot=0.2, round_trip=0, stored=0, rate=1, receiving_cpu=0, import_cpu=0, import_wall=0, wire=0.01, first=0.1

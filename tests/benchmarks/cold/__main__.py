@@ -8,25 +8,28 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any, TypeVar
 
 from deploy.project import ROOT
+from tests.benchmarks.bucket_process import BucketProcess, bucket_process, publish
 from tests.benchmarks.cold import bars, contenders, report
-from tests.benchmarks.cold.bucket_process import BucketProcess, bucket_process
 from tests.benchmarks.cold.constants import constants
 from tests.benchmarks.cold.contenders import BARE, FAST, TABLE, TORCH, Contender
-from tests.benchmarks.cold.environments import environment
-from tests.benchmarks.cold.launch import Launch
 from tests.benchmarks.cold.limits import Constants
-from tests.benchmarks.cold.places import BENCH, FUNCTIONS, MODELS, PLOT, REPORT, shown
+from tests.benchmarks.cold.places import PLOT, REPORT
 from tests.benchmarks.cold.report import Row
 from tests.benchmarks.cold.rounds import Measured, Rounds
 from tests.benchmarks.cold.runtime import runtime_megabytes
 from tests.benchmarks.cold.stampede import Stampede, stampede
 from tests.benchmarks.cold.targets import targets
+from tests.benchmarks.environments import environment
+from tests.benchmarks.functions import stage_once
+from tests.benchmarks.launch import Launch
+from tests.benchmarks.places import BENCH, FUNCTIONS, MODELS, shown
+from tests.benchmarks.progress import progress
+from tests.benchmarks.targets import targets_table
 
 T = TypeVar("T")
 
@@ -43,7 +46,7 @@ def main() -> None:
     load = [os.getloadavg()[0]]
     subprocess.run([sys.executable, "-m", "tests.benchmarks.cold.models"], cwd=ROOT, check=True)
     with bucket_process() as bucket:
-        published = publish(bucket, chosen)
+        published = publish("tests.benchmarks.cold.publishing", bucket, [one.published for one in chosen])
         launches, missing = prepare(chosen, bucket, published)
         rounds = Rounds(launches, bucket)
         run(rounds, 1 if arguments.quick else arguments.runs, quick=arguments.quick)
@@ -64,16 +67,6 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=", ".join(names))
     made.add_argument("--quick", action="store_true", help="one round, nothing warmed up: to see that it works")
     return made
-
-
-def publish(bucket: BucketProcess, chosen: Iterable[Contender]) -> dict[str | None, dict[str, Any]]:
-    """What came of each name. In a process of its own, whose memory is free again afterwards."""
-    names = [contender.published for contender in chosen if contender.published]
-    command = [sys.executable, "-m", "tests.benchmarks.cold.publishing", *names]
-    environment = dict(os.environ) | bucket.environment()
-    output = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
-    records = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
-    return {record["name"]: record for record in records}
 
 
 def prepare(
@@ -117,20 +110,16 @@ def attempted(lanes: Iterable[str], measure: Callable[[str], T]) -> dict[str, T]
     return measured
 
 
-def progress(what: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)
-
-
 def limit(rows: dict[str, Row], lane: str, rounds: Rounds, bucket: BucketProcess, *, quick: bool) -> Constants:
     row, boot = rows[lane], rows[BARE].seconds or 0.0
     objects = {read.name: read.size for read in rounds.measured[lane].reads}
-    python = environment(contenders.stage_once("token_classification")) / "python"
+    python = environment(stage_once("token_classification")) / "python"
     return constants(python, row.engine or "torch", bucket.url, objects, boot, row.phases, 1 if quick else 3)
 
 
 def weigh(launch: Launch) -> float:
     """Both lanes are the classifier's."""
-    return runtime_megabytes(launch, contenders.stage_once("token_classification"))
+    return runtime_megabytes(launch, stage_once("token_classification"))
 
 
 def tell(
@@ -154,7 +143,7 @@ def tell(
             f"{lane}: 100 first requests at once: {counts.downloads:.2f} downloads, {counts.loads} loads, "
             f"{counts.answered} × 200"
         )
-    print("\n" + report.targets_table(held))
+    print("\n" + targets_table(held))
     print(f"\n{cores} cores, load average {load[0]:.1f} before and {load[1]:.1f} after; page cache warm")
     more = {
         "cores": cores,

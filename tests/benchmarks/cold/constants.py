@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.benchmarks.cold.bucket_process import BUCKET
+from tests.benchmarks.bucket_process import BUCKET
 from tests.benchmarks.cold.limits import Constants
-from tests.benchmarks.cold.places import BENCH, PROBES
+from tests.benchmarks.cold.places import PROBES
+from tests.benchmarks.places import BENCH
 
 #: What a lane cannot do without, by the engine that its manifest names.
 IMPORTS = {

@@ -2,17 +2,17 @@
 
 import json
 from collections.abc import Callable
-from compileall import compile_dir
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from deploy.project import ROOT
-from deploy.stage import stage
-from tests.benchmarks.cold import words
-from tests.benchmarks.cold.environments import environment
-from tests.benchmarks.cold.launch import Launch
-from tests.benchmarks.cold.places import FUNCTIONS, MODELS, PEERS, TRUST, TUTORIAL_FILE
+from tests.benchmarks import words
+from tests.benchmarks.cold.places import PEERS, TUTORIAL_FILE
+from tests.benchmarks.environments import environment
+from tests.benchmarks.functions import framework, stage_once
+from tests.benchmarks.launch import Launch
+from tests.benchmarks.places import FUNCTIONS, MODELS, TRUST
 
 BARE, TORCH, FAST, TUTORIAL = "bare", "torch lane", "fast lane", "tutorial"
 QUARTER_TORCH, QUARTER_FAST = "torch lane, 1/4", "fast lane, 1/4"
@@ -59,23 +59,6 @@ def launch(contender: Contender, bucket: dict[str, str], examples: dict[str, Any
         example = examples[contender.published]
         return _ours(stage_once(contender.family), contender.published, example, bucket)
     return _OTHERS[contender.name]()
-
-
-def framework(main: Path, programs: Path) -> list[str]:
-    """The real functions-framework over a function."""
-    program = str(programs / "functions-framework")
-    return [program, "--target", "predict", "--source", str(main), "--host", "127.0.0.1", "--port", "{port}"]
-
-
-def stage_once(family: str) -> Path:
-    """The staged function, compiled as Google Cloud's build does; no key of this laptop is made or trusted."""
-    if family not in _staged:
-        _staged[family] = stage(family, release=True, build=FUNCTIONS)
-        compile_dir(_staged[family], quiet=1)
-    return _staged[family]
-
-
-_staged: dict[str, Path] = {}
 
 
 def _ours(folder: Path, name: str, example: Any, bucket: dict[str, str]) -> Launch:

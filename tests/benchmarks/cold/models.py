@@ -16,9 +16,10 @@ from transformers import (
     pipeline,
 )
 
-from tests.benchmarks.cold import words
+from tests.benchmarks import words
 from tests.benchmarks.cold.peers.tutorial.wrapper import Wrapper
-from tests.benchmarks.cold.places import MODELS, TUTORIAL_FILE
+from tests.benchmarks.cold.places import TUTORIAL_FILE
+from tests.benchmarks.places import MODELS
 
 LABELS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC", "B-MISC", "I-MISC")
 POSITIONS = 512

@@ -3,10 +3,8 @@
 Prints what came of each name as JSON: its engine and its bytes in the store, or why it is not there.
 """
 
-import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from sklearn.datasets import load_wine
@@ -14,34 +12,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from deploy.publish import publish
-from model_functions.artifact.signing import Trust
-from model_functions.artifact.signing_key import SigningKey
 from model_functions.families.summarization import SummarizationWrapper
 from model_functions.families.tabular import TabularWrapper
 from model_functions.families.token_classification import TokenClassificationWrapper
-from model_functions.repository import Repository
-from model_functions.store import open_store
 from model_functions.wrapper import ModelWrapper
-from tests.benchmarks.cold import words
-from tests.benchmarks.cold.bucket_process import BUCKET
-from tests.benchmarks.cold.places import MODELS, TRUST
+from tests.benchmarks import words
+from tests.benchmarks.places import MODELS
+from tests.benchmarks.publishing import Model, publish_all
 
 NEW_TOKENS = {"max_new_tokens": 20, "min_new_tokens": 20}
-
-
-@dataclass(frozen=True)
-class Model:
-    """A name in the store.
-
-    Args:
-        engine: one of deploy.fast_lane.ENGINES.
-    """
-
-    name: str
-    wrapper: Callable[[], ModelWrapper]
-    engine: str
-    example: Any
 
 
 def wine() -> tuple[Any, dict[str, float]]:
@@ -62,45 +41,14 @@ def models() -> list[Model]:
         return SummarizationWrapper.from_source(str(MODELS / "generator"), defaults=NEW_TOKENS)
 
     return [
-        Model("bert_torch", tagger("bert"), "torch", text),
-        Model("bert_fast", tagger("bert"), "auto", text),
-        Model("quarter_torch", tagger("quarter"), "torch", text),
-        Model("quarter_fast", tagger("quarter"), "auto", text),
-        Model("generator", generator, "auto", text),
-        Model("wine", lambda: TabularWrapper.from_estimator(pipeline, row), "auto", row),
+        Model("bert_torch", tagger("bert"), [text], "torch"),
+        Model("bert_fast", tagger("bert"), [text]),
+        Model("quarter_torch", tagger("quarter"), [text], "torch"),
+        Model("quarter_fast", tagger("quarter"), [text]),
+        Model("generator", generator, [text]),
+        Model("wine", lambda: TabularWrapper.from_estimator(pipeline, row), [row]),
     ]
 
 
-def main(names: list[str]) -> None:
-    """Args: the names to publish."""
-    key = SigningKey.generate()
-    trusted = key.trusted("this run of the benchmark", local=True)
-    TRUST.write_text(json.dumps({"keys": [trusted.entry()]}))
-    repository = Repository(open_store(f"gs://{BUCKET}"), Trust([trusted]))
-    for model in models():
-        if model.name in names:
-            print(json.dumps(_published(model, repository, key)), flush=True)
-
-
-def _published(model: Model, repository: Repository, key: SigningKey) -> dict[str, Any]:
-    try:
-        published = publish(
-            model.wrapper(),
-            name=model.name,
-            examples=[model.example],
-            repository=repository,
-            key=key,
-            engine=model.engine,
-        )
-    except ValueError as exc:
-        return {"name": model.name, "reason": str(exc)}
-    return {
-        "name": model.name,
-        "engine": published.manifest.engine.name,
-        "stored": sum(entry.size for entry in published.manifest.files.values()),
-        "example": model.example,
-    }
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    publish_all([model for model in models() if model.name in sys.argv[1:]])

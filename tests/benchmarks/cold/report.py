@@ -17,11 +17,12 @@ from tests.benchmarks.cold.contenders import (
     TORCH,
     TUTORIAL,
 )
-from tests.benchmarks.cold.figures import median, medians_by_phase, ratio, shown, table
 from tests.benchmarks.cold.limits import Constants, least_seconds
 from tests.benchmarks.cold.rounds import Measured
 from tests.benchmarks.cold.stampede import Stampede
-from tests.benchmarks.cold.targets import Findings, Target
+from tests.benchmarks.cold.targets import Findings
+from tests.benchmarks.figures import median, medians_by_phase, ratio, shown, table
+from tests.benchmarks.targets import Target
 
 #: Phases that grow with the model's bytes.
 SIZE_PHASES = ("download", "verify", "load")
@@ -197,10 +198,6 @@ def limits_table(limits: Mapping[str, Constants], rows: Mapping[str, Row], cores
         )
         cells.append((lane, *(shown(value, " s", 3) for value in values)))
     return table(head, cells)
-
-
-def targets_table(held: Sequence[Target]) -> str:
-    return table(("target", "bound", "value", ""), [target.row() for target in held])
 
 
 def document(rows: Sequence[Row], held: Sequence[Target], **more: Any) -> dict[str, Any]:

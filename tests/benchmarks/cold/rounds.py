@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.benchmarks.bucket_process import BucketProcess, Read
 from tests.benchmarks.cold import server_timing
-from tests.benchmarks.cold.bucket_process import BucketProcess, Read
-from tests.benchmarks.cold.launch import Launch, last_lines, started
-from tests.benchmarks.cold.memory import watched
-from tests.benchmarks.cold.places import LOGS
+from tests.benchmarks.launch import Launch, last_lines, started
+from tests.benchmarks.memory import watched
+from tests.benchmarks.places import LOGS
 
 
 @dataclass

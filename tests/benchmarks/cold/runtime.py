@@ -4,10 +4,10 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from tests.benchmarks.cold.contenders import framework
-from tests.benchmarks.cold.launch import Launch, started
-from tests.benchmarks.cold.memory import watched
-from tests.benchmarks.cold.places import FUNCTIONS, LOGS
+from tests.benchmarks.functions import framework
+from tests.benchmarks.launch import Launch, started
+from tests.benchmarks.memory import watched
+from tests.benchmarks.places import FUNCTIONS, LOGS
 
 #: Serves as the function does, and writes down what has been imported.
 LISTING = """

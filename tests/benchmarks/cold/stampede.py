@@ -6,9 +6,9 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from tests.benchmarks.cold.bucket_process import BucketProcess
-from tests.benchmarks.cold.launch import PATIENCE_S, Launch, ask, started
-from tests.benchmarks.cold.places import LOGS
+from tests.benchmarks.bucket_process import BucketProcess
+from tests.benchmarks.launch import PATIENCE_S, Launch, ask, started
+from tests.benchmarks.places import LOGS
 from tests.running import call
 
 REQUESTS = 100

@@ -3,33 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tests.benchmarks.cold.figures import ratio, shown
-
-
-@dataclass(frozen=True)
-class Target:
-    """A figure and its bound.
-
-    Args:
-        value: None where something that it is made of was not measured.
-    """
-
-    name: str
-    value: float | None
-    bound: float
-    at_least: bool = False
-
-    @property
-    def verdict(self) -> str:
-        if self.value is None:
-            return "not measured"
-        met = self.value >= self.bound if self.at_least else self.value <= self.bound
-        return "met" if met else "missed"
-
-    def row(self) -> tuple[str, str, str, str]:
-        sign = "≥" if self.at_least else "≤"
-        return self.name, f"{sign} {self.bound:g}", shown(self.value, digits=3), self.verdict
-
+from tests.benchmarks.figures import ratio
+from tests.benchmarks.targets import Target
 
 Number = float | None
 

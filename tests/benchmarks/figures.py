@@ -1,5 +1,6 @@
 """Medians, ratios and the tables that a person reads."""
 
+import math
 import statistics
 from collections.abc import Sequence
 
@@ -30,3 +31,10 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         for cells in (list(zip(row, widths, strict=True)) for row in (head, *rows))
     ]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def percentile(values: Sequence[float], share: float) -> float | None:
+    """The smallest value that at least that share of all values does not exceed."""
+    if not values:
+        return None
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]

@@ -21,7 +21,12 @@ def vocabulary() -> dict[str, int]:
     return {token: number for number, token in enumerate(itertools.islice(tokens, SIZE))}
 
 
+def whole_words() -> list[str]:
+    """Those that are one token each."""
+    return [token for token in vocabulary() if len(token) == 6 and token.isalpha()]
+
+
 def text() -> str:
-    """Whole words of the vocabulary, one token each; the two special tokens complete it."""
-    words = [token for token in vocabulary() if len(token) == 6 and token.isalpha()]
+    """Whole words of the vocabulary; the two special tokens complete it."""
+    words = whole_words()
     return " ".join(words[number * _STRIDE] for number in range(TOKENS - 2))
