@@ -26,7 +26,8 @@ from model_functions.artifact.signing_key import SigningKey
 from model_functions.artifact.stream import Serialized
 from model_functions.errors import Conflict, InvalidInput, ModelNotFound
 from model_functions.names import MODEL_NAME_RULE, is_model_name
-from model_functions.repository import PREDICTIONS_FILE, WEIGHTS_FILE, WRAPPER_FILE, Pointer, Repository
+from model_functions.artifact.manifest import PREDICTIONS_FILE, WEIGHTS_FILE, WRAPPER_FILE
+from model_functions.repository import Pointer, Repository
 from model_functions.wrapper import ModelWrapper
 
 EXAMPLE = (

@@ -27,7 +27,7 @@ LAYERS = (
     ("inputs",),
     ("parameters", "source"),
     ("boot",),
-    ("settings", "metrics", "logs", "phases", "names", "once", "memory", "backoff"),
+    ("settings", "metrics", "logs", "phases", "names", "once", "memory", "backoff", "processor"),
     ("errors",),
 )
 

@@ -21,7 +21,8 @@ from model_functions.artifact.signing import Trust, TrustedKey
 from model_functions.errors import ServingError
 from model_functions.loading import ModelLoader
 from model_functions.phases import Phases
-from model_functions.repository import PREDICTIONS_FILE, Repository
+from model_functions.artifact.manifest import PREDICTIONS_FILE
+from model_functions.repository import Repository
 from model_functions.store import open_store
 from model_functions.wrapper import ModelWrapper
 

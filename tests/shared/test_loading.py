@@ -29,7 +29,8 @@ from model_functions.families.tabular import TabularWrapper
 from model_functions.families.translation import TranslationWrapper
 from model_functions.loading import ModelLoader
 from model_functions.phases import Phases
-from model_functions.repository import WRAPPER_FILE, Repository
+from model_functions.artifact.manifest import WRAPPER_FILE
+from model_functions.repository import Repository
 from model_functions.store.folder import FolderStore, OpenFile
 from model_functions.wrapper import ModelWrapper
 

@@ -13,7 +13,8 @@ from model_functions.errors import (
     ServingError,
     SignatureRefused,
 )
-from model_functions.repository import WRAPPER_FILE, Pointer, Repository, listing
+from model_functions.artifact.manifest import WRAPPER_FILE
+from model_functions.repository import Pointer, Repository, listing
 
 
 def manifest(data: bytes = b"one", name: str = "wine", family: str = "tabular") -> Manifest:
