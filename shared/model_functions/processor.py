@@ -1,4 +1,4 @@
-"""Which precisions this machine's processor computes natively: engines emulate the others, sixty times slower."""
+"""Which precisions this machine's processor computes natively: engines emulate the others, many times slower."""
 
 import os
 from functools import cache
@@ -10,10 +10,10 @@ FLAGS = {
     "int8": {"avx512_vnni", "avx_vnni", "amx_int8"},
 }
 
-#: What remains of that under ``ONEDNN_MAX_CPU_ISA``, which keeps OpenVINO's kernels from newer instructions.
-CAPPED: dict[str, set[str]] = {
-    **dict.fromkeys(("SSE41", "AVX", "AVX2", "AVX512_CORE"), set()),
-    **dict.fromkeys(("AVX2_VNNI", "AVX2_VNNI_2", "AVX512_CORE_VNNI"), {"int8"}),
+#: Values of ``ONEDNN_MAX_CPU_ISA``, which keeps OpenVINO's kernels from newer instructions, and what they take away.
+CAPS = {
+    **dict.fromkeys(("SSE41", "AVX", "AVX2", "AVX512_CORE"), frozenset({"bf16", "int8"})),
+    **dict.fromkeys(("AVX2_VNNI", "AVX2_VNNI_2", "AVX512_CORE_VNNI"), frozenset({"bf16"})),
 }
 
 
@@ -29,8 +29,8 @@ def native(cap: str = "", cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[st
     Args:
         cap: a value of ``ONEDNN_MAX_CPU_ISA``.
     """
-    found = {precision for precision, flags in FLAGS.items() if flags & _flags(cpuinfo)}
-    return frozenset(found & CAPPED.get(cap.upper(), found))
+    found = frozenset(precision for precision, flags in FLAGS.items() if flags & _flags(cpuinfo))
+    return found - CAPS.get(cap.upper(), frozenset())
 
 
 def _flags(cpuinfo: Path) -> set[str]:

@@ -40,7 +40,7 @@ def engine(request: pytest.FixtureRequest) -> str:
     return name
 
 
-@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_a_graph_predicts_what_torch_does(tagger: TokenClassificationWrapper, engine: str, precision: str) -> None:
     lane = build(tagger, engine, precision, [TEXT])
     assert lane.record == EngineRecord(engine, precision, lanes.TOLERANCE[precision])
@@ -53,11 +53,11 @@ def test_a_graph_predicts_what_torch_does(tagger: TokenClassificationWrapper, en
 
 def test_float16_halves_what_is_stored(tagger: TokenClassificationWrapper) -> None:
     sizes = {p: len(stream.dump(build(tagger, "auto", p, [TEXT]).wrapper).weights) for p in fast_lane.PRECISIONS[1:]}
-    assert sizes["float16"] < 0.7 * sizes["float32"]
+    assert sizes["fp16"] < 0.7 * sizes["fp32"]
 
 
 def test_in_float16_what_is_only_looked_up_stays_halved_in_memory(tagger: TokenClassificationWrapper) -> None:
-    weights = build(tagger, "onnxruntime", "float16", [TEXT]).wrapper.engine.graph.weights  # type: ignore[attr-defined]
+    weights = build(tagger, "onnxruntime", "fp16", [TEXT]).wrapper.engine.graph.weights  # type: ignore[attr-defined]
     halved = {name for name, array in weights.items() if array.dtype == np.float16}
     assert halved == {name for name in weights if "embeddings" in name}
 
@@ -65,7 +65,7 @@ def test_in_float16_what_is_only_looked_up_stays_halved_in_memory(tagger: TokenC
 def test_the_stream_of_a_graph_is_small_and_always_the_same(tagger: TokenClassificationWrapper, engine: str) -> None:
     own: Any = tagger.engine
     again = TokenClassificationWrapper(TransformersTagger(copy.deepcopy(own.model), own.tokenizer))
-    one, other = (stream.dump(build(wrapper, engine, "float32", [TEXT]).wrapper) for wrapper in (tagger, again))
+    one, other = (stream.dump(build(wrapper, engine, "fp32", [TEXT]).wrapper) for wrapper in (tagger, again))
     assert one == other
     assert len(one.stream) < 40 * 1024
 
@@ -73,8 +73,8 @@ def test_the_stream_of_a_graph_is_small_and_always_the_same(tagger: TokenClassif
 def test_auto_falls_back_to_single_precision_where_half_is_too_far(
     tagger: TokenClassificationWrapper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(lanes.TOLERANCE, "float16", 1e-9)
-    assert build(tagger, "auto", "auto", [TEXT]).record == EngineRecord("onnxruntime", "float32", 1e-4)
+    monkeypatch.setitem(lanes.TOLERANCE, "fp16", 1e-9)
+    assert build(tagger, "auto", "auto", [TEXT]).record == EngineRecord("onnxruntime", "fp32", 1e-4)
 
 
 def test_auto_stays_with_torch_when_the_graph_answers_otherwise(
@@ -88,7 +88,7 @@ def test_auto_stays_with_torch_when_the_graph_answers_otherwise(
     lane = build(tagger, "auto", "auto", [TEXT])
     assert lane.wrapper is tagger
     assert lane.record.name == "torch"
-    assert lane.note.startswith("no fast lane: float16: its outputs differ by ")
+    assert lane.note.startswith("no fast lane: fp16: its outputs differ by ")
     with pytest.raises(ValueError, match=r"onnxruntime cannot serve this model: .* Publish with --engine torch\."):
         build(tagger, "onnxruntime", "auto", [TEXT])
 

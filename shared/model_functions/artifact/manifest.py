@@ -196,15 +196,18 @@ class Manifest:
     def lanes(self) -> tuple[LaneRecord, ...]:
         """Every way of running the model, the fastest first."""
         weights = WEIGHTS_FILE if WEIGHTS_FILE in self.files else ""
-        plain = LaneRecord(
-            self.engine, self.memory, WRAPPER_FILE, weights, self.weights, self.packages, self.globals
-        )
+        plain = LaneRecord(self.engine, self.memory, WRAPPER_FILE, weights, self.weights, self.packages, self.globals)
         return *self.faster, plain
 
     @property
     def here(self) -> LaneRecord:
         """The way that this machine's processor goes."""
         return next((lane for lane in self.faster if processor.computes(lane.engine.precision)), self.lanes[-1])
+
+    @property
+    def all_packages(self) -> dict[str, str]:
+        """What instances of any processor need."""
+        return {name: version for lane in self.lanes for name, version in lane.packages.items()}
 
     def files_here(self) -> list[str]:
         """What is read to serve the model on this machine."""

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +11,7 @@ if TYPE_CHECKING:
     import openvino
 
 
-def _imported() -> ModuleType:
+def _imported() -> Any:
     """The package without its converter, which takes as long to import as all the rest, and counts who uses it."""
     converter = "openvino.tools.ovc"
     absent = converter not in sys.modules

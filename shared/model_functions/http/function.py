@@ -97,11 +97,19 @@ def answer(name: str, model: LoadedModel, fields: dict[str, Any]) -> Response:
     """The fields with the name and the revision of who gave them. Raises ModelError for a NaN among them."""
     revision = model.manifest.revision
     try:
-        return Response.json(
-            {"model_name": name, "revision": revision} | fields, headers={"X-Model-Revision": revision}
-        )
+        return Response.json({"model_name": name, "revision": revision} | fields, headers=headers_of(model))
     except ValueError as exc:
         raise not_finite(name) from exc
+
+
+def headers_of(model: LoadedModel) -> dict[str, str]:
+    """Who answers, and what computed it on this very instance."""
+    engine = model.manifest.here.engine
+    return {
+        "X-Model-Revision": model.manifest.revision,
+        "X-Model-Engine": engine.name,
+        "X-Model-Precision": engine.precision,
+    }
 
 
 def not_finite(name: str) -> ModelError:
@@ -149,7 +157,7 @@ def stream(name: str, model: LoadedModel, asked: PredictionRequest, request: Req
     rest = events()
     first = next(rest)
     chunks = EventStream(chain([first], rest), held.pop_all(), request.id)
-    return streamed(chunks, {"X-Model-Revision": model.manifest.revision})
+    return streamed(chunks, headers_of(model))
 
 
 def run(model: LoadedModel, asked: PredictionRequest, request: Request) -> Any:

@@ -16,9 +16,8 @@ from deploy.__main__ import main
 from deploy.proving.predictions import close, same_answer
 from deploy.publish import NotProven, publish
 from deploy.publisher import open_repository, signing_key
-from model_functions.artifact.manifest import Provenance, installed_version
+from model_functions.artifact.manifest import WRAPPER_FILE, Provenance, installed_version
 from model_functions.families.tabular import TabularWrapper
-from model_functions.artifact.manifest import WRAPPER_FILE
 from tests.tiny_models import COLUMNS, classifier
 
 EXAMPLE = dict.fromkeys(COLUMNS, 0.5)
