@@ -36,10 +36,10 @@ def embedder(tmp_path_factory: pytest.TempPathFactory) -> FeatureExtractionWrapp
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
-@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+@pytest.mark.parametrize("precision", ["fp32", "auto"])
 def test_a_classifiers_graph_answers_as_torch_does(nli: TextClassificationWrapper, engine: str, precision: str) -> None:
     lane = build(nli, engine, precision, [TEXT, PAIR])
-    assert (lane.record.name, lane.record.precision) == (engine, precision)
+    assert lane.record.name == engine
     asked: list[tuple[Any, dict[str, Any]]] = [(data, {}) for data in (*TEXTS, PAIR, [*TEXTS, PAIR])]
     asked += [(TEXTS[0], {"candidate_labels": ["paris", "berlin"], "multi_label": True})]
     asked += [(PAIR, {"function_to_apply": "none", "top_k": 1})]

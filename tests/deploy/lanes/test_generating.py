@@ -63,7 +63,7 @@ def assert_same_answers(wrapper: GenerationWrapper, lane: lanes.Lane, texts: lis
 
 def test_graphs_write_what_torch_does(translator: TranslationWrapper, lane: lanes.Lane) -> None:
     assert lane.record == EngineRecord("onnxruntime", "fp32", lanes.TOLERANCE["fp32"])
-    assert lane.note.startswith("onnxruntime in float32: the same tokens as torch; first scores differ by ")
+    assert lane.note.startswith("onnxruntime in fp32: the same tokens as torch; first scores differ by ")
     assert_same_answers(translator, lane, TEXTS)
 
 
@@ -183,5 +183,5 @@ def test_graphs_that_write_otherwise_are_not_taken(
 
     monkeypatch.setattr(graphs, "onnxruntime_graph", garbled)
     monkeypatch.setitem(lanes.TOLERANCE, "fp32", tolerance)
-    with pytest.raises(ValueError, match=f"float32: {reason}"):
+    with pytest.raises(ValueError, match=f"fp32: {reason}"):
         build(translator, "onnxruntime", "fp32", [TEXT])
