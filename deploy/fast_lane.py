@@ -76,10 +76,7 @@ _OTHERWISE = "Leave --precision out, or publish with --precision fp32."
 
 def _as_it_is(own: Lane, precision: str) -> Lane:
     if precision in ("bf16", "int8"):
-        name = own.record.name
-        raise ValueError(
-            f"{name} computes in the precision that the model was made in, not in {precision}. {_OTHERWISE}"
-        )
+        raise ValueError(f"{own.record.name} computes as the model was made, not in {precision}. {_OTHERWISE}")
     return own
 
 

@@ -154,10 +154,12 @@ def test_int8_weights_are_stored_once_for_all_processors(
 
 #: Asks the function for a prediction, in a process whose processor may be masked.
 ASK = """
+import io
 import json
 from model_functions.families.token_classification import TokenClassificationWrapper
 from model_functions.http.function import FamilyFunction
 from model_functions.http.message import Request
+from model_functions.phases import Phases
 from model_functions.settings import Settings
 from model_functions.store.folder import FolderStore
 read = set()
@@ -166,8 +168,8 @@ FolderStore.open = lambda self, name: read.add(name.partition("revisions/")[2].p
 function = FamilyFunction(TokenClassificationWrapper, Settings.from_environment())
 data = json.dumps({"data": TEXT, "parameters": {"aggregation_strategy": "none"}}).encode()
 headers = {"content-type": "application/json", "content-length": str(len(data))}
-response = function.handle(Request("POST", "/predict", [], headers, read=lambda size: data))
-model = function.cache().use("tiny", __import__("model_functions.phases").phases.Phases()).__enter__()
+response = function.handle(Request("POST", "/predict", [], headers, read=io.BytesIO(data).read))
+model = function.cache().use("tiny", Phases()).__enter__()
 engine = model.wrapper.engine
 logits = engine.logits(engine.encode([TEXT])).tolist()
 print(json.dumps([response.status, dict(response.headers), logits, sorted(read)]))
@@ -192,6 +194,7 @@ def test_the_instances_processor_decides(
         capture_output=True,
         text=True,
         check=True,
+        timeout=120,
     )
     status, headers, logits, read = json.loads(done.stdout.splitlines()[-1])
     assert (status, headers["X-Model-Engine"], headers["X-Model-Precision"]) == (200, "openvino", precision), (
