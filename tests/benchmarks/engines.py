@@ -37,7 +37,7 @@ def main() -> None:
                 done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
                 found: dict[str, float] = json.loads(done.stdout)
                 print(
-                    f"{name:12} {engine + ' ' + precision:20} {found['stored']:4.0f} MB {found['import']:4.0f} ms "
+                    f"{name:12} {engine + ' ' + precision:22} {found['stored']:4.0f} MB {found['import']:4.0f} ms "
                     f"{found['load']:4.0f} ms {found['first']:4.0f} ms {found['warm']:5.1f} ms {found['peak']:4.0f} MB "
                     f"{found['apart']:.1e}",
                     flush=True,
@@ -64,7 +64,8 @@ def _prepare(name: str, folder: Path) -> None:
     twice = {key: np.repeat(array, 2, axis=0) for key, array in arrays.items()}
     with torch.no_grad():
         answer = model(**{key: torch.from_numpy(array) for key, array in arrays.items()}).logits.numpy()
-    np.savez(folder / "case.npz", answer=answer, **arrays)
+    for key, array in {"answer": answer, **arrays}.items():
+        np.save(folder / f"{key}.npy", array)
     exported = graphs.export(model, Tokens(twice, [], []), "logits")
     for engine, precision in CHOICES:
         data = stream.dump(graphs.BUILDERS[engine](exported, precision))
@@ -88,7 +89,7 @@ def measure(folder: Path, choice: str) -> dict[str, float]:
     read = time.perf_counter()
     graph: Any = stream.load_and_list(files)[0]
     loaded = time.perf_counter()
-    case = dict(np.load(folder / "case.npz"))
+    case = {path.stem: np.load(path) for path in folder.glob("*.npy")}
     expected, times = case.pop("answer"), []
     for _ in range(RUNS):
         before = time.perf_counter()
