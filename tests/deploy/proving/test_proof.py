@@ -49,7 +49,7 @@ def test_verify_reports_what_a_fresh_process_finds(
     assert main(["verify", "tiny", "--json"]) == 0
     report = printed(capsys)
     assert (report["revision"], report["proven"], report["failures"]) == (revision, True, [])
-    assert report["manifest_version"] == 4
+    assert report["manifest_version"] == 5
     assert report["packages"]["scikit-learn"] == [installed_version("scikit-learn")] * 2
     assert {name: file["problem"] for name, file in report["files"].items()} == {
         "wrapper.dill": "",
