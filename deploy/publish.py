@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy import environments, fast_lane, output, pins, publisher
+from deploy.lanes import Lane
 from deploy.memory import memory_need
 from deploy.project import model_families
 from deploy.proving import proof, provenance
@@ -20,13 +21,22 @@ from deploy.proving.predictions import answers, recorded, same_answer
 from deploy.sources.recognition import recognise
 from deploy.sources.wrapping import find, source_of
 from model_functions.artifact import sources, stream
-from model_functions.artifact.manifest import FileEntry, Manifest, python_minor
+from model_functions.artifact.manifest import (
+    PREDICTIONS_FILE,
+    WEIGHTS_FILE,
+    WRAPPER_FILE,
+    FileEntry,
+    LaneRecord,
+    Manifest,
+    MemoryNeed,
+    python_minor,
+)
 from model_functions.artifact.signing import canonical
 from model_functions.artifact.signing_key import SigningKey
 from model_functions.artifact.stream import Serialized
 from model_functions.errors import Conflict, InvalidInput, ModelNotFound
 from model_functions.names import MODEL_NAME_RULE, is_model_name
-from model_functions.repository import PREDICTIONS_FILE, WEIGHTS_FILE, WRAPPER_FILE, Pointer, Repository
+from model_functions.repository import Pointer, Repository
 from model_functions.rows import RowWrapper
 from model_functions.wrapper import ModelWrapper
 
@@ -101,7 +111,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision",
         choices=fast_lane.PRECISIONS,
         default="auto",
-        help="of a graph's weights in the store: auto halves them only if the answers stay equal within the tolerance",
+        help="in which the model computes: auto takes bf16 for large models on processors that have it, if the "
+        "answers stay equal within its tolerance; fp32 equals torch to 1e-4; int8 is never taken unasked",
     )
     parser.add_argument(
         "--max-batch",
@@ -146,13 +157,14 @@ def run(args: argparse.Namespace) -> int | None:
     )
     manifest, pointer, comparison = published.manifest, published.pointer, published.comparison
     alias = "" if pointer is None else f' and is "{pointer.alias}"'
-    advice = pins.advice(manifest.family, manifest.packages)
+    advice = pins.advice(manifest.family, manifest.all_packages)
     result = {
         "family": manifest.family,
         "name": manifest.name,
         "revision": manifest.revision,
         "alias": None if pointer is None else pointer.alias,
         "engine": asdict(manifest.engine),
+        "faster": [asdict(lane.engine) for lane in manifest.faster],
         "recognised": found.recognised._asdict(),
         "comparison": None if comparison is None else asdict(comparison) | {"changed": comparison.changed},
         "advice": advice,
@@ -196,7 +208,7 @@ def publish(
         examples: data that the wrapper takes; the first is the sample.
         alias: None writes the revision only.
         engine: one of fast_lane.ENGINES; ``auto`` takes the fastest that answers as the wrapper does.
-        precision: one of fast_lane.PRECISIONS, in which a graph's weights are stored.
+        precision: one of fast_lane.PRECISIONS, in which a graph computes where the processor does.
         source: its format and digest, for the record.
         training: what is recorded of the training.
 
@@ -206,30 +218,34 @@ def publish(
         raise InvalidInput("name", f'"{name}" is no model\'s name: {MODEL_NAME_RULE}.')
     _check_name_is_free(repository, wrapper.family, name)
     lane = fast_lane.build(wrapper, engine, precision, examples)
-    serialized = stream.dump(lane.wrapper)
-    names, predictions = _tried(lane.wrapper, serialized, examples)
-    shipped = sources.files_of(names)
-    files = {WRAPPER_FILE: serialized.stream, PREDICTIONS_FILE: canonical(predictions)} | shipped
-    if serialized.weights:
-        files[WEIGHTS_FILE] = serialized.weights
+    plain = _serialized(lane, examples)
+    faster = [_serialized(one, examples) for one in lane.faster]
+    files = {WRAPPER_FILE: plain.files.stream, PREDICTIONS_FILE: canonical(plain.predictions)}
+    if plain.files.weights:
+        files[WEIGHTS_FILE] = plain.files.weights
+    shipped = sources.files_of(plain.globals)
+    packages = _packages(plain, shipped)
+    records = tuple(_add_lane(files, one, _packages(one, shipped)) for one in faster)
     manifest = Manifest(
         family=wrapper.family,
         name=name,
         description=description,
         wrapper=f"{type(wrapper).__module__}:{type(wrapper).__qualname__}",
         engine=lane.record,
-        memory=memory_need(lane.record.name, serialized, lane.wrapper.copied_bytes()),
-        weights=serialized.layout,
+        memory=plain.memory,
+        weights=plain.files.layout,
         python=python_minor(),
-        packages=stream.packages_of([*names, *map(_engine_package, names), *_imports_of(shipped)]),
-        files={file: FileEntry.of(data) for file, data in sorted(files.items())},
-        globals=names,
+        packages=packages,
+        files={file: FileEntry.of(data) for file, data in sorted((files | shipped).items())},
+        globals=plain.globals,
         interface=wrapper.interface(),
         examples=examples,
         provenance=provenance.provenance(source or {}, training or {}),
+        faster=records,
     )
+    files |= shipped
     served = _served(repository, manifest, alias or "prod")
-    if served is not None and _same_model(repository, served, manifest, predictions):
+    if served is not None and _same_model(repository, served, manifest, plain.predictions):
         manifest = served
     else:
         with output.progress_bar(f"publishing {name}", sum(map(len, files.values()))) as advance:
@@ -337,6 +353,48 @@ def _check_name_is_free(repository: Repository, family: str, name: str) -> None:
     others = [other for other, found in repository.names() if found == name and other != family]
     if others:
         raise Conflict(f'"{name}" is published in {others[0]} already. Choose another name for the {family} model.')
+
+
+@dataclass(frozen=True)
+class _SerializedLane:
+    """A lane as it is stored.
+
+    Args:
+        globals: what its stream imports.
+        predictions: its answers to the examples.
+    """
+
+    lane: Lane
+    files: Serialized
+    globals: tuple[str, ...]
+    predictions: list[dict[str, Any]]
+
+    @property
+    def memory(self) -> MemoryNeed:
+        return memory_need(self.lane.record.name, self.files, self.lane.wrapper.copied_bytes())
+
+
+def _serialized(lane: Lane, examples: list[Any]) -> _SerializedLane:
+    serialized = stream.dump(lane.wrapper)
+    return _SerializedLane(lane, serialized, *_tried(lane.wrapper, serialized, examples))
+
+
+def _packages(lane: _SerializedLane, shipped: dict[str, bytes]) -> dict[str, str]:
+    names = lane.globals
+    return stream.packages_of([*names, *map(_engine_package, names), *_imports_of(shipped)])
+
+
+def _add_lane(files: dict[str, bytes], made: _SerializedLane, packages: dict[str, str]) -> LaneRecord:
+    """The record of a faster lane, whose files are added; weights that are there already are shared."""
+    folder = made.lane.record.precision
+    serialized = made.files
+    wrapper, weights = f"{folder}/{WRAPPER_FILE}", ""
+    files[wrapper] = serialized.stream
+    if serialized.weights:
+        same = (file for file, data in files.items() if data == serialized.weights)
+        weights = next(same, f"{folder}/{WEIGHTS_FILE}")
+        files[weights] = serialized.weights
+    return LaneRecord(made.lane.record, made.memory, wrapper, weights, serialized.layout, packages, made.globals)
 
 
 def _tried(

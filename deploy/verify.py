@@ -11,7 +11,7 @@ from deploy.naming import split_model
 from deploy.proving import proof
 from deploy.proving.comparison import short
 from deploy.proving.proof import Asked, Report
-from model_functions.artifact.manifest import Manifest
+from model_functions.artifact.manifest import LaneRecord, Manifest
 from model_functions.memory import spelled
 
 EXAMPLE = "python -m deploy verify wine_model --alias prod"
@@ -37,6 +37,8 @@ def run(args: argparse.Namespace) -> int:
         "proven": report.proven,
         "manifest_version": manifest.version,
         "engine": asdict(manifest.engine),
+        "faster": [asdict(lane.engine) for lane in manifest.faster],
+        "here": asdict(manifest.here.engine),
         "provenance": asdict(manifest.provenance),
     }
     output.tell(args, result, _told(manifest, report))
@@ -51,23 +53,32 @@ def _told(manifest: Manifest, report: Report) -> str:
         f"  python     {report.python[0]}, here {report.python[1]}",
         f"  packages   {', '.join(_package(name, *versions) for name, versions in report.packages.items())}",
     ]
+    lines += [_lane(manifest, lane) for lane in manifest.lanes]
     for file, found in report.files.items():
         verdict = found["problem"] or f"every chunk's {found['digest']} is right"
         lines.append(f"  file       {file}, {found['size']:,} bytes: {verdict}")
     if report.phases:
         phases = ", ".join(f"{name} {milliseconds:.0f}" for name, milliseconds in report.phases.items())
-        lines.append(f"  loaded     by {manifest.engine.name} ({manifest.engine.precision}) in ms: {phases}")
+        lines.append(f"  loaded     by {manifest.here.engine.name} ({manifest.here.engine.precision}) in ms: {phases}")
     if report.memory:
         lines.append(
             f"  memory     {spelled(report.memory['peak'])} at its peak, {spelled(report.memory['planned'])} planned"
         )
     lines += [_asked(number, asked) for number, asked in enumerate(report.examples, start=1)]
-    if advice := pins.advice(report.family, manifest.packages):
+    if advice := pins.advice(report.family, manifest.all_packages):
         lines.append(f"  function   {advice}")
     verdict = "Verified: a function serves it as it was published."
     if report.failures:
         verdict = "NOT verified:\n" + "\n".join(f"  {failure}" for failure in report.failures)
     return "\n".join([*lines, verdict])
+
+
+def _lane(manifest: Manifest, lane: LaneRecord) -> str:
+    record = lane.engine
+    accepted = f", accepted within {record.tolerance:.0e}" if record.tolerance else ""
+    return (
+        f"  engine     {record.name} in {record.precision}{accepted}{', taken here' if lane == manifest.here else ''}"
+    )
 
 
 def _made(manifest: Manifest) -> list[str]:

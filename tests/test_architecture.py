@@ -29,7 +29,10 @@ LAYERS = (
     ("inputs",),
     ("parameters", "source"),
     ("boot",),
-    ("settings", "metrics", "logs", "phases", "patience", "names", "once", "memory", "backoff"),
+    (
+        *("settings", "metrics", "logs", "phases", "patience", "names", "once", "memory", "backoff"),
+        "processor",
+    ),
     ("errors",),
 )
 

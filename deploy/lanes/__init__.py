@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deploy.proving.predictions import close
+from model_functions import processor
 from model_functions.artifact.manifest import EngineRecord
 from model_functions.errors import InvalidInput
 from model_functions.wrapper import ModelWrapper
 
-#: What is accepted, in parts of the largest output: the rounding of another kernel, or of halved weights.
-TOLERANCE = {"float32": 1e-4, "float16": 2e-3}
+#: What is accepted, in parts of the largest output, by the words of EngineRecord: the rounding of another kernel, of
+#: halved weights, of eight bits' worth of digits in all that is multiplied, of int8.
+TOLERANCE = {"fp32": 1e-4, "fp16": 2e-3, "bf16": 2e-2, "int8": 5e-2, "int8-weights": 5e-2}
 
 #: Characters beyond which no model takes a text for a short one.
 LONG = 4000
@@ -29,11 +31,19 @@ class Lane:
 
     Args:
         note: for the publisher: how equal it is, or why there is no graph.
+        faster: lanes for processors that compute in their precision, the fastest first; this one is for any.
     """
 
     wrapper: ModelWrapper
     record: EngineRecord
     note: str = ""
+    faster: "tuple[Lane, ...]" = ()
+
+
+def check_native(precision: str) -> None:
+    """Raises NotEqual where this processor does not compute in the precision: nothing would show what it answers."""
+    if not processor.computes(precision):
+        raise NotEqual(f"this machine's processor does not compute in {precision}, so it cannot be compared here")
 
 
 def accepted(stored: ModelWrapper, engine: str, precision: str, difference: float) -> Lane:

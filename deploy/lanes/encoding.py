@@ -86,7 +86,7 @@ def build(wrapper: ModelWrapper, engine: str, precision: str, model: Any, exampl
     own: Any = wrapper.engine  # type: ignore[attr-defined]
     kind = _KINDS[type(own).__name__]
     tokenizer = FastTokenizer.of(own.tokenizer, list(own.encode(["a"]).arrays), own.max_tokens)
-    graph = graphs.BUILDERS[engine](model, half=precision == "float16")
+    graph = graphs.BUILDERS[engine](model, precision)
     fast: Any = copy.copy(wrapper)
     fast.engine = kind.made(tokenizer, graph, own)
     stored: Any = as_stored(fast)

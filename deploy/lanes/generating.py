@@ -58,7 +58,7 @@ def build(wrapper: ModelWrapper, engine: str, precision: str, model: Exported, e
     """Raises NotEqual where the graphs do not answer as the model does."""
     own: Any = wrapper.engine  # type: ignore[attr-defined]
     fast: Any = copy.copy(wrapper)
-    fast.engine = _generator(own, model, half=precision == "float16")
+    fast.engine = _generator(own, model, half=precision == "fp16")
     stored: Any = as_stored(fast)
     tolerance = TOLERANCE[precision]
     defaults = {name: parameter.default for name, parameter in wrapper.parameters.items()}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model_functions.engines import Tokens
 
@@ -128,19 +129,61 @@ def _halve_tables(graph: Any) -> None:
             graph.node.insert(list(graph.node).index(node) + 1, cast)
 
 
-def openvino_graph(model: Any, *, half: bool) -> Any:
-    """The ONNX model as OpenVINO's intermediate representation."""
-    import openvino
+def openvino_graph(model: Any, precision: str) -> Any:
+    """The ONNX model as OpenVINO's intermediate representation.
 
-    from model_functions.engines.openvino import OpenvinoGraph
+    Args:
+        precision: in which it computes; its weights are stored in half precision where that rounds no more, and those
+            of its products as int8 for ``int8`` and ``int8-weights``.
+    """
+    from model_functions.engines.openvino import OpenvinoGraph, openvino_package
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         path.write_bytes(model.SerializeToString())
-        converted = openvino.Core().read_model(path)
-        openvino.save_model(converted, path.with_suffix(".xml"), compress_to_fp16=half)
+        converted = openvino_package.Core().read_model(path)
+        openvino_package.save_model(converted, path.with_suffix(".xml"), compress_to_fp16=precision != "fp32")
+        if precision in ("int8", "int8-weights"):
+            halved = openvino_package.Core().read_model(path.with_suffix(".xml"))
+            quantized = int8_products(halved)
+            path = path.with_name("quantized.onnx")
+            openvino_package.save_model(quantized, path.with_suffix(".xml"), compress_to_fp16=False)
         weights = np.fromfile(path.with_suffix(".bin"), np.uint8)
-        return OpenvinoGraph(_renamed(path.with_suffix(".xml").read_text()).encode(), weights)
+        return OpenvinoGraph(_renamed(path.with_suffix(".xml").read_text()).encode(), weights, precision)
+
+
+def int8_products(model: Any) -> Any:
+    """The OpenVINO model with int8 weights in its products of matrices: a scale for each column of the result."""
+    from openvino import opset13 as operations
+
+    for node in model.get_ordered_ops():
+        if node.get_type_name() != "MatMul":
+            continue
+        weights = _constant(node.input_value(1).get_node())
+        if weights is None or weights.ndim != 2:
+            continue
+        turned = np.ascontiguousarray(weights if node.get_attributes()["transpose_b"] else weights.T)
+        scales = np.abs(turned).max(axis=1, keepdims=True) / 127
+        scales[scales == 0] = 1
+        narrow = np.rint(turned / scales).astype(np.int8)
+        # In the form that the engine knows for compressed weights, and multiplies without widening them first.
+        widened = operations.convert(operations.constant(narrow), "f16")
+        scaled = operations.multiply(widened, operations.constant(scales.astype(np.float16)))
+        single = operations.convert(scaled, "f32")
+        product = operations.matmul(node.input_value(0), single, node.get_attributes()["transpose_a"], True)
+        for target in list(node.output(0).get_target_inputs()):
+            target.replace_source_output(product.output(0))
+    return model
+
+
+def _constant(node: Any) -> NDArray[np.float32] | None:
+    """The values of a constant, stored in half precision or not."""
+    if node.get_type_name() == "Convert":
+        node = node.input_value(0).get_node()
+    if node.get_type_name() != "Constant" or not np.issubdtype(node.data.dtype, np.floating):
+        return None
+    values: NDArray[np.float32] = node.data.astype(np.float32)
+    return values
 
 
 def _renamed(xml: str) -> str:
@@ -148,7 +191,19 @@ def _renamed(xml: str) -> str:
     return re.sub(r'<layer id="(\d+)" name="[^"]*"', r'<layer id="\1" name="\1"', xml)
 
 
-BUILDERS = {"onnxruntime": onnxruntime_graph, "openvino": openvino_graph}
+#: From an ONNX model, and the precision, to the engine's graph.
+BUILDERS: dict[str, Callable[[Any, str], Any]] = {
+    "onnxruntime": lambda model, precision: onnxruntime_graph(model, half=precision == "fp16"),
+    "openvino": openvino_graph,
+}
+
+
+def multiplied_bytes(model: Any) -> int:
+    """Bytes of the ONNX model's weights that every token meets: what is only looked up costs no time."""
+    looked_up = {node.input[0] for node in model.graph.node if node.op_type == "Gather"}
+    used = {name for node in model.graph.node if node.op_type != "Gather" for name in node.input}
+    tables = looked_up - used
+    return sum(4 * math.prod(tensor.dims) for tensor in model.graph.initializer if tensor.name not in tables)
 
 
 def _module(model: Any, names: list[str], output: str) -> Any:

@@ -28,7 +28,7 @@ def build(wrapper: ModelWrapper, engine: str, precision: str, model: Any, exampl
     """Raises NotEqual where the graph does not answer as the model does."""
     own: Any = wrapper.engine  # type: ignore[attr-defined]
     fast: Any = copy.copy(wrapper)
-    fast.engine = GraphImageClassifier(graphs.BUILDERS[engine](model, half=precision == "float16"), own.labels)
+    fast.engine = GraphImageClassifier(graphs.BUILDERS[engine](model, precision), own.labels)
     stored: Any = as_stored(fast)
     _check_labels(wrapper, own, stored.engine, examples)
     tried = _batches(wrapper, examples)

@@ -42,7 +42,7 @@ def build(wrapper: ModelWrapper, engine: str, precision: str, model: Any, exampl
     from model_functions.engines.onnxruntime import OnnxModel
 
     own: Any = wrapper.engine  # type: ignore[attr-defined]
-    graph = graphs.BUILDERS[engine](model, half=precision == "float16")
+    graph = graphs.BUILDERS[engine](model, precision)
     fast: Any = copy.copy(wrapper)
     fast.engine = OnnxModel(graph, own.inputs, own.outputs, own.sizes)
     stored: Any = as_stored(fast)

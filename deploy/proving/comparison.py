@@ -71,7 +71,7 @@ def compare(repository: Repository, old: Manifest, new: Manifest, report: Report
     known = [{} for _ in examples] if isinstance(before, str) else before
     rows = []
     for example, one, other in zip(examples, known, answers, strict=True):
-        same = same_answer(one, other, max(old.engine.tolerance, new.engine.tolerance))
+        same = same_answer(one, other, max(old.here.engine.tolerance, new.here.engine.tolerance))
         rows.append(Row(example, one, other, None if same is None else not same))
     return Comparison(old.revision, new.revision, rows, problem)
 

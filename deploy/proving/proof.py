@@ -16,12 +16,12 @@ from typing import Any
 from deploy.environments import programs
 from deploy.project import ROOT, wrapper_class
 from deploy.proving.predictions import answers, same_answer
-from model_functions.artifact.manifest import Manifest, installed_version, python_minor
+from model_functions.artifact.manifest import PREDICTIONS_FILE, Manifest, installed_version, python_minor
 from model_functions.artifact.signing import Trust, TrustedKey
 from model_functions.errors import ServingError
 from model_functions.loading import ModelLoader
 from model_functions.phases import Phases
-from model_functions.repository import PREDICTIONS_FILE, Repository
+from model_functions.repository import Repository
 from model_functions.store import open_store
 from model_functions.wrapper import ModelWrapper
 
@@ -154,7 +154,7 @@ def _signer(repository: Repository, manifest: Manifest, keys: list[TrustedKey]) 
 
 def _check_environment(manifest: Manifest, report: Report) -> None:
     report.python = (manifest.python, python_minor())
-    report.packages = {name: (version, installed_version(name)) for name, version in manifest.packages.items()}
+    report.packages = {name: (version, installed_version(name)) for name, version in manifest.here.packages.items()}
     try:
         manifest.check_environment()
     except ServingError as exc:
@@ -196,14 +196,15 @@ def _ask(
 ) -> None:
     for index, (example, answer) in enumerate(zip(manifest.examples, answers(wrapper, manifest.examples), strict=True)):
         wanted = expected[index] if index < len(expected) else {}
-        same = same_answer(wanted, answer, manifest.engine.tolerance)
+        same = same_answer(wanted, answer, manifest.here.engine.tolerance)
         if "error" in answer:
             report.failures.append(f"Example {index + 1} fails: {answer['error']}")
         elif same is False:
             report.failures.append(f"Example {index + 1} is answered otherwise than when the model was published.")
         report.examples.append(Asked(example, wanted, answer, same))
     report.others = answers(wrapper, others)
-    report.memory = {"peak": _peak(), "planned": manifest.memory.runtime + manifest.memory.load}
+    need = manifest.here.memory
+    report.memory = {"peak": _peak(), "planned": need.runtime + need.load}
 
 
 def _peak() -> int:

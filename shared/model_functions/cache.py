@@ -171,7 +171,7 @@ class ModelCache:
         """Loads the model, and tells it or the failure to all who wait."""
         try:
             manifest = self._loader.resolve(name, phases)
-            self._admit(name, entry, manifest.memory)
+            self._admit(name, entry, manifest.here.memory)
             wrapper = self._loader.load(manifest, phases)
         except BaseException as exc:  # noqa: BLE001 - whatever it is, those who wait must hear it
             # Not the exception itself: its traceback holds what has been downloaded.

@@ -10,13 +10,7 @@ from model_functions.artifact.region import Region
 from model_functions.boot import BOOT
 from model_functions.errors import ArtifactRefused, ManifestInvalid, ServingError
 from model_functions.phases import Phases
-from model_functions.repository import (
-    PREDICTIONS_FILE,
-    WEIGHTS_FILE,
-    WRAPPER_FILE,
-    Pointer,
-    Repository,
-)
+from model_functions.repository import Pointer, Repository
 from model_functions.wrapper import ModelWrapper
 
 log = logging.getLogger(__name__)
@@ -53,7 +47,7 @@ class ModelLoader:
         """The revision's wrapper. Raises ArtifactRefused, StoreUnavailable."""
         BOOT.charge(phases)
         # All files are on their way while the engine's packages are imported.
-        loaded = [file for file in manifest.files if file != PREDICTIONS_FILE]
+        loaded = manifest.files_here()
         downloads = {file: self.repository.download(manifest, file) for file in loaded}
         try:
             with memory.rarely_collected():
@@ -64,7 +58,8 @@ class ModelLoader:
         fields = {
             "model": manifest.name,
             "revision": manifest.revision,
-            "engine": manifest.engine.name,
+            "engine": manifest.here.engine.name,
+            "precision": manifest.here.engine.precision,
             "bytes": sum(manifest.files[file].size for file in loaded),
             "digests_cpu_ms": round(sum(download.hashing_s for download in downloads.values()) * 1000, 1),
             "phases": phases.ledger(),
@@ -83,19 +78,20 @@ class ModelLoader:
         self._serials[pointer.name] = pointer.serial
 
     def _unpickled(self, manifest: Manifest, downloads: dict[str, Download], phases: Phases) -> ModelWrapper:
+        lane = manifest.here
         try:
             with phases("import"):
                 # Imported here: an instance that waits for its first request needs neither dill nor numpy.
                 from model_functions.artifact import stream
 
                 _install_sources(downloads)
-                stream.import_modules(manifest.globals)
+                stream.import_modules(lane.globals)
             # Not one opcode of the stream runs before every byte of the revision is proven.
             with phases("download"):
                 regions = {file: download.wait() for file, download in downloads.items()}
             with phases("load"):
-                weights = regions.get(WEIGHTS_FILE) or Region(0, manifest.weights)
-                wrapper: Any = stream.load(regions[WRAPPER_FILE].memory, weights, manifest.globals)
+                weights = regions.get(lane.weights) or Region(0, lane.layout)
+                wrapper: Any = stream.load(regions[lane.wrapper].memory, weights, lane.globals)
         except ServingError:
             raise
         except Exception as exc:

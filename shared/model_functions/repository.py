@@ -17,11 +17,6 @@ from model_functions.store import NEW, Store
 if TYPE_CHECKING:
     from model_functions.artifact.signing_key import SigningKey
 
-WRAPPER_FILE = "wrapper.dill"
-WEIGHTS_FILE = "weights.safetensors"
-#: What the examples were answered when they were published: for who verifies, no function reads it.
-PREDICTIONS_FILE = "predictions.json"
-
 #: Revisions that an alias remembers for rolling back.
 HISTORY = 20
 
@@ -116,7 +111,7 @@ class Repository:
 
     def download(self, manifest: Manifest, file: str) -> Download:
         """One file of a revision, which starts to arrive now."""
-        layout = manifest.weights if file == WEIGHTS_FILE else AS_IT_IS
+        layout = next((lane.layout for lane in manifest.lanes if file == lane.weights), AS_IT_IS)
         return Download(self.store, _file_name(manifest, file), manifest.files[file], layout)
 
     def names(self, family: str | None = None) -> list[tuple[str, str]]:

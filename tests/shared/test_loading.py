@@ -10,7 +10,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from deploy.publish import publish
 from model_functions.artifact import stream
-from model_functions.artifact.manifest import FileEntry
+from model_functions.artifact.manifest import WRAPPER_FILE, FileEntry
 from model_functions.artifact.signing import Trust
 from model_functions.artifact.signing_key import SigningKey
 from model_functions.errors import (
@@ -29,7 +29,7 @@ from model_functions.families.tabular import TabularWrapper
 from model_functions.families.translation import TranslationWrapper
 from model_functions.loading import ModelLoader
 from model_functions.phases import Phases
-from model_functions.repository import WRAPPER_FILE, Repository
+from model_functions.repository import Repository
 from model_functions.store.folder import FolderStore, OpenFile
 from model_functions.wrapper import ModelWrapper
 

@@ -3,7 +3,15 @@ from dataclasses import replace
 
 import pytest
 
-from model_functions.artifact.manifest import EngineRecord, FileEntry, Manifest, MemoryNeed, WeightsLayout, python_minor
+from model_functions.artifact.manifest import (
+    WRAPPER_FILE,
+    EngineRecord,
+    FileEntry,
+    Manifest,
+    MemoryNeed,
+    WeightsLayout,
+    python_minor,
+)
 from model_functions.artifact.signing import Trust
 from model_functions.artifact.signing_key import SigningKey
 from model_functions.errors import (
@@ -13,7 +21,7 @@ from model_functions.errors import (
     ServingError,
     SignatureRefused,
 )
-from model_functions.repository import WRAPPER_FILE, Pointer, Repository, listing
+from model_functions.repository import Pointer, Repository, listing
 
 
 def manifest(data: bytes = b"one", name: str = "wine", family: str = "tabular") -> Manifest:

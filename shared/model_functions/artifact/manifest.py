@@ -13,12 +13,22 @@ from typing import Any, Self
 
 from blake3 import blake3
 
+from model_functions import processor
 from model_functions.artifact.signing import canonical
 from model_functions.errors import ManifestInvalid, PackageMismatch, PythonMismatch
 
 #: Layout of manifest.json. When it changes: add one, keep a reader for the old number here, and
 #: add an old file to tests/shared/artifact/data/.
-MANIFEST_VERSION = 4
+MANIFEST_VERSION = 5
+
+#: Before version 5 an engine's precision was that of its weights in the store, under other words.
+_STORED_WORDS = {"fp32": "float32", "fp16": "float16"}
+_WORDS_OF_STORED = {stored: word for word, stored in _STORED_WORDS.items()}
+
+WRAPPER_FILE = "wrapper.dill"
+WEIGHTS_FILE = "weights.safetensors"
+#: What the examples were answered when they were published: for who verifies, no function reads it.
+PREDICTIONS_FILE = "predictions.json"
 
 #: Of the Python modules among a revision's files; each is ``source/<package>/<module>.py``.
 SOURCES_FOLDER = "source/"
@@ -86,12 +96,13 @@ class EngineRecord:
 
     Args:
         name: ``torch``, ``onnxruntime``, ``openvino``, ``sklearn`` or ``tensorflow``.
-        precision: of the weights as they are stored.
+        precision: in which it computes: ``fp32``, ``bf16``, ``int8``; in single precision with weights that were
+            rounded: ``fp16``, ``int8-weights``; ``native``: in whatever the model's maker chose.
         tolerance: how far a number may be from that engine's, in parts of the largest; 0 means equal.
     """
 
     name: str
-    precision: str = "float32"
+    precision: str = "native"
     tolerance: float = 0.0
 
 
@@ -108,6 +119,25 @@ class MemoryNeed:
     runtime: int
     load: int
     model: int
+
+
+@dataclass(frozen=True)
+class LaneRecord:
+    """One way of running the model.
+
+    Args:
+        wrapper, weights: the names of its files within the revision; no weights: "".
+        layout: of the weights.
+        packages, globals: as the manifest's.
+    """
+
+    engine: EngineRecord
+    memory: MemoryNeed
+    wrapper: str
+    weights: str
+    layout: WeightsLayout
+    packages: dict[str, str]
+    globals: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -141,6 +171,8 @@ class Manifest:
         globals: every ``module:name`` that the stream may import.
         interface: what a caller may send (ModelWrapper.interface).
         examples: data that the model takes; the first is the sample that warm-up predicts.
+        faster: other ways of running the model, the fastest first, each for processors that compute in its precision;
+            ``engine``, ``memory``, ``weights``, ``packages`` and ``globals`` are of the way that any processor can go.
     """
 
     family: str
@@ -157,7 +189,31 @@ class Manifest:
     interface: dict[str, Any]
     examples: list[Any]
     provenance: Provenance = field(default_factory=Provenance)
+    faster: tuple[LaneRecord, ...] = ()
     version: int = MANIFEST_VERSION
+
+    @property
+    def lanes(self) -> tuple[LaneRecord, ...]:
+        """Every way of running the model, the fastest first."""
+        weights = WEIGHTS_FILE if WEIGHTS_FILE in self.files else ""
+        plain = LaneRecord(self.engine, self.memory, WRAPPER_FILE, weights, self.weights, self.packages, self.globals)
+        return *self.faster, plain
+
+    @cached_property
+    def here(self) -> LaneRecord:
+        """The way that this machine's processor goes."""
+        return next((lane for lane in self.faster if processor.computes(lane.engine.precision)), self.lanes[-1])
+
+    @property
+    def all_packages(self) -> dict[str, str]:
+        """What instances of any processor need."""
+        return {name: version for lane in self.lanes for name, version in lane.packages.items()}
+
+    def files_here(self) -> list[str]:
+        """What is read to serve the model on this machine."""
+        others = {file for lane in self.lanes for file in (lane.wrapper, lane.weights)}
+        own = {self.here.wrapper, self.here.weights}
+        return [file for file in self.files if file != PREDICTIONS_FILE and (file in own or file not in others)]
 
     @cached_property
     def digest(self) -> str:
@@ -174,6 +230,9 @@ class Manifest:
     def document(self) -> dict[str, Any]:
         """As it is signed: a manifest that was read in an older version stays in that version."""
         document = asdict(self)
+        if self.version < 5:
+            del document["faster"]
+            document["engine"]["precision"] = _STORED_WORDS.get(self.engine.precision, "float32")
         if self.version < 4:
             del document["provenance"]
         if self.version < 3:
@@ -188,7 +247,7 @@ class Manifest:
     def from_document(cls, document: dict[str, Any]) -> Self:
         """Raises ManifestInvalid for another layout."""
         version = document.get("version")
-        if version not in (1, 2, 3, MANIFEST_VERSION):
+        if version not in (1, 2, 3, 4, MANIFEST_VERSION):
             raise ManifestInvalid(
                 f"The manifest has version {version}; this function reads {MANIFEST_VERSION}. "
                 "Publish the model again, or stage the function again from a newer tree."
@@ -198,6 +257,10 @@ class Manifest:
             values |= _missing_in_version_1(values)
         if version < 4:
             values.setdefault("provenance", asdict(Provenance()))
+        if version < 5:
+            values.setdefault("faster", ())
+            precision = values["engine"]["precision"]
+            values["engine"] = values["engine"] | {"precision": _WORDS_OF_STORED.get(precision, precision)}
         if set(values) != {field.name for field in fields(cls)}:
             raise ManifestInvalid("The manifest's fields are not those of its version. Publish the model again.")
         values["files"] = {
@@ -209,6 +272,7 @@ class Manifest:
         values["weights"] = WeightsLayout(**values["weights"])
         values["globals"] = tuple(values["globals"])
         values["provenance"] = Provenance(**values["provenance"])
+        values["faster"] = tuple(_lane(lane) for lane in values["faster"])
         return cls(**values)
 
     def check_environment(self) -> None:
@@ -219,7 +283,7 @@ class Manifest:
                 f"{self.name} was published with Python {self.python}; this function runs {here}. Publish it "
                 f"again with Python {here}, or deploy the function with --runtime=python{self.python.replace('.', '')}."
             )
-        for package, version in self.packages.items():
+        for package, version in self.here.packages.items():
             found = installed_version(package)
             if found is None:
                 raise PackageMismatch(
@@ -233,12 +297,23 @@ class Manifest:
                 )
 
 
+def _lane(values: dict[str, Any]) -> LaneRecord:
+    made = {
+        "engine": EngineRecord(**values["engine"]),
+        "memory": MemoryNeed(**values["memory"]),
+        "layout": WeightsLayout(**values["layout"]),
+        "globals": tuple(values["globals"]),
+    }
+    return LaneRecord(**values | made)
+
+
 def _missing_in_version_1(values: dict[str, Any]) -> dict[str, Any]:
     """What a manifest did not yet say: its one file held the weights too, and was loaded from a copy."""
     size = sum(entry["size"] for entry in values["files"].values())
     name = "sklearn" if values["family"] == "tabular" else "torch"
     memory = MemoryNeed(runtime=400 * 2**20, load=3 * size, model=2 * size)
-    return {"engine": asdict(EngineRecord(name)), "memory": asdict(memory), "weights": asdict(WeightsLayout(0, 0))}
+    engine = EngineRecord(name, "float32")
+    return {"engine": asdict(engine), "memory": asdict(memory), "weights": asdict(WeightsLayout(0, 0))}
 
 
 REVISION_LENGTH = 12

@@ -1,11 +1,56 @@
 """Runs OpenVINO graphs over weights that lie where they arrived; the only module that imports openvino."""
 
 import os
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import openvino
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import openvino
+
+
+def _imported() -> Any:
+    """The package without its converter, which takes as long to import as all the rest, and counts who uses it."""
+    converter = "openvino.tools.ovc"
+    absent = converter not in sys.modules
+    if absent:
+        # Its own import of the converter is for environments too that have none.
+        sys.modules[converter] = None  # type: ignore[assignment]
+    try:
+        import openvino
+    finally:
+        if absent:
+            del sys.modules[converter]
+    return openvino
+
+
+openvino_package = _imported()
+
+#: How a graph computes, by the words of the manifest. OpenVINO's own choice changes the answers.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "fp32": {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0"},
+    "bf16": {"INFERENCE_PRECISION_HINT": "bf16", "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0"},
+    # What enters a product of matrices becomes int8 too, 64 numbers at a time with a scale of their own.
+    "int8": {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": "64"},
+}
+
+
+def compiled(xml: bytes, weights: NDArray[np.uint8], precision: str) -> "openvino.CompiledModel":
+    """An intermediate representation, ready to run on all cores in turn.
+
+    Args:
+        precision: one of OPTIONS, or of the words for rounded weights, with which fp32 is computed.
+    """
+    core = openvino_package.Core()
+    model = core.read_model(xml.decode(), openvino_package.Tensor(weights, shared_memory=True))
+    options = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": "1",
+        "INFERENCE_NUM_THREADS": len(os.sched_getaffinity(0)),
+    }
+    return core.compile_model(model, "CPU", options | OPTIONS.get(precision, OPTIONS["fp32"]))
 
 
 class OpenvinoGraph:
@@ -14,28 +59,22 @@ class OpenvinoGraph:
     Args:
         xml: its structure.
         weights: its constants, uint8.
+        precision: in which it computes (see ``compiled``).
     """
 
-    def __init__(self, xml: bytes, weights: NDArray[np.uint8]) -> None:
-        self.__setstate__({"xml": xml, "weights": weights})
+    def __init__(self, xml: bytes, weights: NDArray[np.uint8], precision: str = "fp32") -> None:
+        self.__setstate__({"xml": xml, "weights": weights, "precision": precision})
 
     def run(self, arrays: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
         output: NDArray[np.float32] = self._compiled(arrays)[0]
         return output
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"xml": self.xml, "weights": self.weights}
+        return {"xml": self.xml, "weights": self.weights, "precision": self.precision}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.xml: bytes = state["xml"]
         self.weights: NDArray[np.uint8] = state["weights"]
-        core = openvino.Core()
-        model = core.read_model(self.xml.decode(), openvino.Tensor(self.weights, shared_memory=True))
-        options = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "NUM_STREAMS": "1",
-            "INFERENCE_NUM_THREADS": len(os.sched_getaffinity(0)),
-            # Its own choice on a processor that has bfloat16 changes the answers.
-            "INFERENCE_PRECISION_HINT": "f32",
-        }
-        self._compiled = core.compile_model(model, "CPU", options)
+        # Artifacts of before there was a choice have none.
+        self.precision: str = state.get("precision", "fp32")
+        self._compiled = compiled(self.xml, self.weights, self.precision)

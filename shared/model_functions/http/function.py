@@ -184,7 +184,7 @@ class FamilyFunction(Service):
         rest = events()
         first = next(rest)
         chunks = EventStream(chain([first], rest), held.pop_all(), request.id)
-        return streamed(chunks, {"X-Model-Revision": model.manifest.revision})
+        return streamed(chunks, headers_of(model))
 
     def _steps(
         self, model: LoadedModel, pieces: Generator[Any, None, Any], request: Request, held: ExitStack
@@ -209,11 +209,19 @@ def answer(model: LoadedModel, fields: dict[str, Any]) -> Response:
     """The fields with the name and the revision of who gave them. Raises ModelError for a NaN among them."""
     name, revision = model.manifest.name, model.manifest.revision
     try:
-        return Response.json(
-            {"model_name": name, "revision": revision} | fields, headers={"X-Model-Revision": revision}
-        )
+        return Response.json({"model_name": name, "revision": revision} | fields, headers=headers_of(model))
     except ValueError as exc:
         raise not_finite(model) from exc
+
+
+def headers_of(model: LoadedModel) -> dict[str, str]:
+    """Who answers, and what computed it on this very instance."""
+    engine = model.manifest.here.engine
+    return {
+        "X-Model-Revision": model.manifest.revision,
+        "X-Model-Engine": engine.name,
+        "X-Model-Precision": engine.precision,
+    }
 
 
 def not_finite(model: LoadedModel) -> ModelError:

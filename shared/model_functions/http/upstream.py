@@ -19,7 +19,10 @@ from model_functions.names import function_name
 TIMEOUT = urllib3.Timeout(connect=5, read=300)
 
 #: Headers of a function's answer that are the caller's too.
-_PASSED_ON = ("Content-Type", "X-Model-Revision", "X-Error-Code", "Retry-After", "Allow", "Server-Timing")
+_PASSED_ON = (
+    *("Content-Type", "X-Error-Code", "Retry-After", "Allow", "Server-Timing"),
+    *("X-Model-Revision", "X-Model-Engine", "X-Model-Precision"),
+)
 
 
 class FunctionClient:

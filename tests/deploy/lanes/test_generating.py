@@ -40,7 +40,7 @@ PARAMETERS: tuple[dict[str, Any], ...] = (
 
 @pytest.fixture(scope="module")
 def lane(translator: TranslationWrapper) -> lanes.Lane:
-    return build(translator, "onnxruntime", "float32", [TEXT])
+    return build(translator, "onnxruntime", "fp32", [TEXT])
 
 
 @pytest.fixture(scope="module")
@@ -65,17 +65,17 @@ def assert_same_answers(wrapper: GenerationWrapper, lane: lanes.Lane, texts: lis
 
 
 def test_graphs_write_what_torch_does(translator: TranslationWrapper, lane: lanes.Lane) -> None:
-    assert lane.record == EngineRecord("onnxruntime", "float32", lanes.TOLERANCE["float32"])
-    assert lane.note.startswith("onnxruntime in float32: the same tokens as torch; first scores differ by ")
+    assert lane.record == EngineRecord("onnxruntime", "fp32", lanes.TOLERANCE["fp32"])
+    assert lane.note.startswith("onnxruntime in fp32: the same tokens as torch; first scores differ by ")
     assert_same_answers(translator, lane, TEXTS)
 
 
 def test_graphs_count_relative_positions(summarizer: SummarizationWrapper) -> None:
-    assert_same_answers(summarizer, build(summarizer, "onnxruntime", "float32", [TEXT]), TEXTS)
+    assert_same_answers(summarizer, build(summarizer, "onnxruntime", "fp32", [TEXT]), TEXTS)
 
 
 def test_graphs_know_the_languages(multilingual: TranslationWrapper) -> None:
-    lane = build(multilingual, "onnxruntime", "float32", ["hello there"])
+    lane = build(multilingual, "onnxruntime", "fp32", ["hello there"])
     fast: Any = lane.wrapper
     assert_same_answers(multilingual, lane, ["hello", "a b c", "somewhat longer"])
     for languages in ({"source_language": "rus_Cyrl"}, {"target_language": "eng_Latn"}):
@@ -86,7 +86,7 @@ def test_graphs_know_the_languages(multilingual: TranslationWrapper) -> None:
 
 
 def test_graphs_stand_behind_sentencepiece(marian: TranslationWrapper) -> None:
-    lane = build(marian, "onnxruntime", "float32", ["a x lives in rome"])
+    lane = build(marian, "onnxruntime", "fp32", ["a x lives in rome"])
     assert_same_answers(marian, lane, ["a x", "b lives in berlin", "z, and Ünknown"])
 
 
@@ -154,7 +154,7 @@ def test_the_stream_is_small_and_always_the_same(translator: TranslationWrapper,
     again = copy.copy(translator)
     again.engine = copy.copy(own)
     again.engine.model = copy.deepcopy(own.model)  # type: ignore[attr-defined]
-    one, other = (stream.dump(found.wrapper) for found in (lane, build(again, "onnxruntime", "float32", [TEXT])))
+    one, other = (stream.dump(found.wrapper) for found in (lane, build(again, "onnxruntime", "fp32", [TEXT])))
     assert one == other
     assert len(one.stream) < 40 * 1024
 
@@ -224,6 +224,6 @@ def test_graphs_that_write_otherwise_are_not_taken(
         return type(graph)(graph.model, {name: np.roll(array, 1, axis=0) for name, array in graph.weights.items()})
 
     monkeypatch.setattr(graphs, "onnxruntime_graph", garbled)
-    monkeypatch.setitem(lanes.TOLERANCE, "float32", tolerance)
-    with pytest.raises(ValueError, match=f"float32: {reason}"):
-        build(translator, "onnxruntime", "float32", [TEXT])
+    monkeypatch.setitem(lanes.TOLERANCE, "fp32", tolerance)
+    with pytest.raises(ValueError, match=f"fp32: {reason}"):
+        build(translator, "onnxruntime", "fp32", [TEXT])

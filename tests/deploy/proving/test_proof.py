@@ -16,9 +16,8 @@ from deploy.__main__ import main
 from deploy.proving.predictions import close, same_answer
 from deploy.publish import NotProven, publish
 from deploy.publisher import open_repository, signing_key
-from model_functions.artifact.manifest import Provenance, installed_version
+from model_functions.artifact.manifest import WRAPPER_FILE, Provenance, installed_version
 from model_functions.families.tabular import TabularWrapper
-from model_functions.repository import WRAPPER_FILE
 from tests.tiny_models import COLUMNS, classifier
 
 EXAMPLE = dict.fromkeys(COLUMNS, 0.5)
@@ -50,7 +49,7 @@ def test_verify_reports_what_a_fresh_process_finds(
     assert main(["verify", "tiny", "--json"]) == 0
     report = printed(capsys)
     assert (report["revision"], report["proven"], report["failures"]) == (revision, True, [])
-    assert report["manifest_version"] == 4
+    assert report["manifest_version"] == 5
     assert report["packages"]["scikit-learn"] == [installed_version("scikit-learn")] * 2
     assert {name: file["problem"] for name, file in report["files"].items()} == {
         "wrapper.dill": "",

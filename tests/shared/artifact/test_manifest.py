@@ -4,9 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from model_functions import processor
 from model_functions.artifact.manifest import (
+    PREDICTIONS_FILE,
+    WEIGHTS_FILE,
+    WRAPPER_FILE,
     EngineRecord,
     FileEntry,
+    LaneRecord,
     Manifest,
     MemoryNeed,
     Provenance,
@@ -51,8 +56,8 @@ def test_the_revision_is_the_start_of_the_digest_and_of_nothing_else() -> None:
 
 
 def test_another_version_is_refused() -> None:
-    with pytest.raises(ManifestInvalid, match="has version 5; this function reads 4"):
-        Manifest.from_document(MANIFEST.document() | {"version": 5})
+    with pytest.raises(ManifestInvalid, match="has version 6; this function reads 5"):
+        Manifest.from_document(MANIFEST.document() | {"version": 6})
 
 
 def test_a_manifest_of_version_1_is_read_and_keeps_its_revision() -> None:
@@ -60,7 +65,7 @@ def test_a_manifest_of_version_1_is_read_and_keeps_its_revision() -> None:
     manifest = Manifest.from_document(document)
     assert json.loads(json.dumps(manifest.document())) == document
     assert manifest.revision == "551058d79de6"
-    assert manifest.engine == EngineRecord("sklearn")
+    assert manifest.engine == EngineRecord("sklearn", "fp32")
     assert manifest.memory.load == 3 * 10
 
 
@@ -84,6 +89,55 @@ def test_a_manifest_of_version_3_keeps_its_revision_and_has_no_provenance() -> N
     assert json.loads(json.dumps(manifest.document())) == document
     assert manifest.revision == "670684853508"
     assert manifest.provenance == Provenance()
+
+
+def test_a_manifest_of_version_4_says_its_precision_in_the_words_of_today() -> None:
+    document = json.loads((DATA / "manifest_v4.json").read_text())
+    manifest = Manifest.from_document(document)
+    assert json.loads(json.dumps(manifest.document())) == document
+    assert manifest.revision == "8099195c6bfc"
+    assert manifest.engine == EngineRecord("onnxruntime", "fp16", 2e-3)
+    assert [lane.engine for lane in manifest.lanes] == [manifest.engine]
+
+
+def with_bf16() -> Manifest:
+    """The manifest with a faster lane for processors that compute in bf16."""
+    files = {name: FileEntry.of(b"x") for name in ("bf16/wrapper.dill", "bf16/weights.safetensors")}
+    files |= {name: FileEntry.of(b"y") for name in (WRAPPER_FILE, WEIGHTS_FILE, PREDICTIONS_FILE, "source/a/b.py")}
+    engine = EngineRecord("openvino", "bf16", 2e-2)
+    wrapper, weights = "bf16/wrapper.dill", "bf16/weights.safetensors"
+    faster = LaneRecord(engine, MemoryNeed(4, 5, 6), wrapper, weights, WeightsLayout(1, 2), {"dill": "9.9"}, ("c:d",))
+    return replace(MANIFEST, files=files, faster=(faster,))
+
+
+@pytest.mark.parametrize(
+    ("native", "precision", "files"),
+    [
+        ({"bf16"}, "bf16", ["bf16/wrapper.dill", "bf16/weights.safetensors", "source/a/b.py"]),
+        (set(), "native", [WRAPPER_FILE, WEIGHTS_FILE, "source/a/b.py"]),
+    ],
+)
+def test_the_processor_chooses_the_lane_and_its_files(
+    native: set[str], precision: str, files: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processor, "native", lambda cap: native)
+    manifest = with_bf16()
+    assert manifest.here.engine.precision == precision
+    assert manifest.files_here() == files
+
+
+def test_the_packages_of_the_lane_here_must_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processor, "native", lambda cap: set())
+    with_bf16().check_environment()
+    monkeypatch.setattr(processor, "native", lambda cap: {"bf16"})
+    with pytest.raises(PackageMismatch, match=r"published with dill 9\.9"):
+        with_bf16().check_environment()
+
+
+def test_a_manifest_with_faster_lanes_comes_back() -> None:
+    manifest = with_bf16()
+    again = Manifest.from_document(json.loads(json.dumps(manifest.document())))
+    assert (again.faster, again.revision) == (manifest.faster, manifest.revision)
 
 
 def test_missing_and_unknown_fields_are_refused() -> None:
