@@ -4,12 +4,12 @@ from types import ModuleType
 from typing import Any
 
 from deploy import output
-from deploy.lanes import Lane, NotEqual, encoding, generating, images, modules
+from deploy.lanes import Lane, NotEqual, encoding, generating, images, modules, writing
 from model_functions.artifact.manifest import EngineRecord
 from model_functions.wrapper import ModelWrapper
 
 ENGINES = ("auto", "torch", "onnxruntime", "openvino")
-PRECISIONS = ("auto", "float32", "float16")
+PRECISIONS = ("auto", "float32", "float16", "bf16", "int8")
 
 #: The engine that ``auto`` tries. With BERT-base on two cores onnxruntime is ready and has predicted in 0.2 s, in
 #: 490 MB, with 68 MB in the image; openvino in 0.6 s, in 660 MB, with 180 MB (tests/benchmarks/cold).
@@ -19,6 +19,7 @@ FASTEST = "onnxruntime"
 _KINDS: dict[str, ModuleType] = {
     **dict.fromkeys(encoding.NAMES, encoding),
     "TransformersGenerator": generating,
+    "TransformersWriter": writing,
     "ImageClassifier": images,
     "ExportedModel": modules,
     "SourceModel": modules,
@@ -38,7 +39,8 @@ def build(wrapper: ModelWrapper, engine: str, precision: str, examples: list[Any
         if engine == "auto":
             return own
         raise ValueError(f"There is no graph of {wrapper.family} models for {engine}. Leave --engine out.")
-    chosen = FASTEST if engine == "auto" else engine
+    fastest = FASTEST if FASTEST in kind.ENGINES else kind.ENGINES[0]
+    chosen = fastest if engine == "auto" else engine
     precisions = ("float16", "float32") if precision == "auto" else (precision,)
     failures: list[str] = []
     try:

@@ -13,7 +13,7 @@ from model_functions.errors import InvalidInput
 from model_functions.wrapper import ModelWrapper
 
 #: What is accepted, in parts of the largest output: the rounding of another kernel, or of halved weights.
-TOLERANCE = {"float32": 1e-4, "float16": 2e-3}
+TOLERANCE = {"float32": 1e-4, "float16": 2e-3, "bf16": 3e-2, "int8": 1e-1}
 
 #: Characters beyond which no model takes a text for a short one.
 LONG = 4000
