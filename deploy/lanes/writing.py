@@ -42,7 +42,7 @@ LONG = 1500
 def export(wrapper: Any, examples: list[Any]) -> Exported:
     """Raises ValueError for a model whose answers the lane could not give."""
     own = wrapper.engine
-    _tokenizer(own)
+    tokenizer_of(own)
     kinds = {str(weights.dtype) for weights in own.model.parameters()}
     if kinds != {"torch.float32"}:
         raise ValueError(f"its weights are {', '.join(sorted(kinds))}, and only float32 is equal in both")
@@ -55,7 +55,7 @@ def build(wrapper: ModelWrapper, engine: str, precision: str, model: Exported, e
     graph = flat_graphs.graph_of(model, precision, pages(model, own.positions))
     fast: Any = copy.copy(wrapper)
     fast.engine = PagedWriter(
-        _tokenizer(own), graph, own.rules, own.chat, Facts(own.positions, own.generation_defaults())
+        tokenizer_of(own), graph, own.rules, own.chat, Facts(own.positions, own.generation_defaults())
     )
     stored: Any = as_stored(fast)
     prompts = list(_prompts(wrapper, stored, examples))
@@ -77,7 +77,7 @@ def pages(model: Exported, positions: int | None) -> int:
     return room if positions is None else min(room, SIDE_BY_SIDE * pages_for(positions))
 
 
-def _tokenizer(own: Any) -> Any:
+def tokenizer_of(own: Any) -> Any:
     from model_functions.engines.tokenizers import FastTokenizer
 
     return FastTokenizer.of(own.tokenizer, ["input_ids"], own.max_tokens, pads=False)
