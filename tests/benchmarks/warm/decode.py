@@ -227,7 +227,9 @@ def _asked(longest: int) -> dict[str, Any]:
 
 def table(name: str, found: dict[str, Any]) -> str:
     lines = [f"{name}: {found['weights'] / 1e6:.0f} M weights, memory read at {found['bandwidth'] / 1e9:.1f} GB/s"]
-    lines.append(f"{'':8} {'generate':>9} {'1 stream':>9} {'ratio':>6} {'ceiling':>8} {'part':>5} {'8 streams':>10} {'×':>5}")
+    lines.append(
+        f"{'':8} {'generate':>9} {'1 stream':>9} {'ratio':>6} {'ceiling':>8} {'part':>5} {'8 streams':>10} {'×':>5}"
+    )
     for precision, run in found["ours"].items():
         generate = found["generate"].get(precision)
         ceiling = found["ceiling"][precision]

@@ -17,8 +17,16 @@ from model_functions.engines.search import Floats, Rules, beams
 VOCABULARY = 17
 RULES = Rules(start=0, ends=(1,), pad=0)
 GREEDY = {
-    **{"do_sample": False, "seed": None, "repetition_penalty": 1.0, "no_repeat_ngram_size": 0, "min_new_tokens": 0},
-    **{"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "num_return_sequences": 1},
+    "do_sample": False,
+    "seed": None,
+    "repetition_penalty": 1.0,
+    "no_repeat_ngram_size": 0,
+    "min_new_tokens": 0,
+    "temperature": 1.0,
+    "top_k": 0,
+    "top_p": 1.0,
+    "min_p": 0.0,
+    "num_return_sequences": 1,
 }
 
 
