@@ -154,7 +154,7 @@ def _operation() -> Any:
     def shaped(query: Any, key: Any, value: Any, *facts: Any) -> Any:
         return query.new_empty((*query.shape[:3], value.shape[3]))
 
-    operation = torch.library.custom_op(_OPERATION, shaped, mutates_args=(), schema=schema)
+    operation: Any = torch.library.custom_op(_OPERATION, shaped, mutates_args=(), schema=schema)
     operation.register_fake(shaped)
     return operation
 
@@ -184,7 +184,8 @@ def _joined(context: Any, layers: list[Attention]) -> Any:
 
 
 def _renamed(xml: str) -> str:
-    """The representation with its other layers named by their numbers: a process counts on with each it converts."""
+    """The representation without what a process counts on with each it converts: its name, and its other layers'."""
+    xml = re.sub(r'<net name="[^"]*"', '<net name="decoder"', xml, count=1)
     return re.sub(r'<layer id="(\d+)" name="(?!attend(?:ed)?\.\d+")[^"]*"', r'<layer id="\1" name="\1"', xml)
 
 

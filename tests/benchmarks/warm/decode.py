@@ -7,6 +7,7 @@ build/bench/decode.json. Every figure of a model comes from one run; ratios coun
 import argparse
 import gc
 import json
+import os
 import statistics
 import sys
 import time
@@ -43,7 +44,7 @@ def main() -> None:
     parser.add_argument("--precisions", nargs="*", default=PRECISIONS, choices=PRECISIONS)
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
-    torch.set_num_threads(len(_cores()))
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
     found = json.loads(RESULT.read_text()) if RESULT.exists() else {}
     for name in asked.models or MODELS:
         found[name] = measure(MODELS[name](), asked.precisions)
@@ -78,7 +79,6 @@ MODELS: dict[str, Callable[[], Any]] = {"gpt2": gpt2, "qwen2": qwen2}
 def measure(model: Any, precisions: Any) -> dict[str, Any]:
     # A position's weights are looked up; the table of tokens is multiplied with whole, once for both its uses.
     weights = sum(one.numel() for name, one in model.named_parameters() if "wpe" not in name)
-    bandwidth = [read_bandwidth()]
     own = TransformersWriter(model, tokenizer(model.config.vocab_size), max_tokens=1024)
     exported = flat_graphs.export(model)
     wrapper = TextGenerationWrapper(own)
@@ -95,10 +95,8 @@ def measure(model: Any, precisions: Any) -> dict[str, Any]:
     for precision in precisions:
         gc.collect()
         fast.engine = writer(exported, precision, *made)
-        result["ours"][precision] = ours(fast, expected if precision == "float32" else None)
-        bandwidth.append(read_bandwidth())
-    result["bandwidth"] = max(bandwidth)
-    result["ceiling"] = {one: result["bandwidth"] / (weights * BYTES[one]) for one in precisions}
+        same = expected if precision == "float32" else None
+        result["ours"][precision] = ours(fast, same, weights * BYTES[precision])
     return result
 
 
@@ -107,11 +105,12 @@ def writer(exported: Any, precision: str, tokens: Any, rules: Any, chat: Any, fa
 
 
 def read_bandwidth() -> float:
-    """Bytes a second that all cores read, of an array that no cache holds: the best of three ways."""
-    values = torch.ones(2**28 // 4 * 3)
+    """Bytes a second that all cores read, of an array that no cache holds: the best of two ways."""
+    values = torch.ones(2**27)
     best = 0.0
-    for read in (values.sum, values.max, lambda: torch.dot(values, values)):
-        for _ in range(4):
+    reads: list[Callable[[], Any]] = [lambda: torch.sum(values), lambda: torch.dot(values, values)]
+    for read in reads:
+        for _ in range(2):
             started = time.perf_counter()
             read()
             best = max(best, values.nbytes / (time.perf_counter() - started))
@@ -159,14 +158,16 @@ def _greedy(longest: int) -> dict[str, Any]:
     return {"max_new_tokens": longest, "min_new_tokens": longest, "do_sample": False, "pad_token_id": 0}
 
 
-def ours(wrapper: TextGenerationWrapper, expected: list[int] | None) -> dict[str, Any]:
+def ours(wrapper: TextGenerationWrapper, expected: list[int] | None, weights_bytes: int) -> dict[str, Any]:
     alone(wrapper)  # the first run lays the weights out
-    rates, answers = [], []
+    rates, ceilings, answers, together = [], [], [], []
     for _ in range(REPEATS):
+        # In turn: another machine beside this one may take half of the memory's bandwidth for a while.
+        ceilings.append(read_bandwidth() / weights_bytes)
         rate, answer = alone(wrapper)
         rates.append(rate)
         answers.append(answer)
-    together = [in_turn(wrapper) for _ in range(REPEATS)]
+        together.append(in_turn(wrapper))
     same = expected is None or [int(word) for word in answers[0].split()] == expected
     if expected is not None:
         tried = range(0, REQUESTS, 5)
@@ -174,6 +175,9 @@ def ours(wrapper: TextGenerationWrapper, expected: list[int] | None) -> dict[str
     return {
         "alone": statistics.median(rates),
         "together": statistics.median(rate for rate, _ in together),
+        "times": statistics.median(both / one for one, (both, _) in zip(rates, together, strict=True)),
+        "ceiling": statistics.median(ceilings),
+        "part": statistics.median(rate / ceiling for rate, ceiling in zip(rates, ceilings, strict=True)),
         "same_tokens": same,
     }
 
@@ -201,24 +205,30 @@ def request(number: int) -> tuple[str, dict[str, Any]]:
 
 
 def in_turn(wrapper: TextGenerationWrapper) -> tuple[float, dict[int, str]]:
-    """Tokens a second of requests of all lengths, eight at a time: where one ends the next begins."""
+    """Tokens a second of requests of all lengths while there are eight: where one ends the next begins.
+
+    Their prompts are read meanwhile, which counts as time and not as tokens.
+    """
     coming = iter(range(REQUESTS))
     running: dict[int, Any] = {}
     answers: dict[int, str] = {}
-    count, started = 0, time.perf_counter()
+    count, ended, started = 0, 0.0, time.perf_counter()
     while True:
         while len(running) < STREAMS and (number := next(coming, None)) is not None:
             running[number] = wrapper.steps(*request(number))
         if not running:
-            break
+            return count / (ended - started), answers
         for number, steps in list(running.items()):
             try:
-                next(steps)
+                piece = next(steps)
             except StopIteration as end:
                 answers[number] = end.value["generated_text"]
-                count += end.value["generated_tokens"]
                 del running[number]
-    return count / (time.perf_counter() - started), answers
+                continue
+            if piece is not None and not ended:
+                count += 1
+        if len(running) < STREAMS and len(answers) + len(running) == REQUESTS:
+            ended = ended or time.perf_counter()
 
 
 def _asked(longest: int) -> dict[str, Any]:
@@ -226,26 +236,17 @@ def _asked(longest: int) -> dict[str, Any]:
 
 
 def table(name: str, found: dict[str, Any]) -> str:
-    lines = [f"{name}: {found['weights'] / 1e6:.0f} M weights, memory read at {found['bandwidth'] / 1e9:.1f} GB/s"]
-    lines.append(
-        f"{'':8} {'generate':>9} {'1 stream':>9} {'ratio':>6} {'ceiling':>8} {'part':>5} {'8 streams':>10} {'×':>5}"
-    )
+    heads = ("generate", "1 stream", "ratio", "ceiling", "part", "8 streams", "times")
+    rows = [["", *heads]]
     for precision, run in found["ours"].items():
         generate = found["generate"].get(precision)
-        ceiling = found["ceiling"][precision]
-        lines.append(
-            f"{precision:8} {'' if generate is None else format(generate, '9.1f'):>9} {run['alone']:9.1f} "
-            f"{'' if generate is None else format(run['alone'] / generate, '6.2f'):>6} {ceiling:8.1f} "
-            f"{run['alone'] / ceiling:5.0%} {run['together']:10.1f} {run['together'] / run['alone']:5.2f}"
-            f"{'' if run['same_tokens'] else '  OTHER TOKENS'}"
-        )
-    return "\n".join(lines)
-
-
-def _cores() -> set[int]:
-    import os
-
-    return os.sched_getaffinity(0)
+        beside = ["", ""] if generate is None else [f"{generate:.1f}", f"{run['alone'] / generate:.2f}"]
+        part = [f"{run['ceiling']:.1f}", f"{run['part']:.0%}", f"{run['together']:.1f}", f"{run['times']:.2f}"]
+        rows.append([precision, beside[0], f"{run['alone']:.1f}", beside[1], *part])
+        if not run["same_tokens"]:
+            rows[-1].append("OTHER TOKENS")
+    lines = ["".join(f"{cell:>11}" for cell in row) for row in rows]
+    return "\n".join([f"{name}, {found['weights'] / 1e6:.0f} M weights: tokens a second", *lines])
 
 
 if __name__ == "__main__":

@@ -150,14 +150,19 @@ def test_requests_side_by_side_are_answered_as_alone(
 def test_one_step_is_everybodys(fast: TextGenerationWrapper) -> None:
     longest = {"max_new_tokens": 30, "min_new_tokens": 30}
     first, second = (fast.steps(text, longest) for text in ("hello", "one two"))
-    runs = []
+    runs: list[int] = []
     engine: Any = fast.engine
     run = engine.graph.run
-    engine.scheduler.graph.run = lambda rows: (runs.append(len(rows)), run(rows))[1]
+
+    def counted(rows: Any) -> Any:
+        runs.append(len(rows))
+        return run(rows)
+
+    engine.graph.run = counted
     try:
         in_turns([first, second])
     finally:
-        del engine.scheduler.graph.run
+        del engine.graph.run
     assert runs[2:30] == [2] * 28
     assert len(runs) <= 32
 
@@ -207,8 +212,9 @@ def test_narrow_weights_are_stored_narrow(tmp_path: Path, precision: str) -> Non
     own = made("gpt2", tmp_path)
     whole, narrow = (fast_lane.build(own, "openvino", one, ["hello"]) for one in ("float32", precision))
     assert narrow.record.precision == precision
-    sizes = [len(stream.dump(lane.wrapper).weights) for lane in (whole, narrow)]
-    assert sizes[1] < sizes[0] * {"bf16": 0.55, "int8": 0.45}[precision]
+    sizes = [lane.wrapper.engine.graph.weights.nbytes for lane in (whole, narrow)]  # type: ignore[attr-defined]
+    # int8 keeps positions, which are fewer than what is worth a scale, and the norms as they are.
+    assert sizes[1] < sizes[0] * {"bf16": 0.55, "int8": 0.5}[precision]
     assert as_stored(narrow.wrapper).predict("hello", {"max_new_tokens": 5}) == narrow.wrapper.predict(
         "hello", {"max_new_tokens": 5}
     )
