@@ -9,7 +9,7 @@ from model_functions.artifact.manifest import EngineRecord
 from model_functions.wrapper import ModelWrapper
 
 ENGINES = ("auto", "torch", "onnxruntime", "openvino")
-PRECISIONS = ("auto", "float32", "float16", "bf16", "int8")
+PRECISIONS = ("auto", "float32", "float16")
 
 #: The engine that ``auto`` tries. With BERT-base on two cores onnxruntime is ready and has predicted in 0.2 s, in
 #: 490 MB, with 68 MB in the image; openvino in 0.6 s, in 660 MB, with 180 MB (tests/benchmarks/cold).
