@@ -5,7 +5,7 @@ from types import ModuleType
 from typing import Any
 
 from deploy import output
-from deploy.lanes import Lane, NotEqual, check_native, encoding, generating, graphs, images, modules
+from deploy.lanes import Lane, NotEqual, check_native, encoding, generating, graphs, images, modules, writing
 from model_functions.artifact.manifest import EngineRecord
 from model_functions.wrapper import ModelWrapper
 
@@ -32,6 +32,7 @@ _PLANS: dict[tuple[str, str], list[tuple[str, ...]]] = {
 _KINDS: dict[str, ModuleType] = {
     **dict.fromkeys(encoding.NAMES, encoding),
     "TransformersGenerator": generating,
+    "TransformersWriter": writing,
     "ImageClassifier": images,
     "ExportedModel": modules,
     "SourceModel": modules,
@@ -57,7 +58,7 @@ def build(wrapper: ModelWrapper, engine: str, precision: str, examples: list[Any
             model = kind.export(wrapper, examples)
             advance(1)
             chosen = _chosen(kind, model, precision) if engine == "auto" else engine
-            for plan in _PLANS[chosen, precision]:
+            for plan in getattr(kind, "PLANS", _PLANS)[chosen, precision]:
                 if (lane := _built(kind, wrapper, chosen, plan, model, examples, failures)) is not None:
                     return lane
     except Exception as exc:  # noqa: BLE001 - an exporter fails in its own ways on the models it does not know
@@ -82,8 +83,9 @@ def _as_it_is(own: Lane, precision: str) -> Lane:
 
 def _chosen(kind: ModuleType, model: Any, precision: str) -> str:
     """The engine that ``auto`` takes."""
-    if "openvino" not in kind.ENGINES:
-        return "onnxruntime"
+    if len(kind.ENGINES) == 1:
+        only: str = kind.ENGINES[0]
+        return only
     if precision in ("bf16", "int8"):
         return "openvino"
     return "openvino" if graphs.multiplied_bytes(model) >= LARGE else "onnxruntime"

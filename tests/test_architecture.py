@@ -51,7 +51,7 @@ OWNERS = {
     "PIL": "engines/pillow.py",
     "sentencepiece": "engines/sentencepiece.py",
     "tokenizers": "engines/tokenizers.py",
-    "openvino": "engines/openvino.py",
+    "openvino": {"engines/openvino.py", "engines/paged.py"},
     "onnx": "engines/onnx_file.py",
     "onnxruntime": "engines/onnxruntime.py",
     "tensorflow": "engines/saved_model.py",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from model_functions.engines.chat import ChatTemplate
+    from model_functions.engines.scheduler import Scheduler
     from model_functions.engines.search import Decoder, Rules
 
 
@@ -161,6 +162,10 @@ class WritingEngine(Protocol):
     """How the model has learnt to read a chat, if it has."""
 
     @property
+    def scheduler(self) -> Scheduler | None:
+        """What writes for all callers at once; None: each is written for alone."""
+
+    @property
     def positions(self) -> int | None:
         """Tokens of a prompt and its answer together; None: any number."""
 
@@ -176,6 +181,16 @@ class WritingEngine(Protocol):
 
     def special(self, text: str) -> int | None:
         """The special token of this very text, if there is one."""
+
+    def fits(self, prompt: int, longest: int, answers: int) -> bool:
+        """Whether there is memory for so many answers to a prompt, side by side.
+
+        Args:
+            prompt, longest: the prompt's and an answer's tokens.
+        """
+
+    def memory_bytes(self) -> int:
+        """What is kept, at most, of the texts that are being written."""
 
     def read(self, prompts: list[list[int]]) -> Decoder:
         """The model with the prompts before it."""

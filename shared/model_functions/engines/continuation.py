@@ -1,17 +1,34 @@
 """Goes on with prompts, a token each step: the likeliest ones or drawn ones, every answer as if it were alone."""
 
-from collections.abc import Collection, Iterator
+from collections import deque
+from collections.abc import Collection, Generator, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model_functions.engines import WritingEngine
-from model_functions.engines.search import Decoder, Floats, Integers, Rules, beams, narrowed, ruled
+from model_functions.engines.choice import Choice
+from model_functions.engines.scheduler import PagedDecoder, Scheduler, Seat, Text, need
+from model_functions.engines.search import Decoder, Integers, Rules, beams
 
 #: Tokens of a prompt that are decoded with its answer to look for stop sequences among beams.
 _TAIL = 8
+
+
+class Piece(NamedTuple):
+    """What has become certain of an answer.
+
+    Args:
+        number: the answer's.
+        ended: this is its last piece, whose text may be empty.
+    """
+
+    number: int
+    text: str
+    ended: bool
 
 
 class Writing:
@@ -39,30 +56,92 @@ class Writing:
             for _ in range(parameters["num_return_sequences"])
         ]
 
-    def steps(self) -> Iterator[tuple[int, str]]:
-        """Writes the answers, and tells what becomes certain of each of them, by its number."""
+    def steps(self) -> Iterator[Piece | None]:
+        """Writes the answers, and tells what becomes certain of them.
+
+        None stands for a step that made nothing certain here: others may want to look at theirs meanwhile.
+        """
+        scheduler = self._engine.scheduler
+        return self._alone() if scheduler is None else self._together(scheduler)
+
+    def by_beams(self) -> Iterator[None]:
+        """Writes the answers by beam search, each prompt's alone: padding would change what beams are compared by.
+
+        Steps that wait for room are told, as others go on in them.
+        """
+        answers = iter(self.answers)
+        for prompt in self._prompts:
+            with ExitStack() as held:
+                decoder = yield from self._decoder(prompt, held)
+                for tokens in beams(decoder, prompt, self._rules, self._parameters, self._stopped(prompt)):
+                    answer = next(answers)
+                    for token in tokens:
+                        answer.add(token)
+
+    def _alone(self) -> Iterator[Piece | None]:
         continuation = Continuation(self._engine.read(self._prompts), self._prompts, self._rules, self._parameters)
         going_on = len(self.answers)
         while going_on:
-            finished = set()
-            for number, token in continuation.step().items():
-                text = self.answers[number].add(token)
-                if self.answers[number].finish_reason is not None:
-                    finished.add(number)
-                if text or number in finished:
-                    yield number, text
+            pieces = [self._piece(number, token) for number, token in continuation.step().items()]
+            finished = {piece.number for piece in pieces if piece.ended}
             continuation.end(finished)
             going_on -= len(finished)
+            told: list[Piece | None] = [piece for piece in pieces if piece.text or piece.ended]
+            yield from told or [None]
 
-    def by_beams(self) -> None:
-        """Writes the answers by beam search, each prompt's alone: padding would change what beams are compared by."""
-        answers = iter(self.answers)
-        for prompt in self._prompts:
-            decoder = self._engine.read([prompt])
-            for tokens in beams(decoder, prompt, self._rules, self._parameters, self._stopped(prompt)):
-                answer = next(answers)
-                for token in tokens:
-                    answer.add(token)
+    def _together(self, scheduler: Scheduler) -> Iterator[Piece | None]:
+        told: deque[Piece] = deque()
+        texts = [self._text(index, prompt, told) for index, prompt in enumerate(self._prompts)]
+        for text in texts:
+            scheduler.join(text)
+        try:
+            while True:
+                # Whoever steps, all are told.
+                while told:
+                    yield told.popleft()
+                for text in texts:
+                    if text.failure is not None:
+                        raise text.failure
+                if all(text.over for text in texts):
+                    return
+                scheduler.step()
+                if not told:
+                    yield None
+        finally:
+            for text in texts:
+                scheduler.leave(text)
+
+    def _text(self, index: int, prompt: list[int], told: deque[Piece]) -> Text:
+        copies: int = self._parameters["num_return_sequences"]
+
+        def take(copy: int, token: int) -> bool:
+            piece = self._piece(index * copies + copy, token)
+            if piece.text or piece.ended:
+                told.append(piece)
+            return not piece.ended
+
+        choices = [Choice(self._rules, self._parameters, copy) for copy in range(copies)]
+        return Text(prompt, self._parameters["max_new_tokens"], choices, take)
+
+    def _piece(self, number: int, token: int) -> Piece:
+        answer = self.answers[number]
+        return Piece(number, answer.add(token), answer.finish_reason is not None)
+
+    def _decoder(self, prompt: list[int], held: ExitStack) -> Generator[None, None, Decoder]:
+        """The model with the prompt before it, for as many beams as are asked for."""
+        scheduler = self._engine.scheduler
+        if scheduler is None:
+            return self._engine.read([prompt])
+        longest, count = self._parameters["max_new_tokens"], self._parameters["num_beams"]
+        seat = Seat(need(len(prompt), longest, count))
+        held.callback(scheduler.leave, seat)
+        scheduler.join(seat)
+        while not seat.taken:
+            scheduler.step()
+            yield None
+        decoder = PagedDecoder(scheduler, prompt)
+        held.callback(decoder.close)
+        return decoder
 
     def _answer(self, prompt: list[int], opening: str) -> "Answer":
         return Answer(self._engine, prompt, self._ends, self._stops, self._parameters["max_new_tokens"], opening)
@@ -92,41 +171,32 @@ def _text_after(engine: WritingEngine, before: list[int], tokens: list[int]) -> 
 class Continuation:
     """The tokens of the answers, each as if it were alone.
 
-    Each draws from numbers of its own, which follow from the seed and from which of its prompt's answers it is:
-    a prompt is answered alike alone and among others.
-
     Args:
         decoder: has the prompts before it.
         parameters: those of GENERATION_PARAMETERS that concern the search.
     """
 
     def __init__(self, decoder: Decoder, prompts: list[list[int]], rules: Rules, parameters: dict[str, Any]) -> None:
-        self._decoder, self._rules, self._parameters = decoder, rules, parameters
+        self._decoder = decoder
         self._copies: int = parameters["num_return_sequences"]
         self._length = 0
-        # Negative: nothing stands there.
-        self._sequences = np.full((len(prompts), max(map(len, prompts))), -1, dtype=np.int64)
-        for row, prompt in enumerate(prompts):
-            self._sequences[row, -len(prompt) :] = prompt
         self._answers = list(range(len(prompts) * self._copies))
-        seed = parameters["seed"]
-        self._random = [
-            np.random.default_rng(None if seed is None else (seed, answer % self._copies)) for answer in self._answers
-        ]
+        self._sequences = [np.array(prompt, dtype=np.int64) for prompt in prompts]
+        self._choices = [Choice(rules, parameters, answer % self._copies) for answer in self._answers]
 
     def step(self) -> dict[int, int]:
         """The next token of each answer that goes on, by its number: each prompt's together, in order."""
-        logits = self._decoder.step(self._sequences[:, -1:])
+        logits = self._decoder.step(np.array([sequence[-1:] for sequence in self._sequences]))
         if self._length == 0 and self._copies > 1:
             # Read once, written several times.
             rows = np.repeat(np.arange(len(logits)), self._copies)
             self._decoder.select(rows)
-            logits, self._sequences = logits[rows], self._sequences[rows]
+            logits, self._sequences = logits[rows], [self._sequences[row] for row in rows]
         self._length += 1
-        scores = ruled(logits, self._sequences, self._rules, self._parameters, self._length)
-        tokens = self._drawn(scores) if self._parameters["do_sample"] else scores.argmax(axis=1)
-        self._sequences = np.column_stack((self._sequences, tokens))
-        return dict(zip(self._answers, tokens.tolist(), strict=True))
+        chosen = zip(self._choices, logits, self._sequences, strict=True)
+        tokens = [choice.token(scores, sequence, self._length) for choice, scores, sequence in chosen]
+        self._sequences = [np.append(sequence, token) for sequence, token in zip(self._sequences, tokens, strict=True)]
+        return dict(zip(self._answers, tokens, strict=True))
 
     def end(self, finished: Collection[int]) -> None:
         """These answers do not go on."""
@@ -134,18 +204,10 @@ class Continuation:
         if len(going_on) == len(self._answers):
             return
         self._answers = [self._answers[row] for row in going_on]
-        self._random = [self._random[row] for row in going_on]
-        rows = np.array(going_on, dtype=np.int64)
-        self._sequences = self._sequences[rows]
+        self._choices = [self._choices[row] for row in going_on]
+        self._sequences = [self._sequences[row] for row in going_on]
         if going_on:
-            self._decoder.select(rows)
-
-    def _drawn(self, scores: Floats) -> Integers:
-        scores = narrowed(scores, self._parameters, keep=1)
-        shares = np.exp((scores - scores.max(axis=1, keepdims=True)).astype(np.float64)).cumsum(axis=1)
-        places = np.array([random.random() for random in self._random]) * shares[:, -1]
-        tokens: Integers = (shares <= places[:, None]).sum(axis=1)
-        return tokens
+            self._decoder.select(np.array(going_on, dtype=np.int64))
 
 
 class Answer:

@@ -19,7 +19,7 @@ class FastTokenizer:
     Args:
         json: its content.
         inputs: the model's inputs, in the tokenizer's order.
-        padding: the arguments of ``tokenizers``' enable_padding.
+        padding: the arguments of ``tokenizers``' enable_padding; empty where texts are read one by one.
         max_tokens: the longest text in tokens, special ones included; None: any.
         tidies: close up spaces before punctuation in what is decoded.
         cuts: the side from which a text that is to be truncated loses tokens.
@@ -39,7 +39,7 @@ class FastTokenizer:
         self.__setstate__(state | {"tidies": tidies, "cuts": cuts})
 
     @classmethod
-    def of(cls, tokenizer: Any, inputs: list[str], max_tokens: int | None) -> Self:
+    def of(cls, tokenizer: Any, inputs: list[str], max_tokens: int | None, *, pads: bool = True) -> Self:
         """From a transformers tokenizer. Raises ValueError where it does what ``tokenizers`` alone cannot."""
         if not tokenizer.is_fast:
             raise ValueError(f"{type(tokenizer).__name__} has no fast version (tokenizer.json)")
@@ -52,6 +52,7 @@ class FastTokenizer:
             "pad_type_id": tokenizer.pad_token_type_id,
             "pad_token": tokenizer.pad_token,
         }
+        padding = padding if pads else {}
         backend = tokenizers.Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
         # The last call's, and no matter of the model.
         backend.no_padding()
@@ -95,6 +96,25 @@ class FastTokenizer:
         texts: list[str] = self._tokenizer.decode_batch(sequences.tolist(), skip_special_tokens=True)
         return [tidied(text) for text in texts] if self.tidies else texts
 
+    def numbers(self, text: str, *, special: bool) -> list[int]:
+        """One text's tokens.
+
+        Args:
+            special: with those that the tokenizer puts around a text.
+        """
+        found: list[int] = self._tokenizer.encode(text, add_special_tokens=special).ids
+        return found
+
+    def text(self, numbers: list[int]) -> str:
+        """The text of some tokens, without special ones; its spaces stay."""
+        found: str = self._tokenizer.decode(numbers, skip_special_tokens=True)
+        return found
+
+    def special(self, text: str) -> int | None:
+        """The special token of this very text, if there is one."""
+        added = self._tokenizer.get_added_tokens_decoder().items()
+        return next((number for number, token in added if token.special and token.content == text), None)
+
     def _batch(self, texts: list[Any], truncate: bool) -> list[Any]:
         cuts = truncate and self.max_tokens is not None
         return list((self._cutting() if cuts else self._tokenizer).encode_batch(texts))
@@ -126,7 +146,8 @@ class FastTokenizer:
         self.cuts: str = state.get("cuts", "right")
         self._tokenizer = tokenizers.Tokenizer.from_str(self.json.decode())
         self._tokenizer.no_truncation()
-        self._tokenizer.enable_padding(**self.padding)
+        if self.padding:
+            self._tokenizer.enable_padding(**self.padding)
         self._cutting = Once(self._truncating)
 
 

@@ -323,6 +323,7 @@ class TransformersWriter(TransformersEngine):
     """A transformers decoder, which goes on with a text; what it writes is searched for by us."""
 
     auto_class = "AutoModelForCausalLM"
+    scheduler = None
 
     def __init__(self, model: Any, tokenizer: Any, *, max_tokens: int | None = None) -> None:
         super().__init__(model, tokenizer, max_tokens=max_tokens)
@@ -349,6 +350,13 @@ class TransformersWriter(TransformersEngine):
     def special(self, text: str) -> int | None:
         added = self.tokenizer.added_tokens_decoder.items()
         return next((number for number, token in added if token.special and token.content == text), None)
+
+    def fits(self, prompt: int, longest: int, answers: int) -> bool:
+        return True
+
+    def memory_bytes(self) -> int:
+        # torch takes it and gives it back with each text.
+        return 0
 
     def read(self, prompts: list[list[int]]) -> Any:
         return torch.CausalSteps(self.model, *rectangle(prompts, self.rules.pad, "left"))

@@ -104,16 +104,27 @@ class TextGenerationWrapper(ModelWrapper):
                 f'"num_beams" is {values["num_beams"]}, and beams are chosen from at the end only. '
                 'Set it to 1, or leave "stream" out.',
             )
-        prompts, count = self.preprocess(items, values), values["num_return_sequences"]
-        writing = self._writing(prompts, values)
-        for number, text in writing.steps():
-            item, sequence = divmod(number, count)
-            place = ({} if single else {"index": item}) | ({} if count == 1 else {"sequence": sequence})
-            answer = writing.answers[number]
-            facts = {} if answer.finish_reason is None else _facts(prompts[item], answer)
-            yield place | {"text": text} | facts
-        predictions = self.postprocess((prompts, writing.answers), values)
-        return predictions[0] if single else predictions
+        pieces = self._steps(items, single, values)
+        while True:
+            try:
+                piece = next(pieces)
+            except StopIteration as end:
+                return end.value
+            if piece is not None:
+                yield piece
+
+    def steps(
+        self, data: Any, parameters: Mapping[str, Any] | None = None
+    ) -> Generator[dict[str, Any] | None, None, Any]:
+        """``stream`` in single steps, and with beams: it pauses also where it has no piece to give, with None.
+
+        A step of one is a step of everybody who writes with this wrapper. Only one may be inside at a time; any may
+        be closed between steps. At the end it returns what ``predict`` would.
+        """
+        items, single = self.input.items(data)
+        values = check_parameters(self.parameters, parameters or {})
+        self.check(items, values)
+        return (yield from self._steps(items, single, values))
 
     def check(self, items: list[Asked], parameters: dict[str, Any]) -> None:
         check_search(len(items), parameters)
@@ -124,15 +135,14 @@ class TextGenerationWrapper(ModelWrapper):
             )
 
     def preprocess(self, items: list[Asked], parameters: dict[str, Any]) -> list[Prompt]:
-        return [self._prompt(item, parameters["max_new_tokens"]) for item in items]
+        prompts = [self._prompt(item, parameters["max_new_tokens"]) for item in items]
+        self._check_room(prompts, parameters)
+        return prompts
 
     def forward(self, features: list[Prompt], parameters: dict[str, Any]) -> tuple[list[Prompt], list[Answer]]:
         writing = self._writing(features, parameters)
-        if parameters["num_beams"] > 1:
-            writing.by_beams()
-        else:
-            for _ in writing.steps():
-                pass
+        for _ in writing.by_beams() if parameters["num_beams"] > 1 else writing.steps():
+            pass
         return features, writing.answers
 
     def postprocess(self, outputs: tuple[list[Prompt], list[Answer]], parameters: dict[str, Any]) -> list[Any]:
@@ -145,6 +155,29 @@ class TextGenerationWrapper(ModelWrapper):
         if count == 1:
             return predictions
         return [predictions[start : start + count] for start in range(0, len(predictions), count)]
+
+    def copied_bytes(self) -> tuple[int, int]:
+        kept = self.engine.memory_bytes()
+        return kept, kept
+
+    def _steps(
+        self, items: list[Asked], single: bool, values: dict[str, Any]
+    ) -> Generator[dict[str, Any] | None, None, Any]:
+        prompts, count = self.preprocess(items, values), values["num_return_sequences"]
+        writing = self._writing(prompts, values)
+        if values["num_beams"] > 1:
+            yield from writing.by_beams()
+        else:
+            for piece in writing.steps():
+                if piece is None:
+                    yield None
+                    continue
+                item, sequence = divmod(piece.number, count)
+                place = ({} if single else {"index": item}) | ({} if count == 1 else {"sequence": sequence})
+                facts = _facts(prompts[item], writing.answers[piece.number]) if piece.ended else {}
+                yield place | {"text": piece.text} | facts
+        predictions = self.postprocess((prompts, writing.answers), values)
+        return predictions[0] if single else predictions
 
     def _prompt(self, item: Asked, longest_answer: int) -> Prompt:
         if isinstance(item.value, str):
@@ -166,6 +199,17 @@ class TextGenerationWrapper(ModelWrapper):
                 f"the model reads {positions}. Send {way_out}.",
             )
         return Prompt(text, numbers)
+
+    def _check_room(self, prompts: list[Prompt], parameters: dict[str, Any]) -> None:
+        """Refuses what would never find room beside nothing else."""
+        answers = max(parameters["num_beams"], parameters["num_return_sequences"])
+        longest = max(len(prompt.numbers) for prompt in prompts)
+        if not self.engine.fits(longest, parameters["max_new_tokens"], answers):
+            raise InvalidInput(
+                "parameters",
+                f"{answers} answers of {parameters['max_new_tokens']} tokens to a prompt of {longest}, side by side, "
+                "are more than the memory for them holds. Ask for fewer or shorter ones.",
+            )
 
     def _writing(self, prompts: list[Prompt], parameters: dict[str, Any]) -> Writing:
         # Imported here: a function that waits for its first request has no use for numpy.

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deploy import fast_lane
 from deploy.publish import publish
 from model_functions.artifact import stream
 from model_functions.artifact.signing import Trust
@@ -43,7 +44,27 @@ def gpt2(tmp_path_factory: pytest.TempPathFactory) -> TextGenerationWrapper:
     return TextGenerationWrapper.from_source(str(tiny_models.gpt2_folder(tmp_path_factory.mktemp("gpt2"))))
 
 
-@pytest.fixture(params=["llama", "gpt2"])
+def in_fast_lane(wrapper: TextGenerationWrapper) -> Any:
+    """The wrapper with a graph, and the model that the graph was made of for ``generated`` to ask."""
+    fast: Any = fast_lane.build(wrapper, "openvino", "fp32", ["hello world"]).wrapper
+    fast.engine.model, fast.engine.tokens = wrapper.engine.model, wrapper.engine.tokenizer  # type: ignore[attr-defined]
+    return fast
+
+
+@pytest.fixture(scope="module")
+def fast_llama(llama: TextGenerationWrapper) -> Any:
+    return in_fast_lane(llama)
+
+
+@pytest.fixture(scope="module")
+def fast_gpt2(gpt2: TextGenerationWrapper) -> Any:
+    return in_fast_lane(gpt2)
+
+
+FAST = [pytest.param(name, marks=pytest.mark.slow) for name in ("fast_llama", "fast_gpt2")]
+
+
+@pytest.fixture(params=["llama", "gpt2", *FAST])
 def wrapper(request: pytest.FixtureRequest) -> TextGenerationWrapper:
     found: TextGenerationWrapper = request.getfixturevalue(request.param)
     return found
@@ -51,7 +72,8 @@ def wrapper(request: pytest.FixtureRequest) -> TextGenerationWrapper:
 
 def generated(wrapper: Any, text: str, **options: Any) -> list[str]:
     """What ``generate`` appends to the text."""
-    model, tokenizer = wrapper.engine.model, wrapper.engine.tokenizer
+    engine = wrapper.engine
+    model, tokenizer = engine.model, getattr(engine, "tokens", engine.tokenizer)
     inputs = tokenizer(text, return_tensors="pt", return_token_type_ids=False)
     options = {"max_new_tokens": 20, "do_sample": False, "pad_token_id": 0} | options
     sequences = model.generate(**inputs, **options)
@@ -261,7 +283,7 @@ def put_together(pieces: list[dict[str, Any]]) -> dict[tuple[int, int], str]:
     count=st.integers(1, 2),
     full=st.booleans(),
 )
-@pytest.mark.parametrize("name", ["llama", "gpt2"])
+@pytest.mark.parametrize("name", ["llama", "gpt2", *FAST])
 def test_pieces_make_up_the_unstreamed_answer(
     name: str, request: pytest.FixtureRequest, data: Any, seed: int, stop: list[str], count: int, full: bool
 ) -> None:
