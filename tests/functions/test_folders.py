@@ -47,7 +47,7 @@ def test_pins_are_exact_flat_and_those_of_the_development_environment(folder: Pa
 def test_threads_are_as_many_as_admitted_requests(folder: Path) -> None:
     flags = yaml.safe_load((folder / "flags.yaml").read_text())
     assert all(flag.startswith("--") for flag in flags)
-    assert flags["--update-env-vars"]["THREADS"] == str(flags["--concurrency"])
+    assert flags["--update-env-vars"]["THREADS"] == str(2 * flags["--concurrency"])
     assert flags["--entry-point"] == "predict"
 
 

