@@ -30,7 +30,7 @@ def models() -> list[Model]:
         return load_class(str(places.NOTHING))(TextInput())
 
     return [
-        Model("classifier_fp32", classifier, examples, precision="float32"),
+        Model("classifier_fp32", classifier, examples, precision="fp32"),
         Model("classifier_auto", classifier, examples),
         Model("wine", wine, [asked["wine"][0].data]),
         Model("nothing", nothing, [asked["nothing"][0].data]),
