@@ -25,8 +25,10 @@ ALONE = Batch(0, 1)
 
 #: What takes no longer is run by the thread that asks, while nobody else does: to wake another would take as long.
 QUICK_S = 0.0005
-#: Requests may wait, however many, that are expected to be begun so soon.
+#: However many may wait that are expected to be begun so soon,
 SOON_S = 0.1
+#: or in this many times what the slowest take: beyond, more would only wait longer, and no more be done.
+PATIENT = 2
 
 
 class Pace:
@@ -34,12 +36,21 @@ class Pace:
 
     def __init__(self) -> None:
         self._seconds = self._size = self._longest = 0.0
+        self.slowest = 0.0
+        """Seconds that the slowest requests take, when nobody is in their way."""
 
-    def add(self, seconds: float, size: int) -> None:
+    def add(self, seconds: float, *sizes: int) -> None:
+        """Counts one run.
+
+        Args:
+            sizes: of each request's part in it.
+        """
+        size = sum(sizes)
         weight = 0.1 if self._size else 1.0
         self._seconds += weight * (seconds - self._seconds)
         self._size += weight * (size - self._size)
         self._longest = max(seconds, 0.95 * self._longest)
+        self.slowest = max(seconds * max(sizes) / size, 0.98 * self.slowest)
 
     def expected(self, size: int) -> float:
         """Seconds for rows of so much together; 0 before anything has run."""
@@ -141,7 +152,7 @@ class Lane:
     """One for all models of an instance.
 
     Args:
-        max_waiting: works beyond which the next is refused, unless those are done soon.
+        max_waiting: works beyond which the next is refused, unless it would be begun soon.
     """
 
     def __init__(self, max_waiting: int) -> None:
@@ -212,7 +223,8 @@ class Lane:
         seconds = self._seconds_until_free()
         count = len(self._waiting)
         late = seconds + work.pace.expected(work.size) > work.patience.remaining()
-        if late or (count >= self._max_waiting and seconds > SOON_S):
+        soon = max(SOON_S, PATIENT * work.pace.slowest)
+        if late or (count >= self._max_waiting and seconds > soon):
             self.refused += 1
             after = max(1, math.ceil(seconds))
             what = "longer than the request allows" if late else "and no more are taken"
@@ -293,7 +305,6 @@ class Lane:
     def _run(self, parts: list[tuple[Work, list[int]]]) -> None:
         """Reads the rows together; where that fails, those of each work alone, so that one spoils no other."""
         features = [work.rows[place].features for work, places in parts for place in places]
-        size = sum(work.rows[place].size for work, places in parts for place in places)
         started = time.perf_counter()
         self._running = [work for work, _ in parts]
         for work in self._running:
@@ -310,7 +321,8 @@ class Lane:
                 else:
                     self._fail(part[0], exc)
             return
-        parts[0][0].pace.add(time.perf_counter() - started, size)
+        sizes = [sum(work.rows[place].size for place in places) for work, places in parts]
+        parts[0][0].pace.add(time.perf_counter() - started, *sizes)
         self.batches += 1
         self.rows += len(features)
         for work, places in parts:

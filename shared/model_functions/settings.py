@@ -53,8 +53,9 @@ class Settings:
     threads: int = 4 * (os.cpu_count() or 1)
     """``THREADS``: requests that are handled at a time; by default four a core, as functions-framework has it."""
 
-    max_waiting: int = 8
-    """``MAX_WAITING``: requests that wait while a model runs; the next is told to come back, unless those are quick."""
+    max_waiting: int = 2
+    """``MAX_WAITING``: requests that may wait while a model runs, however long it takes; more are told to come back,
+    unless their turn comes soon."""
 
     memory_limit: int | None = None
     """``MEMORY_LIMIT``: bytes that the instance has, or as ``2Gi``; by default what the platform allows it."""

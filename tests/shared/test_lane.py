@@ -154,6 +154,7 @@ def test_a_part_that_fails_ends_the_whole_request() -> None:
 def test_the_next_is_refused_when_as_many_wait_as_may() -> None:
     lane, model = Lane(2), Model(is_open=False)
     model.pace.add(1.5, 1)
+    model.pace.slowest = 0.0
     asking = [busy(lane, model), *(Asking(lane, model.work(1, batch=ALONE)) for _ in range(2))]
     until(lambda: lane.waiting == 2)
     with pytest.raises(Overloaded, match=r"2 requests wait here already, for about 4\.\d s, and no more are") as caught:
@@ -162,6 +163,21 @@ def test_the_next_is_refused_when_as_many_wait_as_may() -> None:
     assert (lane.refused, lane.waiting) == (1, 2)
     model.gate.set()
     assert [one.result() for one in asking] == [[0], [2], [2]]
+
+
+def test_more_may_wait_where_the_model_is_slow_for_some() -> None:
+    """Requests of the size of the slowest would wait as long for one of their own kind."""
+    lane, model = Lane(1), Model(is_open=False)
+    model.pace.add(0.5, 10)
+    model.pace.add(0.4, 2, 6, 2)
+    assert model.pace.slowest == pytest.approx(0.49)
+    asking = [busy(lane, model)]
+    while not lane.refused:
+        asking.append(Asking(lane, model.work(1, batch=ALONE)))
+        until(lambda: lane.waiting + lane.refused == len(asking) - 1)
+    assert 15 < lane.waiting < 25
+    model.gate.set()
+    assert [one.result() for one in asking[:-1]] == [[0]] + [[2]] * (len(asking) - 2)
 
 
 def test_any_number_may_wait_that_is_through_soon() -> None:

@@ -96,7 +96,9 @@ def test_a_row_that_the_model_refuses_fails_alone(function: FamilyFunction, slow
 
 def test_too_many_are_told_when_to_come_back(function: FamilyFunction, slow: Slow) -> None:
     with function.cache().use("tiny_classifier", post({}).phases) as model:
-        model.pace.add(30, 1)
+        for _ in range(50):
+            model.pace.add(30, 1)
+        model.pace.slowest = 0.0
     asking = [Asking(function, post({"data": ROW}))]
     assert slow.running.wait(10)
     asking += [Asking(function, post({"data": ROW, "parameters": {"method": "predict"}})) for _ in range(2)]
