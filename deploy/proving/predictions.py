@@ -41,8 +41,26 @@ def close(one: Any, other: Any, tolerance: float) -> bool:
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(close(value, other[key], tolerance) for key, value in one.items())
     if isinstance(one, list) and isinstance(other, list):
+        if _is_ranking(one) and _is_ranking(other):
+            return _same_ranking(one, other, tolerance)
         return len(one) == len(other) and all(map(close, one, other, [tolerance] * len(one)))
     return bool(one == other)
+
+
+def _is_ranking(answer: list[Any]) -> bool:
+    return bool(answer) and all(isinstance(part, dict) and part.keys() == {"label", "score"} for part in answer)
+
+
+def _same_ranking(one: list[Any], other: list[Any], tolerance: float) -> bool:
+    """Whether the first label is the same, and each label's score: behind the first, near equals may change places."""
+    found = {part["label"]: part["score"] for part in other}
+    by_rank = [part["score"] for part in one], [part["score"] for part in other]
+    by_label = [(part["score"], found[part["label"]]) for part in one if part["label"] in found]
+    return (
+        one[0]["label"] == other[0]["label"]
+        and close(*by_rank, tolerance)
+        and all(close(*scores, tolerance) for scores in by_label)
+    )
 
 
 def _answer(wrapper: ModelWrapper, example: Any) -> dict[str, Any]:

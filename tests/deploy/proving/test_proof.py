@@ -231,3 +231,23 @@ def test_answers_are_the_same_but_for_rounding(one: Any, other: Any, same: bool 
 def test_a_large_number_is_measured_by_its_size() -> None:
     assert close(1e6, 1e6 + 50, 1e-4)
     assert not close(1.0, 1.5, 1e-4)
+
+
+def ranked(**scores: float) -> list[dict[str, Any]]:
+    return [{"label": label, "score": score} for label, score in sorted(scores.items(), key=lambda pair: -pair[1])]
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        (ranked(good=0.9, bad=0.049, fair=0.051), True),
+        (ranked(good=0.895, bad=0.051, fair=0.054), True),
+        (ranked(good=0.9, bad=0.08, fair=0.02), False),
+        (ranked(good=0.449, bad=0.05, fair=0.501), False),
+        (ranked(good=0.9, poor=0.05, fair=0.05), True),
+        (ranked(good=0.9, bad=0.1), False),
+        ([], False),
+    ],
+)
+def test_behind_the_first_label_near_equals_may_change_places(other: list[dict[str, Any]], same: bool) -> None:
+    assert close(ranked(good=0.9, bad=0.051, fair=0.049), other, 0.01) is same
