@@ -18,7 +18,7 @@ LAYERS = (
     ("generation", "tensor_models", "torchserve"),
     ("legacy", "text_rows"),
     ("cache", "directory"),
-    ("lane",),
+    ("queue",),
     ("loading", "budget"),
     ("repository",),
     ("artifact",),
@@ -30,7 +30,7 @@ LAYERS = (
     ("parameters", "source"),
     ("boot",),
     (
-        *("settings", "metrics", "logs", "phases", "patience", "names", "once", "memory", "backoff"),
+        *("settings", "metrics", "logs", "phases", "caller", "names", "once", "memory", "backoff"),
         "processor",
     ),
     ("errors",),

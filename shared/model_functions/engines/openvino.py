@@ -29,7 +29,7 @@ def _imported() -> Any:
 openvino_package = _imported()
 
 #: How a graph computes, by the words of the manifest. OpenVINO's own choice changes the answers.
-OPTIONS: dict[str, dict[str, Any]] = {
+_COMPUTING: dict[str, dict[str, Any]] = {
     "fp32": {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0"},
     "bf16": {"INFERENCE_PRECISION_HINT": "bf16", "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0"},
     # What enters a product of matrices becomes int8 too, 64 numbers at a time with a scale of their own.
@@ -41,16 +41,21 @@ def compiled(xml: bytes, weights: NDArray[np.uint8], precision: str) -> "openvin
     """An intermediate representation, ready to run on all cores in turn.
 
     Args:
-        precision: one of OPTIONS, or of the words for rounded weights, with which fp32 is computed.
+        precision: as the manifest has it; of the words for rounded weights, fp32 is computed.
     """
     core = openvino_package.Core()
     model = core.read_model(xml.decode(), openvino_package.Tensor(weights, shared_memory=True))
-    options = {
+    return core.compile_model(model, "CPU", options(precision))
+
+
+def options(precision: str) -> dict[str, Any]:
+    """For a model that runs alone, on all cores."""
+    return {
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": "1",
         "INFERENCE_NUM_THREADS": len(os.sched_getaffinity(0)),
+        **_COMPUTING.get(precision, _COMPUTING["fp32"]),
     }
-    return core.compile_model(model, "CPU", options | OPTIONS.get(precision, OPTIONS["fp32"]))
 
 
 class OpenvinoGraph:

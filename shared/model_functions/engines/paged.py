@@ -1,6 +1,5 @@
 """Runs decoders in OpenVINO, any sequences side by side: their attention finds the past in pages of memory."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model_functions.engines.openvino import OPTIONS
 from model_functions.engines.openvino import openvino_package as openvino
+from model_functions.engines.openvino import options
 from model_functions.engines.pages import PAGE_TOKENS, Row, pages_for
 from model_functions.engines.search import Floats
 
@@ -105,14 +104,8 @@ class PagedGraph:
         core = openvino.Core()
         model = core.read_model(self.xml.decode(), openvino.Tensor(self.weights, shared_memory=True))
         _attend(model, self.layers)
-        options = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "NUM_STREAMS": "1",
-            "INFERENCE_NUM_THREADS": len(os.sched_getaffinity(0)),
-            "KV_CACHE_PRECISION": "bf16" if self.precision == "bf16" else "f32",
-            **OPTIONS.get(self.precision, OPTIONS["fp32"]),
-        }
-        compiled = core.compile_model(model, "CPU", options)
+        pages = {"KV_CACHE_PRECISION": "bf16" if self.precision == "bf16" else "f32"}
+        compiled = core.compile_model(model, "CPU", options(self.precision) | pages)
         self._request = compiled.create_infer_request()
         self._memory = [self._paged(value) for value in compiled.inputs if "_cache." in value.get_any_name()]
 

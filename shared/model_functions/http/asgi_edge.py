@@ -17,10 +17,10 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from model_functions import logs
+from model_functions.caller import Caller
 from model_functions.errors import BodyTimeout, ServingError
 from model_functions.http.body import broken, too_large
 from model_functions.http.message import Chunks, Handle, Request, Response, WouldWait
-from model_functions.patience import Patience
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -73,7 +73,7 @@ class AsgiEdge:
         if response is not None and response.chunks is None:
             await _send(response, body, send)
             return
-        watch = asyncio.create_task(_watch(receive, request.patience))
+        watch = asyncio.create_task(_watch(receive, request.caller))
         try:
             if response is None:
                 request.read, request.may_wait = body.read(), True
@@ -196,11 +196,11 @@ class _Body:
         return refuse
 
 
-async def _watch(receive: Receive, patience: Patience) -> None:
+async def _watch(receive: Receive, caller: Caller) -> None:
     """Ends when the caller has hung up."""
     while (await receive())["type"] != "http.disconnect":
         pass
-    patience.hang_up()
+    caller.hang_up()
 
 
 async def _send(response: Response, body: _Body, send: Send) -> None:

@@ -104,10 +104,10 @@ class FrontDoor:
         return handler(request)
 
     def _set_deadline(self, request: Request) -> None:
-        request.patience.shorten(self.timeout_s)
+        request.caller.shorten(self.timeout_s)
         asked = request.headers.get(TIMEOUT_HEADER)
         if asked is not None:
-            request.patience.shorten(_milliseconds(asked) / 1000)
+            request.caller.shorten(_milliseconds(asked) / 1000)
 
 
 class _Ending:

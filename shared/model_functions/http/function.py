@@ -10,18 +10,18 @@ from typing import Any
 from model_functions import memory
 from model_functions.budget import MemoryBudget
 from model_functions.cache import LoadedModel, ModelCache
+from model_functions.caller import Caller
 from model_functions.errors import InvalidInput, ModelError, NotAcceptable, ServingError
 from model_functions.http import description, pages
 from model_functions.http.message import Request, Response, WouldWait
 from model_functions.http.prediction import PredictionRequest, read_prediction_request
 from model_functions.http.service import Service
 from model_functions.http.streaming import EventStream, event, named, streamed
-from model_functions.lane import ALONE, Lane, Work, unforeseen
 from model_functions.loading import ModelLoader
 from model_functions.names import function_name
 from model_functions.once import Once
-from model_functions.patience import Patience
 from model_functions.phases import Phases
+from model_functions.queue import ALONE, Work, WorkQueue, unforeseen
 from model_functions.rows import Batch, Row, RowWrapper
 from model_functions.settings import Settings
 from model_functions.wrapper import STREAM, ModelWrapper
@@ -35,7 +35,7 @@ class FamilyFunction(Service):
         self.family = wrapper_class.family
         self.wrapper_class = wrapper_class
         self.cache = Once(self.open_cache)
-        self.lane = self.open_lane()
+        self.queue = self.open_queue()
 
     def predict(self, request: Request) -> Response:
         asked = read_prediction_request(request, self.settings.max_body_bytes, self.wrapper_class.media)
@@ -77,14 +77,14 @@ class FamilyFunction(Service):
         watch("counter", "evictions_total", "Models that left for another.", lambda: cache.evictions)
         return cache
 
-    def open_lane(self) -> Lane:
-        lane = Lane(self.settings.max_waiting)
+    def open_queue(self) -> WorkQueue:
+        queue = WorkQueue(self.settings.max_waiting)
         watch = self.metrics.watch
-        watch("gauge", "requests_waiting", "Requests that wait for a model that runs.", lambda: lane.waiting)
-        watch("counter", "batches_total", "Times that a model ran.", lambda: lane.batches)
-        watch("counter", "rows_total", "What it read in them.", lambda: lane.rows)
-        watch("counter", "overloads_total", "Requests refused because too many wait.", lambda: lane.refused)
-        return lane
+        watch("gauge", "requests_waiting", "Requests that wait for a model that runs.", lambda: queue.waiting)
+        watch("counter", "batches_total", "Times that a model ran.", lambda: queue.batches)
+        watch("counter", "rows_total", "What it read in them.", lambda: queue.rows)
+        watch("counter", "overloads_total", "Requests refused because too many wait.", lambda: queue.refused)
+        return queue
 
     def default_name(self, request: Request) -> str:
         """The model of a request that names none. Raises InvalidInput when there are several."""
@@ -124,9 +124,9 @@ class FamilyFunction(Service):
         if wrapper.max_batch == 0:
             read_rows = self._alone(model, lambda: wrapper.forward(rows, prepared.parameters), request)
         else:
-            outputs = self._in_lane(
+            outputs = self._in_turn(
                 model,
-                lambda found: wrapper.forward_while(found, prepared.parameters, self.lane.check),
+                lambda found: wrapper.forward_while(found, prepared.parameters, self.queue.check),
                 rows.rows,
                 wrapper.limits,
                 request,
@@ -137,9 +137,9 @@ class FamilyFunction(Service):
 
     def _alone(self, model: LoadedModel, call: Callable[[], Any], request: Request, *, admitted: bool = False) -> Any:
         """What the call returns, while nothing else runs."""
-        return self._in_lane(model, lambda _: [call()], [Row(None)], ALONE, request, admitted=admitted)[0]
+        return self._in_turn(model, lambda _: [call()], [Row(None)], ALONE, request, admitted=admitted)[0]
 
-    def _in_lane(
+    def _in_turn(
         self,
         model: LoadedModel,
         reader: Callable[[list[Any]], list[Any]],
@@ -149,12 +149,12 @@ class FamilyFunction(Service):
         *,
         admitted: bool = False,
     ) -> list[Any]:
-        work = Work(model.manifest.name, model.pace, reader, rows, batch, request.patience, request.id)
+        work = Work(model.manifest.name, model.pace, reader, rows, batch, request.caller, request.id)
         asked = time.perf_counter()
         try:
             if request.may_wait:
-                return self.lane.run(work, admitted=admitted)
-            if not self.lane.run_at_once(work):
+                return self.queue.run(work, admitted=admitted)
+            if not self.queue.run_at_once(work):
                 raise WouldWait
             return work.result()
         finally:
@@ -197,7 +197,7 @@ class FamilyFunction(Service):
         request.will_wait()
         told = named(pieces)
         # Whoever hung up may still have a step running: it is closed behind that.
-        late = replace(request, patience=Patience(), phases=Phases())
+        late = replace(request, caller=Caller(), phases=Phases())
         held.callback(self._alone, model, pieces.close, late, admitted=True)
         found = self._alone(model, lambda: next(told, None), request)
         while found is not None:

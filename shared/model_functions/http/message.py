@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
-from model_functions.patience import Patience
+from model_functions.caller import Caller
 from model_functions.phases import Phases
 
 JSON = "application/json"
@@ -46,7 +46,7 @@ class Request:
     id: str = ""
     came: float = field(default_factory=time.perf_counter)
     phases: Phases = field(default_factory=Phases)
-    patience: Patience = field(default_factory=Patience)
+    caller: Caller = field(default_factory=Caller)
     may_wait: bool = True
 
     def will_wait(self) -> None:

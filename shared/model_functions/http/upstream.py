@@ -49,7 +49,7 @@ class FunctionClient:
         name = function_name(family)
         url = f"{self.url}/{name}"
         headers = {"Accept": EVENTS if request.accepts_events() else JSON, "X-Request-Id": request.id}
-        remaining = request.patience.remaining()
+        remaining = request.caller.remaining()
         if remaining < math.inf:
             headers["X-Request-Timeout-Ms"] = str(max(1, round(remaining * 1000)))
         if self._tokens is not None:
@@ -65,7 +65,7 @@ class FunctionClient:
             )
             if answer.headers.get("Content-Type", "").startswith(EVENTS):
                 # Else it would be noticed with the next piece only that nobody reads on.
-                request.patience.when_gone(lambda: _interrupt(answer))
+                request.caller.when_gone(lambda: _interrupt(answer))
                 return _passed_on_in_pieces(name, answer, request.id)
             answer.read(cache_content=True)
         except urllib3.exceptions.ReadTimeoutError as exc:

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deploy.proving.predictions import close
+from model_functions.caller import Caller
 from model_functions.families.feature_extraction import FeatureExtractionWrapper
 from model_functions.families.image_classification import ImageClassificationWrapper
 from model_functions.families.tabular import TabularWrapper
@@ -17,11 +18,10 @@ from model_functions.families.text_classification import TextClassificationWrapp
 from model_functions.families.token_classification import TokenClassificationWrapper
 from model_functions.families.translation import TranslationWrapper
 from model_functions.generation import GenerationWrapper
-from model_functions.lane import ALONE, Lane, Pace, Work
-from model_functions.patience import Patience
+from model_functions.queue import ALONE, Pace, Work, WorkQueue
 from model_functions.rows import Row, RowWrapper
 from tests import tiny_models
-from tests.shared.test_lane import Asking, until
+from tests.shared.test_queue import Asking, until
 
 Asked = tuple[Any, dict[str, Any]]
 
@@ -35,14 +35,14 @@ few = settings(
 
 def together(wrapper: RowWrapper, requests: list[Asked]) -> list[Any]:
     """The predictions of requests that all wait when the model gets free."""
-    lane, pace, gate, running = Lane(100), Pace(), threading.Event(), threading.Event()
+    queue, pace, gate, running = WorkQueue(100), Pace(), threading.Event(), threading.Event()
     sizes: list[int] = []
 
     def block(_: list[Any]) -> list[Any]:
         running.set()
         return [gate.wait(10)]
 
-    blocking = Asking(lane, Work("m", Pace(), block, [Row(None)], ALONE, Patience(), "id"))
+    blocking = Asking(queue, Work("m", Pace(), block, [Row(None)], ALONE, Caller(), "id"))
     assert running.wait(10)
     prepared = [wrapper.prepare(data, parameters) for data, parameters in requests]
     asking = []
@@ -52,8 +52,8 @@ def together(wrapper: RowWrapper, requests: list[Asked]) -> list[Any]:
             sizes.append(len(rows))
             return wrapper.forward_rows(rows, parameters)
 
-        asking.append(Asking(lane, Work("m", pace, read, one.features.rows, wrapper.limits, Patience(), "id")))
-        until(lambda: lane.waiting == len(asking))
+        asking.append(Asking(queue, Work("m", pace, read, one.features.rows, wrapper.limits, Caller(), "id")))
+        until(lambda: queue.waiting == len(asking))
     gate.set()
     assert blocking.result() == [True]
     outputs = [asking_one.result() for asking_one in asking]

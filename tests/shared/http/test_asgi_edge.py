@@ -159,10 +159,10 @@ def test_who_hangs_up_is_told_to_the_thread_that_works() -> None:
 
         def work(request: Request) -> Response:
             request.will_wait()
-            request.patience.when_gone(gone.set)
+            request.caller.when_gone(gone.set)
             loop.call_soon_threadsafe(working.set)
             assert gone.wait(DEADLINE_S)
-            request.patience.check()
+            request.caller.check()
             raise AssertionError
 
         served = asyncio.create_task(edge_of(work).serve(asked(), wire.incoming.get, wire.send))

@@ -96,7 +96,7 @@ def test_the_shortest_of_the_deadlines_counts() -> None:
     seen = list[float]()
 
     def patient(request: Request) -> Response:
-        seen.append(request.patience.remaining())
+        seen.append(request.caller.remaining())
         return Response()
 
     door = FrontDoor({"/": {"GET": patient}}, Metrics(), timeout_s=300)

@@ -118,11 +118,11 @@ def test_who_hangs_up_ends_the_wait_for_the_next_piece(gateway: Gateway, site: S
     response = gateway.handle(asked)
     assert response.chunks is not None
     assert b"one" in next(response.chunks)
-    threading.Timer(0.3, asked.patience.hang_up).start()
+    threading.Timer(0.3, asked.caller.hang_up).start()
     rest = list(response.chunks)
     silent.set()
     response.chunks.close()
-    asked.patience.hang_up()
+    asked.caller.hang_up()
     assert b"function_unreachable" in b"".join(rest) or not rest
 
 

@@ -86,8 +86,8 @@ def asked(count: str, **parameters: Any) -> Request:
     return post({"data": count, "parameters": {"stream": True} | parameters})
 
 
-def lane_is_free(function: FamilyFunction) -> bool:
-    return function.lane.is_idle
+def nothing_runs(function: FamilyFunction) -> bool:
+    return function.queue.is_idle
 
 
 def users(function: FamilyFunction) -> int:
@@ -150,7 +150,7 @@ def test_a_number_that_json_does_not_have_is_an_error_too(function: FamilyFuncti
     assert len(told) == 12
     assert (name, error["error"]["code"]) == ("error", "model_error")
     assert error["error"]["message"].startswith("count answered with a number that is not finite.")
-    assert (users(function), lane_is_free(function), Counting.open_streams) == (0, True, 0)
+    assert (users(function), nothing_runs(function), Counting.open_streams) == (0, True, 0)
 
 
 @pytest.mark.parametrize("raised", [RuntimeError, SystemExit, StopIteration])
@@ -166,7 +166,7 @@ def test_whatever_the_model_raises_in_the_middle_ends_its_stream_only(
     assert told == [(None, {"text": "0"})]
     assert (name, error["error"]["status"]) == ("error", 500)
     assert error["error"]["message"].startswith("count failed on this input.")
-    assert (users(function), lane_is_free(function)) == (0, True)
+    assert (users(function), nothing_runs(function)) == (0, True)
 
 
 def test_a_caller_who_hangs_up_ends_the_work(
@@ -191,7 +191,7 @@ def test_who_hangs_up_before_the_first_piece_is_sent_leaves_nothing_behind(funct
     response = function.handle(asked("10"))
     assert response.chunks is not None
     response.chunks.close()
-    assert (users(function), Counting.open_streams, lane_is_free(function)) == (0, 0, True)
+    assert (users(function), Counting.open_streams, nothing_runs(function)) == (0, 0, True)
 
 
 def test_a_stream_that_nobody_reads_keeps_nobody_waiting(function: FamilyFunction) -> None:

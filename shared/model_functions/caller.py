@@ -8,7 +8,7 @@ from collections.abc import Callable
 from model_functions.errors import CallerGone, DeadlineExceeded
 
 
-class Patience:
+class Caller:
     """One request's.
 
     Args:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model_functions.caller import Caller
 from model_functions.errors import CallerGone, DeadlineExceeded, InvalidInput, ModelError, Overloaded, ServingError
-from model_functions.lane import ALONE, QUICK_S, Lane, Pace, Work
-from model_functions.patience import Patience
+from model_functions.queue import ALONE, QUICK_S, Pace, Work, WorkQueue
 from model_functions.rows import Batch, Row
 
 TOGETHER = Batch(100, 10)
@@ -36,23 +36,23 @@ class Model:
             raise InvalidInput("data", "14 is no number.")
         return [2 * number for number in numbers]
 
-    def work(self, *numbers: int, batch: Batch = TOGETHER, patience: Patience | None = None) -> Work:
+    def work(self, *numbers: int, batch: Batch = TOGETHER, caller: Caller | None = None) -> Work:
         rows = [Row(number) for number in numbers]
-        return Work("doubles", self.pace, self, rows, batch, patience or Patience(), "id")
+        return Work("doubles", self.pace, self, rows, batch, caller or Caller(), "id")
 
 
 class Asking(threading.Thread):
     """Somebody who waits for a work's outputs."""
 
-    def __init__(self, lane: Lane, work: Work) -> None:
+    def __init__(self, queue: WorkQueue, work: Work) -> None:
         super().__init__(daemon=True)
-        self.lane, self.work = lane, work
+        self.queue, self.work = queue, work
         self.outcome: Any = None
         self.start()
 
     def run(self) -> None:
         try:
-            self.outcome = self.lane.run(self.work)
+            self.outcome = self.queue.run(self.work)
         except ServingError as exc:
             self.outcome = exc
 
@@ -68,47 +68,47 @@ def until(reached: Callable[[], bool]) -> None:
         time.sleep(0.001)
 
 
-def busy(lane: Lane, model: Model) -> Asking:
+def busy(queue: WorkQueue, model: Model) -> Asking:
     """Somebody for whom the model runs until its gate is opened."""
-    first = Asking(lane, model.work(0))
+    first = Asking(queue, model.work(0))
     assert model.running.wait(10)
     return first
 
 
 def test_what_waits_is_read_together_once_the_model_is_free() -> None:
-    lane, model = Lane(8), Model(is_open=False)
-    first = busy(lane, model)
+    queue, model = WorkQueue(8), Model(is_open=False)
+    first = busy(queue, model)
     others = []
     for number in (1, 2, 3):
-        others.append(Asking(lane, model.work(number)))
-        until(lambda: lane.waiting == len(others))
+        others.append(Asking(queue, model.work(number)))
+        until(lambda: queue.waiting == len(others))
     model.gate.set()
     assert [one.result() for one in (first, *others)] == [[0], [2], [4], [6]]
     assert model.read == [[0], [1, 2, 3]]
-    assert (lane.batches, lane.rows, lane.waiting) == (2, 4, 0)
+    assert (queue.batches, queue.rows, queue.waiting) == (2, 4, 0)
 
 
 def test_an_idle_lane_reads_what_comes_at_once_and_alone() -> None:
-    lane, model = Lane(8), Model()
-    assert [lane.run(model.work(number)) for number in (1, 2)] == [[2], [4]]
+    queue, model = WorkQueue(8), Model()
+    assert [queue.run(model.work(number)) for number in (1, 2)] == [[2], [4]]
     assert model.read == [[1], [2]]
 
 
 def test_works_that_are_to_be_alone_are_alone() -> None:
-    lane, model = Lane(8), Model(is_open=False)
-    first = busy(lane, model)
-    others = [Asking(lane, model.work(number, batch=ALONE)) for number in (1, 2)]
-    until(lambda: lane.waiting == 2)
+    queue, model = WorkQueue(8), Model(is_open=False)
+    first = busy(queue, model)
+    others = [Asking(queue, model.work(number, batch=ALONE)) for number in (1, 2)]
+    until(lambda: queue.waiting == 2)
     model.gate.set()
     assert [one.result() for one in (first, *others)] == [[0], [2], [4]]
     assert sorted(model.read) == [[0], [1], [2]]
 
 
 def test_models_are_not_mixed_and_run_one_at_a_time() -> None:
-    lane, one, other = Lane(8), Model(is_open=False), Model()
-    first = busy(lane, one)
-    second, third = Asking(lane, other.work(5)), Asking(lane, one.work(6))
-    until(lambda: lane.waiting == 2)
+    queue, one, other = WorkQueue(8), Model(is_open=False), Model()
+    first = busy(queue, one)
+    second, third = Asking(queue, other.work(5)), Asking(queue, one.work(6))
+    until(lambda: queue.waiting == 2)
     assert other.read == []
     one.gate.set()
     assert [asking.result() for asking in (first, second, third)] == [[0], [10], [12]]
@@ -116,26 +116,26 @@ def test_models_are_not_mixed_and_run_one_at_a_time() -> None:
 
 @pytest.mark.parametrize(("bad", "error"), [(13, ModelError), (14, InvalidInput)])
 def test_a_bad_row_fails_alone(bad: int, error: type[Exception]) -> None:
-    lane, model = Lane(8), Model(is_open=False)
-    first = busy(lane, model)
+    queue, model = WorkQueue(8), Model(is_open=False)
+    first = busy(queue, model)
     others = []
     for number in (1, bad, 3):
-        others.append(Asking(lane, model.work(number)))
-        until(lambda: lane.waiting == len(others))
+        others.append(Asking(queue, model.work(number)))
+        until(lambda: queue.waiting == len(others))
     model.gate.set()
     found = [one.result() for one in (first, *others)]
     assert found[:2] + found[3:] == [[0], [2], [6]]
     assert isinstance(found[2], error)
-    assert lane.run(model.work(4)) == [8]
+    assert queue.run(model.work(4)) == [8]
 
 
 def test_a_large_request_lets_others_between_its_parts() -> None:
-    lane, model = Lane(8), Model(is_open=False)
-    first = busy(lane, model)
-    large = Asking(lane, model.work(*range(100, 130)))
-    until(lambda: lane.waiting == 1)
-    small = Asking(lane, model.work(1, batch=TOGETHER))
-    until(lambda: lane.waiting == 2)
+    queue, model = WorkQueue(8), Model(is_open=False)
+    first = busy(queue, model)
+    large = Asking(queue, model.work(*range(100, 130)))
+    until(lambda: queue.waiting == 1)
+    small = Asking(queue, model.work(1, batch=TOGETHER))
+    until(lambda: queue.waiting == 2)
     model.gate.set()
     assert large.result() == [2 * number for number in range(100, 130)]
     assert (first.result(), small.result()) == ([0], [2])
@@ -144,120 +144,120 @@ def test_a_large_request_lets_others_between_its_parts() -> None:
 
 
 def test_a_part_that_fails_ends_the_whole_request() -> None:
-    lane, model = Lane(8), Model()
-    found = Asking(lane, model.work(*range(1, 31))).result()
+    queue, model = WorkQueue(8), Model()
+    found = Asking(queue, model.work(*range(1, 31))).result()
     assert isinstance(found, ModelError)
-    assert lane.is_idle
-    assert lane.run(model.work(1)) == [2]
+    assert queue.is_idle
+    assert queue.run(model.work(1)) == [2]
 
 
 def test_the_next_is_refused_when_as_many_wait_as_may() -> None:
-    lane, model = Lane(2), Model(is_open=False)
+    queue, model = WorkQueue(2), Model(is_open=False)
     model.pace.add(1.5, 1)
     model.pace.slowest = 0.0
-    asking = [busy(lane, model), *(Asking(lane, model.work(1, batch=ALONE)) for _ in range(2))]
-    until(lambda: lane.waiting == 2)
+    asking = [busy(queue, model), *(Asking(queue, model.work(1, batch=ALONE)) for _ in range(2))]
+    until(lambda: queue.waiting == 2)
     with pytest.raises(Overloaded, match=r"2 requests wait here already, for about 4\.\d s, and no more are") as caught:
-        lane.run(model.work(3))
+        queue.run(model.work(3))
     assert caught.value.headers == {"Retry-After": "5"}
-    assert (lane.refused, lane.waiting) == (1, 2)
+    assert (queue.refused, queue.waiting) == (1, 2)
     model.gate.set()
     assert [one.result() for one in asking] == [[0], [2], [2]]
 
 
 def test_more_may_wait_where_the_model_is_slow_for_some() -> None:
     """Requests of the size of the slowest would wait as long for one of their own kind."""
-    lane, model = Lane(1), Model(is_open=False)
+    queue, model = WorkQueue(1), Model(is_open=False)
     model.pace.add(0.5, 10)
     model.pace.add(0.4, 2, 6, 2)
     assert model.pace.slowest == pytest.approx(0.49)
-    asking = [busy(lane, model)]
-    while not lane.refused:
-        asking.append(Asking(lane, model.work(1, batch=ALONE)))
-        until(lambda: lane.waiting + lane.refused == len(asking) - 1)
-    assert 15 < lane.waiting < 25
+    asking = [busy(queue, model)]
+    while not queue.refused:
+        asking.append(Asking(queue, model.work(1, batch=ALONE)))
+        until(lambda: queue.waiting + queue.refused == len(asking) - 1)
+    assert 15 < queue.waiting < 25
     model.gate.set()
     assert [one.result() for one in asking[:-1]] == [[0]] + [[2]] * (len(asking) - 2)
 
 
 def test_any_number_may_wait_that_is_through_soon() -> None:
-    lane, model = Lane(2), Model(is_open=False)
+    queue, model = WorkQueue(2), Model(is_open=False)
     model.pace.add(0.001, 1)
-    asking = [busy(lane, model), *(Asking(lane, model.work(1)) for _ in range(20))]
-    until(lambda: lane.waiting == 20)
+    asking = [busy(queue, model), *(Asking(queue, model.work(1)) for _ in range(20))]
+    until(lambda: queue.waiting == 20)
     model.gate.set()
     assert all(one.result() is not None for one in asking)
-    assert lane.refused == 0
+    assert queue.refused == 0
 
 
 def test_what_cannot_be_done_in_time_is_refused_at_once() -> None:
-    lane, model = Lane(8), Model(is_open=False)
+    queue, model = WorkQueue(8), Model(is_open=False)
     model.pace.add(3, 1)
-    first = busy(lane, model)
+    first = busy(queue, model)
     with pytest.raises(Overloaded, match=r"0 requests wait here already, for about 3\.0 s, longer than the request"):
-        lane.run(model.work(1, patience=Patience(2)))
+        queue.run(model.work(1, caller=Caller(2)))
     model.gate.set()
     assert first.result() == [0]
 
 
 def test_a_deadline_ends_the_wait_of_what_has_begun_too() -> None:
-    lane, model = Lane(8), Model(is_open=False)
+    queue, model = WorkQueue(8), Model(is_open=False)
     with pytest.raises(DeadlineExceeded, match=r"within the request's 0.05 s"):
-        lane.run(model.work(1, patience=Patience(0.05)))
+        queue.run(model.work(1, caller=Caller(0.05)))
     model.gate.set()
-    until(lambda: lane.is_idle)
-    assert lane.run(model.work(2)) == [4]
+    until(lambda: queue.is_idle)
+    assert queue.run(model.work(2)) == [4]
 
 
 def test_what_nobody_waits_for_is_never_begun() -> None:
-    lane, model = Lane(8), Model(is_open=False)
-    first, patience = busy(lane, model), Patience()
-    gone, late = Asking(lane, model.work(1, patience=patience)), Asking(lane, model.work(2, patience=Patience(0.05)))
-    until(lambda: lane.waiting == 2)
-    patience.hang_up()
+    queue, model = WorkQueue(8), Model(is_open=False)
+    first, caller = busy(queue, model), Caller()
+    gone, late = Asking(queue, model.work(1, caller=caller)), Asking(queue, model.work(2, caller=Caller(0.05)))
+    until(lambda: queue.waiting == 2)
+    caller.hang_up()
     assert isinstance(gone.result(), CallerGone)
     assert isinstance(late.result(), DeadlineExceeded)
     model.gate.set()
     assert first.result() == [0]
     assert model.read == [[0]]
     with pytest.raises(DeadlineExceeded):
-        lane.run(model.work(3, patience=Patience(0)))
+        queue.run(model.work(3, caller=Caller(0)))
 
 
 def test_work_in_steps_ends_once_nobody_waits_for_it() -> None:
-    lane, stepped, patiences = Lane(8), list[int](), [Patience(), Patience()]
+    queue, stepped, callers = WorkQueue(8), list[int](), [Caller(), Caller()]
     running = threading.Event()
 
     def steps(numbers: list[int]) -> list[int]:
         running.set()
         for step in range(10_000):
-            lane.check()
+            queue.check()
             stepped.append(step)
             time.sleep(0.001)
         return numbers
 
     pace = Pace()
-    blocking = busy(lane, model := Model(is_open=False))
+    blocking = busy(queue, model := Model(is_open=False))
     asking = [
-        Asking(lane, Work("m", pace, steps, [Row(number)], TOGETHER, patience, "id"))
-        for number, patience in enumerate(patiences)
+        Asking(queue, Work("m", pace, steps, [Row(number)], TOGETHER, caller, "id"))
+        for number, caller in enumerate(callers)
     ]
-    until(lambda: lane.waiting == 2)
+    until(lambda: queue.waiting == 2)
     model.gate.set()
     assert blocking.result() == [0]
     assert running.wait(10)
-    patiences[0].hang_up()
+    callers[0].hang_up()
     assert isinstance(asking[0].result(), CallerGone)
     count = len(stepped)
     until(lambda: len(stepped) > count)
-    patiences[1].hang_up()
+    callers[1].hang_up()
     assert isinstance(asking[1].result(), CallerGone)
-    until(lambda: lane.is_idle)
+    until(lambda: queue.is_idle)
     assert len(stepped) < 10_000
 
 
 def test_a_quick_model_runs_in_the_thread_that_asks() -> None:
-    lane, model = Lane(8), Model()
+    queue, model = WorkQueue(8), Model()
     threads: list[str] = []
 
     def read(numbers: list[int]) -> list[int]:
@@ -265,16 +265,16 @@ def test_a_quick_model_runs_in_the_thread_that_asks() -> None:
         return numbers
 
     for _ in range(2):
-        lane.run(Work("m", model.pace, read, [Row(1)], TOGETHER, Patience(), "id"))
-    assert threads == ["lane", threading.current_thread().name]
+        queue.run(Work("m", model.pace, read, [Row(1)], TOGETHER, Caller(), "id"))
+    assert threads == ["queue", threading.current_thread().name]
 
 
 def test_what_cannot_run_at_once_is_left_alone() -> None:
-    lane, model = Lane(8), Model()
-    assert not lane.run_at_once(model.work(1))
+    queue, model = WorkQueue(8), Model()
+    assert not queue.run_at_once(model.work(1))
     model.pace.add(QUICK_S / 2, 1)
-    assert lane.run_at_once(model.work(1))
-    assert not lane.run_at_once(model.work(*range(20, 26)))
+    assert queue.run_at_once(model.work(1))
+    assert not queue.run_at_once(model.work(*range(20, 26)))
     assert model.read == [[1]]
 
 
@@ -291,7 +291,7 @@ def test_a_model_that_was_slow_once_is_quick_again_after_a_while() -> None:
 @settings(deadline=None, max_examples=30)
 @given(st.lists(st.lists(st.integers(20, 1000), min_size=1, max_size=30), min_size=1, max_size=12))
 def test_each_caller_gets_its_own(requests: list[list[int]]) -> None:
-    lane, model = Lane(100), Model()
-    asking = [Asking(lane, model.work(*numbers)) for numbers in requests]
+    queue, model = WorkQueue(100), Model()
+    asking = [Asking(queue, model.work(*numbers)) for numbers in requests]
     assert [one.result() for one in asking] == [[2 * number for number in numbers] for numbers in requests]
-    assert lane.is_idle
+    assert queue.is_idle

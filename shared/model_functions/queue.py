@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from model_functions.caller import Caller
 from model_functions.errors import CallerGone, ModelError, Overloaded, ServingError
-from model_functions.patience import Patience
 from model_functions.rows import Batch, Collector, Row
 
 log = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ class Work:
     read: Callable[[list[Any]], list[Any]]
     rows: Sequence[Row]
     batch: Batch
-    patience: Patience
+    caller: Caller
     request_id: str
     outputs: list[Any] = field(init=False)
     began: float = 0.0
@@ -131,12 +131,12 @@ class Work:
     def waits(self) -> threading.Event:
         """What is set when the work is settled, or its caller gone."""
         self._settled = threading.Event()
-        self.patience.when_gone(self._settled.set)
+        self.caller.when_gone(self._settled.set)
         return self._settled
 
     @property
     def is_wanted(self) -> bool:
-        return self.patience.remaining() > 0
+        return self.caller.remaining() > 0
 
     @property
     def is_settled(self) -> bool:
@@ -148,7 +148,7 @@ class Work:
             self._settled.set()
 
 
-class Lane:
+class WorkQueue:
     """One for all models of an instance.
 
     Args:
@@ -198,14 +198,14 @@ class Lane:
 
         Raises Overloaded, DeadlineExceeded, CallerGone, ModelError, and what the model's wrapper means to raise.
         """
-        work.patience.check()
+        work.caller.check()
         if not self.run_at_once(work):
             settled = work.waits()
             self._enter(work, admitted=admitted)
             try:
                 self._wait(work, settled)
             finally:
-                work.patience.when_gone(None)
+                work.caller.when_gone(None)
         return work.result()
 
     def _enter(self, work: Work, *, admitted: bool) -> None:
@@ -215,14 +215,14 @@ class Lane:
             self._waiting.append(work)
             if self._runner is None:
                 # Not before: a thread of the process that this one was forked from would not be here.
-                self._runner = threading.Thread(target=self._run_forever, name="lane", daemon=True)
+                self._runner = threading.Thread(target=self._run_forever, name="queue", daemon=True)
                 self._runner.start()
             self._arrived.notify()
 
     def _admit(self, work: Work) -> None:
         seconds = self._seconds_until_free()
         count = len(self._waiting)
-        late = seconds + work.pace.expected(work.size) > work.patience.remaining()
+        late = seconds + work.pace.expected(work.size) > work.caller.remaining()
         soon = max(SOON_S, PATIENT * work.pace.slowest)
         if late or (count >= self._max_waiting and seconds > soon):
             self.refused += 1
@@ -240,12 +240,12 @@ class Lane:
 
     def _wait(self, work: Work, settled: threading.Event) -> None:
         while True:
-            remaining = work.patience.remaining()
+            remaining = work.caller.remaining()
             settled.wait(None if remaining == math.inf else remaining)
             if work.is_settled:
                 return
             try:
-                work.patience.check()
+                work.caller.check()
             except ServingError:
                 self._leave(work)
                 raise

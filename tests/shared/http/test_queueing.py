@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from deploy.proving.predictions import close
+from model_functions.caller import Caller
 from model_functions.engines.sklearn import EstimatorEngine
 from model_functions.families.tabular import TabularWrapper
 from model_functions.http.function import FamilyFunction
 from model_functions.http.message import Request, Response, WouldWait
-from model_functions.patience import Patience
 from tests.shared.http.requests import body, message, post
 from tests.shared.http.test_function import ROW, settings_with
-from tests.shared.test_lane import until
+from tests.shared.test_queue import until
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_what_waits_is_read_together_and_each_gets_its_own(function: FamilyFunct
     assert slow.running.wait(10)
     for data in many:
         asking.append(Asking(function, post({"data": data})))
-        until(lambda: function.lane.waiting == len(asking) - 1)
+        until(lambda: function.queue.waiting == len(asking) - 1)
     slow.gate.set()
     together = [body(one.result())["body"] for one in asking[1:]]
     assert slow.read == [1, 3]
@@ -88,7 +88,7 @@ def test_a_row_that_the_model_refuses_fails_alone(function: FamilyFunction, slow
     assert slow.running.wait(10)
     for data in (ROW, [13, 1, 1]):
         asking.append(Asking(function, post({"data": data})))
-        until(lambda: function.lane.waiting == len(asking) - 1)
+        until(lambda: function.queue.waiting == len(asking) - 1)
     slow.gate.set()
     assert [one.result().status for one in asking] == [200, 200, 422]
     assert message(asking[2].result()) == "The model cannot take this data: Found unknown categories [13]"
@@ -102,7 +102,7 @@ def test_too_many_are_told_when_to_come_back(function: FamilyFunction, slow: Slo
     asking = [Asking(function, post({"data": ROW}))]
     assert slow.running.wait(10)
     asking += [Asking(function, post({"data": ROW, "parameters": {"method": "predict"}})) for _ in range(2)]
-    until(lambda: function.lane.waiting == 2)
+    until(lambda: function.queue.waiting == 2)
     refused = function.handle(post({"data": ROW}))
     assert (refused.status, refused.headers["X-Error-Code"]) == (503, "overloaded")
     assert int(refused.headers["Retry-After"]) >= 1
@@ -116,21 +116,21 @@ def test_too_many_are_told_when_to_come_back(function: FamilyFunction, slow: Slo
 def test_a_deadline_is_a_504_and_a_caller_who_is_gone_a_499(function: FamilyFunction, slow: Slow) -> None:
     with function.cache().use("tiny_classifier", post({}).phases) as model:
         model.pace.add(0.04, 1)
-    late = with_patience(post({"data": ROW}), Patience(0.05))
+    late = with_caller(post({"data": ROW}), Caller(0.05))
     answer = function.handle(late)
     assert (answer.status, answer.headers["X-Error-Code"]) == (504, "deadline_exceeded")
-    patience = Patience()
-    gone = Asking(function, with_patience(post({"data": ROW}), patience))
-    until(lambda: function.lane.waiting == 1)
-    patience.hang_up()
+    caller = Caller()
+    gone = Asking(function, with_caller(post({"data": ROW}), caller))
+    until(lambda: function.queue.waiting == 1)
+    caller.hang_up()
     assert gone.result().status == 499
     slow.gate.set()
-    until(lambda: function.lane.is_idle)
+    until(lambda: function.queue.is_idle)
     assert slow.read == [1]
 
 
-def with_patience(asked: Request, patience: Patience) -> Request:
-    return replace(asked, patience=patience)
+def with_caller(asked: Request, caller: Caller) -> Request:
+    return replace(asked, caller=caller)
 
 
 def test_nothing_waits_where_nothing_may(function: FamilyFunction, store_folder: Path, trust_file: Path) -> None:
@@ -158,7 +158,7 @@ def test_a_model_may_be_published_to_read_each_request_alone(
     asking = [Asking(function, post({"data": ROW}))]
     assert slow.running.wait(10)
     asking += [Asking(function, post({"data": [ROW, ROW]})) for _ in range(2)]
-    until(lambda: function.lane.waiting == 2)
+    until(lambda: function.queue.waiting == 2)
     slow.gate.set()
     assert [one.result().status for one in asking] == [200] * 3
     assert slow.read == [1, 2, 2]
@@ -168,7 +168,7 @@ def test_the_wait_and_the_work_are_told_apart(function: FamilyFunction, slow: Sl
     first = Asking(function, post({"data": ROW}))
     assert slow.running.wait(10)
     second = Asking(function, post({"data": ROW}))
-    until(lambda: function.lane.waiting == 1)
+    until(lambda: function.queue.waiting == 1)
     slow.gate.set()
     assert first.result().status == 200
     timing = second.result().headers["Server-Timing"]
