@@ -608,11 +608,10 @@ def test_an_answer_is_seen_while_it_is_written(page: Playground) -> None:
 
     def grown() -> bool:
         lengths.add(len(page.content("#result .text")))
-        return max(lengths) > 200
+        return len(lengths) > 3
 
     page.wait(lambda: page.all("#result.streaming .text"))
     page.wait(grown)
-    assert len(lengths) > 2
     page.one("#stop").click()
     page.wait_for_answer()
     stopped = page.content("#result")
