@@ -36,15 +36,19 @@ class Pace:
 
     def __init__(self) -> None:
         self._seconds = self._size = self._longest = 0.0
+        self._is_warm = False
         self.slowest = 0.0
         """Seconds that the slowest requests take, when nobody is in their way."""
 
-    def add(self, seconds: float, *sizes: int) -> None:
-        """Counts one run.
+    def ran(self, seconds: float, *sizes: int) -> None:
+        """Counts one run, if it is not the first: that one makes what the others find, and tells nothing of them.
 
         Args:
             sizes: of each request's part in it.
         """
+        if not self._is_warm:
+            self._is_warm = True
+            return
         size = sum(sizes)
         weight = 0.1 if self._size else 1.0
         self._seconds += weight * (seconds - self._seconds)
@@ -322,7 +326,7 @@ class WorkQueue:
                     self._fail(part[0], exc)
             return
         sizes = [sum(work.rows[place].size for place in places) for work, places in parts]
-        parts[0][0].pace.add(time.perf_counter() - started, *sizes)
+        parts[0][0].pace.ran(time.perf_counter() - started, *sizes)
         self.batches += 1
         self.rows += len(features)
         for work, places in parts:

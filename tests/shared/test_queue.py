@@ -20,6 +20,7 @@ class Model:
 
     def __init__(self, *, is_open: bool = True) -> None:
         self.pace = Pace()
+        self.pace.ran(1, 1)
         self.read: list[list[int]] = []
         self.running = threading.Event()
         self.gate = threading.Event()
@@ -153,7 +154,7 @@ def test_a_part_that_fails_ends_the_whole_request() -> None:
 
 def test_the_next_is_refused_when_as_many_wait_as_may() -> None:
     queue, model = WorkQueue(2), Model(is_open=False)
-    model.pace.add(1.5, 1)
+    model.pace.ran(1.5, 1)
     model.pace.slowest = 0.0
     asking = [busy(queue, model), *(Asking(queue, model.work(1, batch=ALONE)) for _ in range(2))]
     until(lambda: queue.waiting == 2)
@@ -168,8 +169,8 @@ def test_the_next_is_refused_when_as_many_wait_as_may() -> None:
 def test_more_may_wait_where_the_model_is_slow_for_some() -> None:
     """Requests of the size of the slowest would wait as long for one of their own kind."""
     queue, model = WorkQueue(1), Model(is_open=False)
-    model.pace.add(0.5, 10)
-    model.pace.add(0.4, 2, 6, 2)
+    model.pace.ran(0.5, 10)
+    model.pace.ran(0.4, 2, 6, 2)
     assert model.pace.slowest == pytest.approx(0.49)
     asking = [busy(queue, model)]
     while not queue.refused:
@@ -182,7 +183,7 @@ def test_more_may_wait_where_the_model_is_slow_for_some() -> None:
 
 def test_any_number_may_wait_that_is_through_soon() -> None:
     queue, model = WorkQueue(2), Model(is_open=False)
-    model.pace.add(0.001, 1)
+    model.pace.ran(0.001, 1)
     asking = [busy(queue, model), *(Asking(queue, model.work(1)) for _ in range(20))]
     until(lambda: queue.waiting == 20)
     model.gate.set()
@@ -192,7 +193,7 @@ def test_any_number_may_wait_that_is_through_soon() -> None:
 
 def test_what_cannot_be_done_in_time_is_refused_at_once() -> None:
     queue, model = WorkQueue(8), Model(is_open=False)
-    model.pace.add(3, 1)
+    model.pace.ran(3, 1)
     first = busy(queue, model)
     with pytest.raises(Overloaded, match=r"0 requests wait here already, for about 3\.0 s, longer than the request"):
         queue.run(model.work(1, caller=Caller(2)))
@@ -272,7 +273,7 @@ def test_a_quick_model_runs_in_the_thread_that_asks() -> None:
 def test_what_cannot_run_at_once_is_left_alone() -> None:
     queue, model = WorkQueue(8), Model()
     assert not queue.run_at_once(model.work(1))
-    model.pace.add(QUICK_S / 2, 1)
+    model.pace.ran(QUICK_S / 2, 1)
     assert queue.run_at_once(model.work(1))
     assert not queue.run_at_once(model.work(*range(20, 26)))
     assert model.read == [[1]]
@@ -280,10 +281,12 @@ def test_what_cannot_run_at_once_is_left_alone() -> None:
 
 def test_a_model_that_was_slow_once_is_quick_again_after_a_while() -> None:
     pace = Pace()
-    pace.add(0.5, 1)
+    pace.ran(9, 1)
+    assert (pace.expected(1), pace.slowest) == (0, 0), "a first run tells nothing"
+    pace.ran(0.5, 1)
     assert not pace.is_quick(1)
     for _ in range(300):
-        pace.add(0.0001, 1)
+        pace.ran(0.0001, 1)
     assert pace.is_quick(1)
     assert not pace.is_quick(100)
 

@@ -97,7 +97,7 @@ def test_a_row_that_the_model_refuses_fails_alone(function: FamilyFunction, slow
 def test_too_many_are_told_when_to_come_back(function: FamilyFunction, slow: Slow) -> None:
     with function.cache().use("tiny_classifier", post({}).phases) as model:
         for _ in range(50):
-            model.pace.add(30, 1)
+            model.pace.ran(30, 1)
         model.pace.slowest = 0.0
     asking = [Asking(function, post({"data": ROW}))]
     assert slow.running.wait(10)
@@ -115,7 +115,7 @@ def test_too_many_are_told_when_to_come_back(function: FamilyFunction, slow: Slo
 
 def test_a_deadline_is_a_504_and_a_caller_who_is_gone_a_499(function: FamilyFunction, slow: Slow) -> None:
     with function.cache().use("tiny_classifier", post({}).phases) as model:
-        model.pace.add(0.04, 1)
+        model.pace.ran(0.04, 1)
     late = with_caller(post({"data": ROW}), Caller(0.05))
     answer = function.handle(late)
     assert (answer.status, answer.headers["X-Error-Code"]) == (504, "deadline_exceeded")
@@ -139,7 +139,7 @@ def test_nothing_waits_where_nothing_may(function: FamilyFunction, store_folder:
         cold.handle(hasty({"data": ROW, "model_name": "tiny_classifier"}))
     with function.cache().use("tiny_classifier", post({}).phases) as model:
         for _ in range(300):
-            model.pace.add(0.0001, 1)
+            model.pace.ran(0.0001, 1)
     answer = function.handle(hasty({"data": ROW}))
     assert (answer.status, body(answer)["body"]["prediction"]) == (200, "large")
     assert function.handle(hasty({"data": [1]})).status == 422
