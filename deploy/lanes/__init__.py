@@ -46,6 +46,13 @@ def check_native(precision: str) -> None:
         raise NotEqual(f"this machine's processor does not compute in {precision}, so it cannot be compared here")
 
 
+def check_single(model: Any) -> None:
+    """Raises ValueError for a torch model with weights of another type: a graph computes them otherwise."""
+    kinds = {str(weights.dtype) for weights in model.parameters()}
+    if kinds != {"torch.float32"}:
+        raise ValueError(f"its weights are {', '.join(sorted(kinds))}, and only float32 is equal in both")
+
+
 def accepted(stored: ModelWrapper, engine: str, precision: str, difference: float) -> Lane:
     """The lane of a wrapper whose outputs have been found equal enough."""
     tolerance = TOLERANCE[precision]

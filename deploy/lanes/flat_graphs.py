@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deploy.lanes.graphs import rounded
 from model_functions.engines.paged import Attention, PagedGraph
 
 #: What stands for attention while the model is exported, in transformers and in torch.
@@ -200,7 +201,7 @@ def _narrow(model: Any) -> None:
         values: NDArray[Any] = constant.data.T if turned else constant.data
         key = values.shape, hash(values.tobytes())
         if key not in made:
-            numbers, scales = _rounded(values)
+            numbers, scales = rounded(values)
             made[key] = opset13.constant(numbers), opset13.constant(scales)
         return made[key]
 
@@ -228,9 +229,3 @@ def _narrow(model: Any) -> None:
 def _is_matrix(constant: Any) -> bool:
     shape = list(constant.get_output_shape(0))
     return constant.get_element_type().is_real() and len(shape) == 2 and int(np.prod(shape)) >= _LEAST_VALUES
-
-
-def _rounded(values: NDArray[Any]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    scales = np.abs(values).max(axis=1, keepdims=True).astype(np.float32) / 127
-    scales[scales == 0] = 1
-    return np.rint(values / scales).astype(np.int8), scales

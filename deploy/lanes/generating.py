@@ -13,6 +13,7 @@ from deploy.lanes import (
     as_stored,
     batches,
     check_predictions,
+    check_single,
     checked_difference,
     generation_graphs,
     graphs,
@@ -48,9 +49,7 @@ def export(wrapper: Any, examples: list[Any]) -> Exported:
     own = wrapper.engine
     rules_of(own.model)
     _tokenizer(own)
-    kinds = {str(weights.dtype) for weights in own.model.parameters()}
-    if kinds != {"torch.float32"}:
-        raise ValueError(f"its weights are {', '.join(sorted(kinds))}, and only float32 is equal in both")
+    check_single(own.model)
     return generation_graphs.export(own.model)
 
 

@@ -163,9 +163,7 @@ def int8_products(model: Any) -> Any:
         if weights is None or weights.ndim != 2:
             continue
         turned = np.ascontiguousarray(weights if node.get_attributes()["transpose_b"] else weights.T)
-        scales = np.abs(turned).max(axis=1, keepdims=True) / 127
-        scales[scales == 0] = 1
-        narrow = np.rint(turned / scales).astype(np.int8)
+        narrow, scales = rounded(turned)
         # In the form that the engine knows for compressed weights, and multiplies without widening them first.
         widened = operations.convert(operations.constant(narrow), "f16")
         scaled = operations.multiply(widened, operations.constant(scales.astype(np.float16)))
@@ -174,6 +172,13 @@ def int8_products(model: Any) -> Any:
         for target in list(node.output(0).get_target_inputs()):
             target.replace_source_output(product.output(0))
     return model
+
+
+def rounded(values: NDArray[Any]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """A matrix as int8, with a scale for each of its rows."""
+    scales = np.abs(values).max(axis=1, keepdims=True).astype(np.float32) / 127
+    scales[scales == 0] = 1
+    return np.rint(values / scales).astype(np.int8), scales
 
 
 def _constant(node: Any) -> NDArray[np.float32] | None:

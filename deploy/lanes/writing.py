@@ -13,6 +13,7 @@ from deploy.lanes import (
     apart,
     as_stored,
     check_predictions,
+    check_single,
     checked_difference,
     flat_graphs,
     texts_of,
@@ -51,9 +52,7 @@ def export(wrapper: Any, examples: list[Any]) -> Exported:
     """Raises ValueError for a model whose answers the lane could not give."""
     own = wrapper.engine
     tokenizer_of(own)
-    kinds = {str(weights.dtype) for weights in own.model.parameters()}
-    if kinds != {"torch.float32"}:
-        raise ValueError(f"its weights are {', '.join(sorted(kinds))}, and only float32 is equal in both")
+    check_single(own.model)
     return flat_graphs.export(own.model)
 
 

@@ -190,7 +190,7 @@ class WorkQueue:
             if self._busy or self._waiting or not work.pace.is_quick(work.size):
                 return False
             self._busy = True
-        self._run_all([work])
+        self._run_whole(work)
         self._end()
         return True
 
@@ -300,11 +300,9 @@ class WorkQueue:
         known = exc.again() if isinstance(exc, ServingError) else unforeseen(work.name, work.request_id, exc)
         work.failed(known)
 
-    def _run_all(self, works: list[Work]) -> None:
-        for work in works:
-            while not work.begun:
-                collector = Collector(work.batch, work.first)
-                self._run([(work, work.taken(collector))])
+    def _run_whole(self, work: Work) -> None:
+        while not work.begun:
+            self._run([(work, work.taken(Collector(work.batch, work.first)))])
 
     def _run(self, parts: list[tuple[Work, list[int]]]) -> None:
         """Reads the rows together; where that fails, those of each work alone, so that one spoils no other."""
