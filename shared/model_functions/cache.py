@@ -4,9 +4,8 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -57,23 +56,29 @@ class _Entry:
 
     Args:
         since: when its load or its latest use began.
-        outcome: the model, or what made its load fail.
+        outcome: the model, or what made its load fail, for those who wait for it.
+        ready: the model, once it is loaded.
         users: who wait for the model or use it; it stays while there are any.
     """
 
     since: float
     outcome: Future[LoadedModel | ServingError] = field(default_factory=Future)
+    ready: LoadedModel | None = None
     users: int = 0
 
     @property
     def loaded(self) -> bool:
-        # An entry whose load failed leaves the cache at the same moment.
-        return self.outcome.done()
+        return self.ready is not None
 
     def model(self, phases: Phases) -> LoadedModel:
         """Waits for the model. Raises what made its load fail."""
-        with nullcontext() if self.loaded else phases("wait"):
+        if self.ready is not None:
+            return self.ready
+        if self.outcome.done():
             outcome = self.outcome.result()
+        else:
+            with phases("wait"):
+                outcome = self.outcome.result()
         if isinstance(outcome, ServingError):
             raise outcome.again()
         return outcome
@@ -95,34 +100,32 @@ class ModelCache:
 
     Args:
         clock: seconds that never go back.
+        loaded: told the name of each model that has been loaded.
     """
 
-    def __init__(self, loader: Loader, budget: MemoryBudget, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        loader: Loader,
+        budget: MemoryBudget,
+        clock: Callable[[], float] = time.monotonic,
+        loaded: Callable[[str], None] = lambda name: None,
+    ) -> None:
         self._loader = loader
         self._budget = budget
-        self._clock = clock
+        self.clock = clock
+        self._told = loaded
         self._backoff = Backoff(clock)
         self._entries: dict[str, _Entry] = {}  # the least recently used first
         self._loads, self._uses = _Average(), _Average()
         self._evictions = 0
         self._lock = threading.Lock()
 
-    @contextmanager
-    def use(self, name: str, phases: Phases) -> Iterator[LoadedModel]:
-        """The model, loaded now if it is not here, and not evicted before the block ends.
+    def use(self, name: str, phases: Phases) -> "_Use":
+        """For ``with``: the model, loaded now if it is not here, and not evicted before the block ends.
 
         Raises ModelNotFound, ModelUnavailable, ArtifactRefused, InsufficientMemory, ModelTooLarge.
         """
-        entry, first = self._enter(name)
-        began = None
-        try:
-            if first:
-                self._fly(name, entry, phases)
-            model = entry.model(phases)
-            began = self._clock()
-            yield model
-        finally:
-            self._leave(name, entry, began)
+        return _Use(self, name, phases)
 
     def has(self, name: str) -> bool:
         """Whether the model is loaded, so that to use it is to wait for nothing."""
@@ -146,28 +149,28 @@ class ModelCache:
         with self._lock:
             return self._budget.total()
 
-    def _enter(self, name: str) -> tuple[_Entry, bool]:
+    def enter(self, name: str) -> tuple[_Entry, bool]:
         """The name's entry with one user more, and whether this user must load it."""
         with self._lock:
             entry = self._entries.get(name)
             first = entry is None
             if entry is None:
                 self._backoff.check(name)
-                entry = self._entries[name] = _Entry(self._clock())
+                entry = self._entries[name] = _Entry(self.clock())
             elif entry.loaded:
-                entry.since = self._clock()
+                entry.since = self.clock()
             entry.users += 1
             return entry, first
 
-    def _leave(self, name: str, entry: _Entry, began: float | None) -> None:
+    def leave(self, name: str, entry: _Entry, began: float | None) -> None:
         with self._lock:
             entry.users -= 1
             if began is not None:
-                self._uses.add(self._clock() - began)
-            if self._entries.get(name) is entry:
+                self._uses.add(self.clock() - began)
+            if len(self._entries) > 1 and self._entries.get(name) is entry:
                 self._entries[name] = self._entries.pop(name)
 
-    def _fly(self, name: str, entry: _Entry, phases: Phases) -> None:
+    def fly(self, name: str, entry: _Entry, phases: Phases) -> None:
         """Loads the model, and tells it or the failure to all who wait."""
         try:
             manifest = self._loader.resolve(name, phases)
@@ -183,12 +186,14 @@ class ModelCache:
 
     def _settle(self, name: str, entry: _Entry, model: LoadedModel) -> None:
         with self._lock:
-            now = self._clock()
+            now = self.clock()
             self._loads.add(now - entry.since)
             entry.since = now
             self._budget.settle(name)
             self._backoff.forget(name)
+            entry.ready = model
             entry.outcome.set_result(model)
+        self._told(name)
 
     def _fail(self, name: str, entry: _Entry, error: ServingError) -> None:
         with self._lock:
@@ -211,7 +216,7 @@ class ModelCache:
                 raise self._no_room(name, need)
             self._evict(leaving, name)
             self._budget.admit(name, need)
-            entry.since = self._clock()
+            entry.since = self.clock()
 
     def _idle(self) -> list[str]:
         """Models that nobody uses, the least recently used first."""
@@ -279,7 +284,34 @@ class ModelCache:
     def _expected(self, entry: _Entry) -> float:
         """Seconds until nobody is expected to use the entry."""
         seconds = self._uses.seconds if entry.loaded else self._loads.seconds + self._uses.seconds
-        return seconds - (self._clock() - entry.since)
+        return seconds - (self.clock() - entry.since)
+
+
+class _Use:
+    """What ``with cache.use(…)`` enters; a generator would take twice as long."""
+
+    __slots__ = ("_began", "_cache", "_entry", "_name", "_phases")
+
+    def __init__(self, cache: ModelCache, name: str, phases: Phases) -> None:
+        self._cache = cache
+        self._name = name
+        self._phases = phases
+        self._began: float | None = None
+
+    def __enter__(self) -> LoadedModel:
+        self._entry, first = self._cache.enter(self._name)
+        try:
+            if first:
+                self._cache.fly(self._name, self._entry, self._phases)
+            model = self._entry.model(self._phases)
+        except BaseException:
+            self.__exit__()
+            raise
+        self._began = self._cache.clock()
+        return model
+
+    def __exit__(self, *raised: object) -> None:
+        self._cache.leave(self._name, self._entry, self._began)
 
 
 def _failure(name: str, exc: BaseException) -> ServingError:

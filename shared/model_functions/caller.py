@@ -8,6 +8,10 @@ from collections.abc import Callable
 from model_functions.errors import CallerGone, DeadlineExceeded
 
 
+#: For all of them: it is held for no longer than to look at two fields.
+_LOCK = threading.Lock()
+
+
 class Caller:
     """One request's.
 
@@ -22,7 +26,6 @@ class Caller:
         self._began = clock()
         self._until = self._began + seconds
         self._gone = False
-        self._lock = threading.Lock()
         self._told: Callable[[], None] | None = None
 
     def shorten(self, seconds: float) -> None:
@@ -36,14 +39,14 @@ class Caller:
 
     def hang_up(self) -> None:
         """Tells whoever works for the caller that nobody waits for it. Any thread may call it, more than once."""
-        with self._lock:
+        with _LOCK:
             self._gone, told = True, self._told
         if told is not None:
             told()
 
     def when_gone(self, told: Callable[[], None] | None) -> None:
         """Calls ``told`` when the caller hangs up, at once if it already has; the latest one counts."""
-        with self._lock:
+        with _LOCK:
             self._told, gone = told, self._gone
         if gone and told is not None:
             told()

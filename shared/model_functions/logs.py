@@ -26,27 +26,39 @@ class JsonFormatter(logging.Formatter):
         return _line(record.levelname, message, record.created, record.name, getattr(record, "fields", {}))
 
 
-def tell(logger: logging.Logger, message: str, fields: dict[str, Any]) -> None:
-    """Writes what ``logger.info`` would, in half the time: there is such a line for each request."""
-    if logger.isEnabledFor(logging.INFO):
-        sys.stdout.write(_line("INFO", message, time.time(), logger.name, fields) + "\n")
-        sys.stdout.flush()
+def answered(
+    logger: str, method: str, route: str, status: int, request_id: str, seconds: float, phases: list[tuple[str, float]]
+) -> None:
+    """Writes that a request was; put together by hand in a quarter of the time, since there is one for each."""
+    timed = ", ".join([f'"{name}": {milliseconds:.1f}' for name, milliseconds in phases])
+    _write(
+        f'{{"severity": "INFO", "message": {_said(method, route, status)}, "time": "{_time(time.time())}", '
+        f'"logger": "{logger}", "request_id": "{request_id}", "status": {status}, '
+        f'"milliseconds": {seconds * 1000:.1f}, "phases": {{{timed}}}{_labels()}}}\n'
+    )
+
+
+@lru_cache
+def _said(method: str, route: str, status: int) -> str:
+    return _ENCODE(f"{method} {route} {status}")
 
 
 def _line(severity: str, message: str, seconds: float, logger: str, fields: dict[str, Any]) -> str:
-    second = int(seconds)
-    entry = {
-        "severity": severity,
-        "message": message,
-        "time": f"{_to_the_second(second)}.{int((seconds - second) * 1000):03d}Z",
-        "logger": logger,
-        **fields,
-    }
-    execution = EXECUTION.get()
-    if execution is not None:
-        entry["logging.googleapis.com/labels"] = {"execution_id": execution}
+    entry = {"severity": severity, "message": message, "time": _time(seconds), "logger": logger, **fields}
     # ensure_ascii also keeps a caller's control characters and line separators out of the line.
-    return _ENCODE(entry)
+    return f"{_ENCODE(entry)[:-1]}{_labels()}}}"
+
+
+def _labels() -> str:
+    execution = EXECUTION.get()
+    if execution is None:
+        return ""
+    return f', "logging.googleapis.com/labels": {{"execution_id": {_ENCODE(execution)}}}'
+
+
+def _time(seconds: float) -> str:
+    second = int(seconds)
+    return f"{_to_the_second(second)}.{int((seconds - second) * 1000):03d}Z"
 
 
 @lru_cache(maxsize=2)
@@ -58,8 +70,12 @@ class _Stdout(logging.Handler):
     """Writes to what standard output is now: the framework replaces it after this handler is made."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        sys.stdout.write(self.format(record) + "\n")
-        sys.stdout.flush()
+        _write(self.format(record) + "\n")
+
+
+def _write(line: str) -> None:
+    sys.stdout.write(line)
+    sys.stdout.flush()
 
 
 def configure(level: str) -> None:

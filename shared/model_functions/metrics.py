@@ -18,7 +18,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._requests: dict[Labels, int] = defaultdict(int)
+        self._requests: dict[tuple[str, int], int] = defaultdict(int)
         self._loads: dict[Labels, int] = defaultdict(int)
         self._buckets = [0] * (len(BUCKETS_S) + 1)
         self._seconds = 0.0
@@ -26,7 +26,7 @@ class Metrics:
 
     def request(self, route: str, status: int, seconds: float) -> None:
         with self._lock:
-            self._requests[("route", route), ("status", str(status))] += 1
+            self._requests[route, status] += 1
             self._seconds += seconds
             self._buckets[bisect_left(BUCKETS_S, seconds)] += 1
 
@@ -43,8 +43,11 @@ class Metrics:
             line for name, text, kind, read in self._watched for line in (*_head(name, text, kind), f"{name} {read()}")
         ]
         with self._lock:
+            requests: dict[Labels, int] = {
+                (("route", route), ("status", str(status))): count for (route, status), count in self._requests.items()
+            }
             lines = [
-                *_counter("model_functions_requests_total", "Requests answered.", self._requests),
+                *_counter("model_functions_requests_total", "Requests answered.", requests),
                 *_counter("model_functions_cold_loads_total", "Models loaded by a request.", self._loads),
                 *self._histogram("model_functions_request_seconds", "Time to answer."),
                 *watched,

@@ -2,6 +2,8 @@
 
 import time
 
+Entries = list[tuple[str, float]]
+
 
 class Phases:
     """Milliseconds by phase, in the order in which the phases began.
@@ -41,13 +43,10 @@ class Phases:
 
     def ledger(self) -> dict[str, float]:
         """Milliseconds by phase, with ``other`` and their sum, ``total``: the wall time until now."""
-        return {name: round(duration, 1) for name, duration in self._entries()}
+        return {name: round(duration, 1) for name, duration in self.entries()}
 
-    def server_timing(self) -> str:
-        """As the ``Server-Timing`` header has it: ``download;dur=12.3, load;dur=4.5, total;dur=17.0``."""
-        return ", ".join([f"{name};dur={duration:.1f}" for name, duration in self._entries()])
-
-    def _entries(self) -> list[tuple[str, float]]:
+    def entries(self) -> Entries:
+        """The ledger, unrounded."""
         self._charge()
         total = (self._since - self.started) * 1000
         if not self.milliseconds:
@@ -77,3 +76,8 @@ class _Phase:
 
     def __exit__(self, *raised: object) -> None:
         self._phases.end()
+
+
+def server_timing(entries: Entries) -> str:
+    """As the ``Server-Timing`` header has it: ``download;dur=12.3, load;dur=4.5, total;dur=17.0``."""
+    return ", ".join([f"{name};dur={duration:.1f}" for name, duration in entries])

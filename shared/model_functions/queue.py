@@ -1,7 +1,7 @@
 """Where models run: one thread that owns the engines and all cores, and reads the rows of waiting requests together.
 
 An idle instance adds no delay: what comes is begun at once, and alone. While it runs, others arrive; what of them can
-be read together is the next batch.
+be read together is the next batch. What takes no longer than to wake the thread is run by whoever asks.
 """
 
 from __future__ import annotations
@@ -23,8 +23,13 @@ log = logging.getLogger(__name__)
 #: How works are read that nothing is read together with.
 ALONE = Batch(0, 1)
 
-#: What takes no longer is run by the thread that asks, while nobody else does: to wake another would take as long.
+#: What takes no longer is run by the thread that asks, while nothing else runs: to wake another would take as long.
 QUICK_S = 0.0005
+#: What takes no longer may run on an event loop, together with all that has arrived there: it would wait for Python's
+#: lock as long, and be woken later.
+SHORT_S = 0.005
+#: Instead of what would have to wait.
+LATER = object()
 #: However many may wait that are expected to be begun so soon,
 SOON_S = 0.1
 #: or in this many times what the slowest take: beyond, more would only wait longer, and no more be done.
@@ -60,6 +65,11 @@ class Pace:
         """Seconds for rows of so much together; 0 before anything has run."""
         return self._seconds / self._size * size if self._size else 0.0
 
+    @property
+    def is_short(self) -> bool:
+        """Whether an event loop may wait for it."""
+        return 0 < self._seconds <= SHORT_S
+
     def is_quick(self, size: int) -> bool:
         return 0 < self._longest <= QUICK_S and self.expected(size) <= QUICK_S
 
@@ -84,16 +94,19 @@ class Work:
     caller: Caller
     request_id: str
     outputs: list[Any] = field(init=False)
+    asked: float = 0.0
     began: float = 0.0
     ended: float = 0.0
 
     def __post_init__(self) -> None:
+        self.asked = time.perf_counter()
         self.size = sum(row.size for row in self.rows)
         self.outputs = [None] * len(self.rows)
         self._left = sorted(range(len(self.rows)), key=lambda place: -self.rows[place].size)
         self._open = len(self.rows)
         self._error: ServingError | None = None
-        self._settled: threading.Event | None = None
+        self._told: Callable[[], None] | None = None
+        self._queue: WorkQueue
 
     def taken(self, collector: Collector) -> list[int]:
         """The places of the rows that are read now."""
@@ -132,11 +145,22 @@ class Work:
             raise self._error
         return self.outputs
 
-    def waits(self) -> threading.Event:
-        """What is set when the work is settled, or its caller gone."""
-        self._settled = threading.Event()
-        self.caller.when_gone(self._settled.set)
-        return self._settled
+    def entered(self, queue: WorkQueue) -> None:
+        self._queue = queue
+
+    def wait(self) -> None:
+        """Until it is settled: with its outputs, or with what is raised instead of them."""
+        self._queue.wait(self)
+
+    def help(self) -> None:
+        """For an event loop that waits for it."""
+        self._queue.run_short()
+
+    def when_settled(self, told: Callable[[], None]) -> None:
+        """Calls ``told`` then, perhaps twice, in whatever thread settles it."""
+        self._told = told
+        if self.is_settled:
+            told()
 
     @property
     def is_wanted(self) -> bool:
@@ -148,8 +172,8 @@ class Work:
 
     def _settle(self) -> None:
         self.ended = time.perf_counter()
-        if self._settled is not None:
-            self._settled.set()
+        if self._told is not None:
+            self._told()
 
 
 class WorkQueue:
@@ -184,44 +208,80 @@ class WorkQueue:
         if not any(work.is_wanted for work in self._running):
             raise CallerGone("Nobody waits for the answer any more.")
 
-    def run_at_once(self, work: Work) -> bool:
-        """Runs the work in this thread if nothing else does and it is quick; else does nothing."""
+    def at_once(self, pace: Pace, rows: int, size: int, call: Callable[[], Any]) -> Any:
+        """What the call returns, if it is quick and nothing else runs; else LATER, and nothing has been called."""
         with self._lock:
-            if self._busy or self._waiting or not work.pace.is_quick(work.size):
-                return False
+            if self._busy or self._waiting or not pace.is_quick(size):
+                return LATER
             self._busy = True
-        self._run_whole(work)
-        self._end()
-        return True
+        try:
+            started = time.perf_counter()
+            found = call()
+            pace.ran(time.perf_counter() - started, size)
+        finally:
+            self._end()
+        self.batches += 1
+        self.rows += rows
+        return found
 
     def run(self, work: Work, *, admitted: bool = False) -> list[Any]:
-        """The work's outputs, once it is its turn.
+        """The work's outputs, once it is its turn; waits for it.
 
         Args:
             admitted: it goes on with what has been let in before.
 
         Raises Overloaded, DeadlineExceeded, CallerGone, ModelError, and what the model's wrapper means to raise.
         """
-        work.caller.check()
-        if not self.run_at_once(work):
-            settled = work.waits()
-            self._enter(work, admitted=admitted)
-            try:
-                self._wait(work, settled)
-            finally:
-                work.caller.when_gone(None)
+        self.enter(work, admitted=admitted)
+        self.wait(work)
         return work.result()
 
-    def _enter(self, work: Work, *, admitted: bool) -> None:
+    def enter(self, work: Work, *, admitted: bool = False) -> None:
+        """Puts the work behind the others. Raises Overloaded, DeadlineExceeded, CallerGone."""
+        work.caller.check()
         with self._lock:
             if not admitted:
                 self._admit(work)
             self._waiting.append(work)
-            if self._runner is None:
-                # Not before: a thread of the process that this one was forked from would not be here.
-                self._runner = threading.Thread(target=self._run_forever, name="queue", daemon=True)
-                self._runner.start()
-            self._arrived.notify()
+        work.entered(self)
+
+    def wait(self, work: Work) -> None:
+        """Until the work, which has entered, is settled, or its caller does not wait any more."""
+        settled = threading.Event()
+        work.when_settled(settled.set)
+        work.caller.when_gone(settled.set)
+        with self._lock:
+            self._wake()
+        try:
+            self._wait(work, settled)
+        finally:
+            work.caller.when_gone(None)
+
+    def is_short(self, work: Work) -> bool:
+        """Whether an event loop may wait for the work, and for all that is before it."""
+        with self._lock:
+            overdue = self._busy and self._free_at <= time.perf_counter()
+            known = work.pace.is_short and not overdue
+            return known and self._seconds_until_free() + work.pace.expected(work.size) <= SOON_S
+
+    def run_short(self) -> None:
+        """Runs what waits in this thread, an event loop's, if it is short; else sees to it that it runs elsewhere."""
+        with self._lock:
+            if self._busy or not self._waiting:
+                return
+            if not all(work.pace.is_short for work in self._waiting) or self._seconds_until_free() > SHORT_S:
+                self._wake()
+                return
+            parts = self._begin()
+        self._run(parts)
+        self._end()
+
+    def _wake(self) -> None:
+        if self._runner is None:
+            # Not before: a thread of the process that this one was forked from would not be here.
+            self._runner = threading.Thread(target=self._run_forever, name="queue", daemon=True)
+            self._runner.start()
+        self._arrived.notify()
 
     def _admit(self, work: Work) -> None:
         seconds = self._seconds_until_free()
@@ -250,29 +310,32 @@ class WorkQueue:
                 return
             try:
                 work.caller.check()
-            except ServingError:
-                self._leave(work)
-                raise
+            except ServingError as error:
+                self._fail(work, error)
 
     def _run_forever(self) -> None:
         while True:
             with self._lock:
                 while self._busy or not self._waiting:
                     self._arrived.wait()
-                parts = self._next()
-                self._busy = True
-                size = sum(work.rows[place].size for work, places in parts for place in places)
-                self._free_at = time.perf_counter() + parts[0][0].pace.expected(size)
+                parts = self._begin()
             self._run(parts)
             # Else what was asked last would stay in memory until something else is.
             del parts
             self._end()
 
+    def _begin(self) -> list[tuple[Work, list[int]]]:
+        parts = self._next()
+        self._busy = True
+        size = sum(work.rows[place].size for work, places in parts for place in places)
+        self._free_at = time.perf_counter() + parts[0][0].pace.expected(size)
+        return parts
+
     def _end(self) -> None:
         with self._lock:
             self._busy, self._running = False, []
             if self._waiting:
-                self._arrived.notify()
+                self._wake()
 
     def _next(self) -> list[tuple[Work, list[int]]]:
         """The works that run now, the one that has waited longest first, and the places of their rows."""
@@ -299,10 +362,6 @@ class WorkQueue:
         # What was raised in another thread must not hold what the model was reading.
         known = exc.again() if isinstance(exc, ServingError) else unforeseen(work.name, work.request_id, exc)
         work.failed(known)
-
-    def _run_whole(self, work: Work) -> None:
-        while not work.begun:
-            self._run([(work, work.taken(Collector(work.batch, work.first)))])
 
     def _run(self, parts: list[tuple[Work, list[int]]]) -> None:
         """Reads the rows together; where that fails, those of each work alone, so that one spoils no other."""

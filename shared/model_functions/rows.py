@@ -85,6 +85,8 @@ def _group(batch: Batch, row: Row) -> tuple[Hashable, int]:
 
 def in_batches(rows: Sequence[Row], batch: Batch, read: Callable[[list[Any]], list[Any]]) -> list[Any]:
     """The outputs of the rows, which ``read`` gives for features, in order."""
+    if len(rows) == 1:
+        return read([rows[0].features])
     outputs: list[Any] = [None] * len(rows)
     # The longest first: what needs the most memory does so before anything else has been done.
     left = sorted(range(len(rows)), key=lambda place: -rows[place].size)

@@ -20,7 +20,7 @@ def http_function(wrapper_class: type[ModelWrapper]) -> Callable[[Any], Any]:
         function = FamilyFunction(wrapper_class, settings)
         if settings.model_preload:
             preload_after_fork(function.preload)
-        return function.handle
+        return function.steps
 
     return _function(make)
 
@@ -30,7 +30,7 @@ def gateway_function() -> Callable[[Any], Any]:
     # Imported here: a family's function has no use for the gateway's client.
     from model_functions.http.gateway import Gateway
 
-    return _function(lambda settings: Gateway(settings).handle)
+    return _function(lambda settings: Gateway(settings).steps)
 
 
 def preload_after_fork(preload: Callable[[], None]) -> None:
@@ -83,4 +83,4 @@ def _refusing(error: ServingError) -> Handle:
     paths = ("/", "/predict", "/warmup", "/ready", "/metrics", "/openapi.json", "/docs")
     routes = {path: {"GET": refuse, "POST": refuse} for path in paths}
     routes["/health"] = {"GET": health}
-    return FrontDoor(routes, Metrics()).handle
+    return FrontDoor(routes, Metrics()).steps

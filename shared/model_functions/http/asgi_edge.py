@@ -1,26 +1,28 @@
 """The ASGI edge, functions-framework's own with ``FUNCTION_USE_ASGI``: plain ASGI, so it imports no framework.
 
-What can be answered at once is answered on the event loop, the rest in threads. A connection that sends or reads
-slowly occupies neither, and a caller who hangs up is noticed.
+What takes next to no time is done on the event loop, the rest in threads. A connection that sends or reads slowly
+occupies neither, and a caller who hangs up is noticed.
 """
 
 import asyncio
 import contextvars
+import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
 from io import BytesIO
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl
 
 from model_functions import logs
 from model_functions.caller import Caller
 from model_functions.errors import BodyTimeout, ServingError
 from model_functions.http.body import broken, too_large
-from model_functions.http.message import Chunks, Handle, Request, Response, WouldWait
+from model_functions.http.message import Awaited, Chunks, Handle, Request, Response, Steps, finished
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -67,33 +69,26 @@ class AsgiEdge:
             await send({"type": "websocket.close"})
             return
         request = _request(scope)
-        logs.EXECUTION.set(request.headers.get("function-execution-id"))
+        execution = request.headers.get("function-execution-id")
+        if execution is not None:
+            logs.EXECUTION.set(execution)
         body = await self._body(receive)
-        response = self._at_once(request, body)
+        request.read = body.read()
+        steps = self._handle(request)
+        response = await _on_loop(steps) if len(body.data) <= QUICK_BODY else None
         if response is not None and response.chunks is None:
             await _send(response, body, send)
             return
         watch = asyncio.create_task(_watch(receive, request.caller))
         try:
             if response is None:
-                request.read, request.may_wait = body.read(), True
-                response = await self._in_thread(self._handle, request)
+                response = await self._in_thread(finished, steps)
             if response.chunks is None:
                 await _send(response, body, send)
             else:
                 await self._stream(response.chunks, response.status, _head(response, body), send, watch)
         finally:
             watch.cancel()
-
-    def _at_once(self, request: Request, body: "_Body") -> Response | None:
-        """The answer, unless it takes a while."""
-        if len(body.data) > QUICK_BODY:
-            return None
-        request.read, request.may_wait = body.read(), False
-        try:
-            return self._handle(request)
-        except WouldWait:
-            return None
 
     async def _body(self, receive: Receive) -> "_Body":
         """All of it, if it is not too long; what is too much is read and dropped."""
@@ -131,6 +126,38 @@ class AsgiEdge:
     def _in_thread(self, call: Callable[..., Any], *arguments: Any) -> Awaitable[Any]:
         context = contextvars.copy_context()
         return asyncio.get_running_loop().run_in_executor(self._pool, context.run, call, *arguments)
+
+
+async def _on_loop(steps: Steps) -> Response | None:
+    """The answer, unless the next of its steps may take long."""
+    try:
+        while (awaited := next(steps)) is not None:
+            await _settled(awaited)
+    except StopIteration as end:
+        return cast(Response, end.value)
+    return None
+
+
+async def _settled(awaited: Awaited) -> None:
+    loop, thread = asyncio.get_running_loop(), threading.get_ident()
+    settled = loop.create_future()
+
+    def settle() -> None:
+        if not settled.done():
+            settled.set_result(None)
+
+    def told() -> None:
+        if threading.get_ident() == thread:
+            settle()
+            return
+        # The loop may be gone, and its caller with it.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(settle)
+
+    awaited.when_settled(told)
+    # Not now: what else has arrived in the meantime is awaited first, so that they are done together.
+    loop.call_soon(awaited.help)
+    await settled
 
 
 class _Watchdog:
@@ -185,7 +212,7 @@ class _Body:
     ended: bool = False
 
     def read(self) -> Callable[[int], bytes]:
-        """Reads it from its start."""
+        """Reads it."""
         fault = self.fault
         if fault is None:
             return BytesIO(self.data).read

@@ -37,7 +37,9 @@ def read_body(request: Request, limit: int) -> bytes:
     dropped, so that the answer reaches the caller and no memory is held.
     """
     blocks, count = [], 0
-    while block := _block(request):
+    length = request.headers.get("content-length", "")
+    declared = int(length) if length.isdecimal() and len(length) < 20 else -1
+    while count != declared and (block := _block(request)):
         count += len(block)
         if count <= limit:
             blocks.append(block)
@@ -45,8 +47,7 @@ def read_body(request: Request, limit: int) -> bytes:
             blocks.clear()
     if count > limit:
         raise too_large(count, limit)
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and count < int(declared):
+    if count < declared:
         raise IncompleteBody(f"The body ended after {count} of {declared} bytes. Send it again.")
     return b"".join(blocks)
 

@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 import flask
 
-from model_functions.http.message import Handle, Request
+from model_functions.http.message import Handle, Request, finished
 
 
 def flask_function(handle: Handle) -> Callable[[flask.Request], flask.Response]:
     """A target for functions-framework, which demands a plain function."""
 
     def predict(request: flask.Request) -> flask.Response:
-        response = handle(_request(request))
+        response = finished(handle(_request(request)))
         if response.chunks is None:
             return flask.Response(response.body, response.status, response.headers)
         # Flask closes the chunks when the server does, whether all were sent or not.

@@ -11,10 +11,11 @@ from typing import Self
 from model_functions import logs
 from model_functions.errors import InvalidInput, MethodNotAllowed, RouteNotFound, ServingError, UriTooLong
 from model_functions.http.errors import render
-from model_functions.http.message import Chunks, Request, Response, WouldWait
+from model_functions.http.message import Chunks, Request, Response, Steps, finished
 from model_functions.metrics import Metrics
+from model_functions.phases import Entries, server_timing
 
-Handler = Callable[[Request], Response]
+Handler = Callable[[Request], Response | Steps]
 
 #: Handlers by path and method, as ``{"/predict": {"POST": predict}}``.
 Routes = Mapping[str, Mapping[str, Handler]]
@@ -44,55 +45,55 @@ class FrontDoor:
         self.timeout_s = timeout_s
 
     def handle(self, request: Request) -> Response:
-        """Raises WouldWait where the request must not wait, and nothing else."""
-        request.id = request.id or _request_id(request)
-        response = self._answer(request)
-        status, chunks = response.status, response.chunks
+        """The answer; waits for it. Raises nothing."""
+        return finished(self.steps(request))
+
+    def steps(self, request: Request) -> Steps:
+        """Raise nothing."""
+        request.id = _request_id(request)
+        response = yield from self._answer(request)
+        phases = request.phases.entries()
         headers = {
             "X-Request-Id": request.id,
             "X-Content-Type-Options": "nosniff",
             "Cache-Control": "no-store",
-            "Server-Timing": request.phases.server_timing(),
+            "Server-Timing": server_timing(phases),
             **response.headers,
         }
+        status, chunks = response.status, response.chunks
         if chunks is not None:
             return Response(status, b"", headers, _Ending(chunks, lambda: self._end(request, status)))
-        self._end(request, status)
+        self._end(request, status, phases)
         return Response(status, b"" if request.method == "HEAD" else response.body, headers)
 
-    def _end(self, request: Request, status: int) -> None:
+    def _end(self, request: Request, status: int, phases: Entries | None = None) -> None:
         seconds = time.perf_counter() - request.came
         route = request.path if request.path in self.routes else "other"
         self.metrics.request(route, status, seconds)
         if log.isEnabledFor(logging.INFO):
-            fields = {
-                "request_id": request.id,
-                "status": status,
-                "milliseconds": round(seconds * 1000, 1),
-                "phases": request.phases.ledger(),
-            }
-            logs.tell(log, f"{request.method[:10]} {route} {status}", fields)
+            entries = phases or request.phases.entries()
+            logs.answered(log.name, request.method[:10], route, status, request.id, seconds, entries)
 
-    def _answer(self, request: Request) -> Response:
+    def _answer(self, request: Request) -> Steps:
         try:
-            return self._dispatch(request)
+            found = self._found(request)(request)
+            return found if isinstance(found, Response) else (yield from found)
         except ServingError as error:
             if error.status >= 500:
                 log.warning("%s: %s", error.code, error.message, extra={"fields": {"request_id": request.id}})
             return render(error, request.id)
-        except WouldWait:
-            raise
         except Exception:
             log.exception("request failed", extra={"fields": {"request_id": request.id}})
             unforeseen = ServingError("Something went wrong here. The function's log has it under this request id.")
             return render(unforeseen, request.id)
 
-    def _dispatch(self, request: Request) -> Response:
+    def _found(self, request: Request) -> Handler:
+        """What answers the request. Raises ServingError for what nothing does."""
         handlers = self.routes.get(request.path)
         if handlers is None:
             raise RouteNotFound(f"There is no {request.path[:60]!r} here. GET /docs lists what there is.")
         if request.method == "OPTIONS":
-            return Response(204, headers={"Allow": _allowed(handlers)})
+            return lambda _: Response(204, headers={"Allow": _allowed(handlers)})
         handler = handlers.get("GET" if request.method == "HEAD" else request.method)
         if handler is None or (request.method == "HEAD" and request.path == "/predict"):
             raise method_not_allowed(request, handlers)
@@ -101,7 +102,7 @@ class FrontDoor:
                 f"The URL has {request.target_length} characters; the limit is {MAX_TARGET_LENGTH}. POST the data."
             )
         self._set_deadline(request)
-        return handler(request)
+        return handler
 
     def _set_deadline(self, request: Request) -> None:
         request.caller.shorten(self.timeout_s)

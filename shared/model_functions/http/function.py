@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -13,7 +13,7 @@ from model_functions.cache import LoadedModel, ModelCache
 from model_functions.caller import Caller
 from model_functions.errors import InvalidInput, ModelError, NotAcceptable, ServingError
 from model_functions.http import description, pages
-from model_functions.http.message import Request, Response, WouldWait
+from model_functions.http.message import Awaited, Request, Response, Steps
 from model_functions.http.prediction import PredictionRequest, read_prediction_request
 from model_functions.http.service import Service
 from model_functions.http.streaming import EventStream, event, named, streamed
@@ -21,7 +21,7 @@ from model_functions.loading import ModelLoader
 from model_functions.names import function_name
 from model_functions.once import Once
 from model_functions.phases import Phases
-from model_functions.queue import ALONE, Work, WorkQueue, unforeseen
+from model_functions.queue import ALONE, LATER, Work, WorkQueue, unforeseen
 from model_functions.rows import Batch, Row, RowWrapper
 from model_functions.settings import Settings
 from model_functions.wrapper import STREAM, ModelWrapper
@@ -37,39 +37,40 @@ class FamilyFunction(Service):
         self.cache = Once(self.open_cache)
         self.queue = self.open_queue()
 
-    def predict(self, request: Request) -> Response:
+    def predict(self, request: Request) -> Steps:
         asked = read_prediction_request(request, self.settings.max_body_bytes, self.wrapper_class.media)
-        name = asked.model_name or self.default_name(request)
+        name = asked.model_name
+        if name is None:
+            if self.settings.model_name is None:
+                yield None
+            name = self.default_name()
+        if not self.cache.is_made or not self.cache().has(name):
+            yield None
+        with self.cache().use(name, request.phases) as model:
+            if not wants_stream(model.wrapper, asked, request):
+                prediction = yield from self._predicted(model, asked, request)
+                return answer(model, {"body": prediction})
+        yield None
         with ExitStack() as held:
-            model = held.enter_context(self.model(name, request))
-            if wants_stream(model.wrapper, asked, request):
-                return self._streamed(model, asked, request, held)
-            return answer(model, {"body": self._run(model, asked, request)})
+            model = held.enter_context(self.cache().use(name, request.phases))
+            return self._streamed(model, asked, request, held)
 
-    def warm_up(self, request: Request) -> Response:
-        name = self.warm_up_name(request) or self.default_name(request)
-        with self.model(name, request) as model:
+    def warm_up(self, request: Request) -> Steps:
+        yield None
+        name = self.warm_up_name(request) or self.default_name()
+        with self.cache().use(name, request.phases) as model:
             sample = PredictionRequest(name, model.manifest.examples[0], {})
-            self._run(model, sample, request)
+            yield from self._predicted(model, sample, request)
             return answer(model, {"phases": request.phases.ledger()})
 
     def preload(self) -> None:
         """Warms the default model up before anybody asks; a failure is logged, and told to the first request."""
         self.handle(Request("POST", "/warmup", [], {}, read=lambda size: b""))
 
-    @contextmanager
-    def model(self, name: str, request: Request) -> Iterator[LoadedModel]:
-        if not self.cache.is_made or not self.cache().has(name):
-            request.will_wait()
-        with self.cache().use(name, request.phases) as model:
-            if "load" in request.phases.milliseconds:
-                self.metrics.load(name)
-            yield model
-
     def open_cache(self) -> ModelCache:
         loader = ModelLoader(self.repository(), self.wrapper_class, self.settings.model_alias)
         limit = self.settings.memory_limit or memory.instance_limit()
-        cache = ModelCache(loader, MemoryBudget(limit, memory.reserve(limit)))
+        cache = ModelCache(loader, MemoryBudget(limit, memory.reserve(limit)), loaded=self.metrics.load)
         watch = self.metrics.watch
         watch("gauge", "models_loaded", "Models in memory.", lambda: len(cache.loaded()))
         watch("gauge", "memory_budget_bytes", "What models may take.", lambda: cache.memory_budget)
@@ -86,12 +87,10 @@ class FamilyFunction(Service):
         watch("counter", "overloads_total", "Requests refused because too many wait.", lambda: queue.refused)
         return queue
 
-    def default_name(self, request: Request) -> str:
+    def default_name(self) -> str:
         """The model of a request that names none. Raises InvalidInput when there are several."""
         if self.settings.model_name is not None:
             return self.settings.model_name
-        if not self.directory.is_made or not self.directory().is_fresh():
-            request.will_wait()
         names = self.directory().names()
         if len(names) == 1:
             return names[0]
@@ -108,36 +107,59 @@ class FamilyFunction(Service):
     def models(self) -> list[dict[str, Any]]:
         return description.models(self.repository(), self.settings.model_alias, self.family)
 
-    def _run(self, model: LoadedModel, asked: PredictionRequest, request: Request) -> Any:
+    def _predicted(
+        self, model: LoadedModel, asked: PredictionRequest, request: Request
+    ) -> Generator[Awaited | None, None, Any]:
         """The wrapper's prediction. Raises InvalidInput, ModelError, Overloaded, DeadlineExceeded."""
-        wrapper = model.wrapper
-        data, parameters = read(wrapper, asked)
-        if wrapper.streams:
-            with ExitStack() as held:
-                *_, (_, prediction) = self._steps(model, wrapper.steps(data, parameters), request, held)
-            return prediction
-        if not isinstance(wrapper, RowWrapper):
-            return self._alone(model, lambda: wrapper.predict(data, parameters), request)
-        with foreseen(model, request):
-            prepared = wrapper.prepare(data, parameters)
-        rows = prepared.features
-        if wrapper.max_batch == 0:
-            read_rows = self._alone(model, lambda: wrapper.forward(rows, prepared.parameters), request)
-        else:
-            outputs = self._in_turn(
-                model,
-                lambda found: wrapper.forward_while(found, prepared.parameters, self.queue.check),
-                rows.rows,
-                wrapper.limits,
-                request,
-            )
-            read_rows = replace(rows, outputs=outputs)
-        with foreseen(model, request):
-            return wrapper.finish(prepared, read_rows)
+        data, parameters = read(model.wrapper, asked)
+        if model.wrapper.streams or not model.pace.is_short:
+            yield None
+        try:
+            if model.wrapper.streams:
+                return self._in_steps(model, data, parameters, request)
+            if isinstance(model.wrapper, RowWrapper):
+                return (yield from self._row_by_row(model, model.wrapper, data, parameters, request))
+            return (yield from self._alone(model, lambda: model.wrapper.predict(data, parameters), request))
+        except (ServingError, GeneratorExit):
+            raise
+        except BaseException as exc:
+            raise unforeseen(model.manifest.name, request.id, exc) from exc
 
-    def _alone(self, model: LoadedModel, call: Callable[[], Any], request: Request, *, admitted: bool = False) -> Any:
+    def _row_by_row(
+        self, model: LoadedModel, wrapper: RowWrapper, data: Any, parameters: dict[str, Any], request: Request
+    ) -> Generator[Awaited | None, None, Any]:
+        """The prediction of a wrapper whose rows are read with those of others."""
+        prepared = wrapper.prepare(data, parameters)
+        rows, asked = prepared.features, prepared.parameters
+        if wrapper.max_batch == 0:
+            found = yield from self._alone(model, lambda: wrapper.forward(rows, asked), request)
+            return wrapper.finish(prepared, found)
+
+        def read_rows(features: list[Any]) -> list[Any]:
+            return wrapper.forward_while(features, asked, self.queue.check)
+
+        size = sum(row.size for row in rows.rows)
+        found = self._at_once(model, len(rows.rows), size, lambda: wrapper.forward(rows, asked), request)
+        if found is LATER:
+            outputs = yield from self._in_turn(model, read_rows, rows.rows, wrapper.limits, request)
+            found = replace(rows, outputs=outputs)
+        return wrapper.finish(prepared, found)
+
+    def _alone(
+        self, model: LoadedModel, call: Callable[[], Any], request: Request
+    ) -> Generator[Awaited | None, None, Any]:
         """What the call returns, while nothing else runs."""
-        return self._in_turn(model, lambda _: [call()], [Row(None)], ALONE, request, admitted=admitted)[0]
+        found = self._at_once(model, 1, 1, call, request)
+        if found is LATER:
+            [found] = yield from self._in_turn(model, lambda _: [call()], [Row(None)], ALONE, request)
+        return found
+
+    def _at_once(self, model: LoadedModel, rows: int, size: int, call: Callable[[], Any], request: Request) -> Any:
+        began = time.perf_counter()
+        found = self.queue.at_once(model.pace, rows, size, call)
+        if found is not LATER:
+            request.phases.record("infer", time.perf_counter() - began)
+        return found
 
     def _in_turn(
         self,
@@ -146,21 +168,23 @@ class FamilyFunction(Service):
         rows: list[Row],
         batch: Batch,
         request: Request,
-        *,
-        admitted: bool = False,
-    ) -> list[Any]:
+    ) -> Generator[Awaited | None, None, list[Any]]:
         work = Work(model.manifest.name, model.pace, reader, rows, batch, request.caller, request.id)
-        asked = time.perf_counter()
+        if not self.queue.is_short(work):
+            yield None
         try:
-            if request.may_wait:
-                return self.queue.run(work, admitted=admitted)
-            if not self.queue.run_at_once(work):
-                raise WouldWait
-            return work.result()
+            self.queue.enter(work)
+            yield work
         finally:
-            request.phases.record("queue", (work.began or time.perf_counter()) - asked)
-            if work.ended:
-                request.phases.record("infer", work.ended - work.began)
+            account(work, request)
+        request.caller.check()
+        return work.result()
+
+    def _in_steps(self, model: LoadedModel, data: Any, parameters: dict[str, Any], request: Request) -> Any:
+        """The prediction of a wrapper that streams, others between its steps; waits for them in this thread."""
+        with ExitStack() as held:
+            *_, (_, prediction) = self._steps(model, model.wrapper.steps(data, parameters), request, held)
+        return prediction
 
     def _streamed(self, model: LoadedModel, asked: PredictionRequest, request: Request, held: ExitStack) -> Response:
         """The prediction in pieces. Raises InvalidInput, ModelError, for what fails before the first one.
@@ -194,15 +218,29 @@ class FamilyFunction(Service):
         Args:
             held: closes the pieces.
         """
-        request.will_wait()
         told = named(pieces)
         # Whoever hung up may still have a step running: it is closed behind that.
         late = replace(request, caller=Caller(), phases=Phases())
-        held.callback(self._alone, model, pieces.close, late, admitted=True)
-        found = self._alone(model, lambda: next(told, None), request)
+        held.callback(self._step, model, pieces.close, late, admitted=True)
+        found = self._step(model, lambda: next(told, None), request)
         while found is not None:
             yield found
-            found = self._alone(model, lambda: next(told, None), request, admitted=True)
+            found = self._step(model, lambda: next(told, None), request, admitted=True)
+
+    def _step(self, model: LoadedModel, call: Callable[[], Any], request: Request, *, admitted: bool = False) -> Any:
+        """What the call returns, while nothing else runs; waits for that in this thread."""
+        work = Work(model.manifest.name, model.pace, lambda _: [call()], [Row(None)], ALONE, request.caller, request.id)
+        try:
+            return self.queue.run(work, admitted=admitted)[0]
+        finally:
+            account(work, request)
+
+
+def account(work: Work, request: Request) -> None:
+    """Tells the time that the request waited from that in which the model ran."""
+    request.phases.record("queue", (work.began or time.perf_counter()) - work.asked)
+    if work.ended:
+        request.phases.record("infer", work.ended - work.began)
 
 
 def answer(model: LoadedModel, fields: dict[str, Any]) -> Response:
@@ -251,14 +289,3 @@ def read(wrapper: ModelWrapper, asked: PredictionRequest) -> tuple[Any, dict[str
         for name, text in asked.spelled.items()
     }
     return data, asked.parameters | parameters
-
-
-@contextmanager
-def foreseen(model: LoadedModel, request: Request) -> Iterator[None]:
-    """Raises ModelError for what the wrapper was not meant to raise."""
-    try:
-        yield
-    except ServingError:
-        raise
-    except BaseException as exc:
-        raise unforeseen(model.manifest.name, request.id, exc) from exc

@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from model_functions.errors import ConfigurationInvalid, InvalidInput, ModelNotFound
 from model_functions.http import description, pages
-from model_functions.http.message import Request, Response
+from model_functions.http.message import Request, Response, Steps
 from model_functions.http.prediction import ANY_MEDIA, read_prediction_request
 from model_functions.http.service import Service
 from model_functions.http.upstream import FunctionClient
@@ -20,8 +20,8 @@ class Gateway(Service):
         super().__init__("gateway", None, settings)
         self.functions = Once(lambda: open_functions(settings))
 
-    def predict(self, request: Request) -> Response:
-        request.will_wait()
+    def predict(self, request: Request) -> Steps:
+        yield None
         asked = read_prediction_request(request, self.settings.max_body_bytes, ANY_MEDIA)
         target = "/predict?" + urlencode(request.query)
         if asked.is_query:
@@ -31,7 +31,8 @@ class Gateway(Service):
         body = {"model_name": asked.model_name, "data": asked.data, "parameters": asked.parameters}
         return self._forward(request, asked.model_name, "/predict", body)
 
-    def warm_up(self, request: Request) -> Response:
+    def warm_up(self, request: Request) -> Steps:
+        yield None
         name = self.warm_up_name(request)
         return self._forward(request, name, "/warmup", {"model_name": name})
 

@@ -2,9 +2,9 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, cast
 
 from model_functions.caller import Caller
 from model_functions.phases import Phases
@@ -15,10 +15,6 @@ EVENTS = "text/event-stream"
 
 
 _ENCODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
-
-
-class WouldWait(Exception):
-    """The request cannot be answered at once, and its thread must not wait."""
 
 
 @dataclass(slots=True)
@@ -33,8 +29,6 @@ class Request:
         target_length: characters of path and query as sent.
         id: the caller's, or one of ours; the front door sets it.
         came: when it did.
-        may_wait: whether its thread may wait for others, a load or a slow model; else WouldWait is raised, and it is to
-            be handled again on one that may.
     """
 
     method: str
@@ -47,12 +41,6 @@ class Request:
     came: float = field(default_factory=time.perf_counter)
     phases: Phases = field(default_factory=Phases)
     caller: Caller = field(default_factory=Caller)
-    may_wait: bool = True
-
-    def will_wait(self) -> None:
-        """Told before anything that may take long. Raises WouldWait."""
-        if not self.may_wait:
-            raise WouldWait
 
     def accepts_html(self) -> bool:
         """Whether the caller would rather see a page than JSON, as a browser does."""
@@ -100,5 +88,33 @@ class Response:
         return cls(200, text.encode(), {"Content-Type": content_type, **(headers or {})})
 
 
+class Awaited(Protocol):
+    """What a request waits for. How it went, it tells the request itself."""
+
+    def wait(self) -> None:
+        """Until it is settled."""
+
+    def when_settled(self, told: Callable[[], None]) -> None:
+        """Calls ``told`` then, perhaps twice and from another thread; for an event loop, which soon calls ``help``."""
+
+    def help(self) -> None:
+        """Does of it what an event loop has the time for."""
+
+
+#: How a request is answered, step by step, so that an event loop can do something else meanwhile. They yield what they
+#: wait for, or None before what may take long: then a thread goes on that may wait.
+Steps = Generator[Awaited | None, None, Response]
+
 #: What answers a request, whichever edge it came through.
-Handle = Callable[[Request], Response]
+Handle = Callable[[Request], Steps]
+
+
+def finished(steps: Steps) -> Response:
+    """The answer; waits for it in this thread. Raises what the steps raise."""
+    try:
+        while True:
+            awaited = next(steps)
+            if awaited is not None:
+                awaited.wait()
+    except StopIteration as end:
+        return cast(Response, end.value)

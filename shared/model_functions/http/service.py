@@ -1,6 +1,7 @@
 """What every function answers besides predictions: the frame that a family and the gateway fill."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 from model_functions.artifact.signing import Trust
@@ -8,8 +9,8 @@ from model_functions.directory import Directory
 from model_functions.errors import InvalidInput
 from model_functions.http import openapi, pages
 from model_functions.http.body import read_json
-from model_functions.http.front_door import FrontDoor, Handler, Routes
-from model_functions.http.message import Request, Response
+from model_functions.http.front_door import FrontDoor, Routes
+from model_functions.http.message import Request, Response, Steps
 from model_functions.http.prediction import checked_model_name
 from model_functions.metrics import Metrics
 from model_functions.once import Once
@@ -19,7 +20,7 @@ from model_functions.store import open_store
 
 
 class Service(ABC):
-    """One Cloud Function; an edge hands its requests to ``handle``.
+    """One Cloud Function; an edge answers its requests by ``steps``.
 
     Args:
         name: the function's name.
@@ -36,14 +37,15 @@ class Service(ABC):
         self.routes: Routes = {
             "/": {"GET": waiting(self.front_page)},
             "/predict": {"POST": self.predict, "GET": self.predict},
-            "/warmup": {"POST": waiting(self.warm_up)},
+            "/warmup": {"POST": self.warm_up},
             "/health": {"GET": health},
             "/ready": {"GET": waiting(self.ready)},
             "/metrics": {"GET": self.show_metrics},
             "/openapi.json": {"GET": waiting(self.openapi)},
             "/docs": {"GET": waiting(self.docs)},
         }
-        self.handle = FrontDoor(self.routes, self.metrics, settings.timeout_s).handle
+        door = FrontDoor(self.routes, self.metrics, settings.timeout_s)
+        self.handle, self.steps = door.handle, door.steps
 
     def front_page(self, request: Request) -> Response:
         """What the function serves, as JSON, or for a browser as a page."""
@@ -56,11 +58,11 @@ class Service(ABC):
         """The front page for a browser."""
 
     @abstractmethod
-    def predict(self, request: Request) -> Response:
+    def predict(self, request: Request) -> Steps:
         """The prediction for the request's data."""
 
     @abstractmethod
-    def warm_up(self, request: Request) -> Response:
+    def warm_up(self, request: Request) -> Steps:
         """Loads a model and predicts its sample, so that the first user pays nothing."""
 
     @abstractmethod
@@ -94,11 +96,11 @@ class Service(ABC):
         return ", ".join(self.directory().names()) or "none is published yet"
 
 
-def waiting(handler: Handler) -> Handler:
-    """The handler of a route that may wait: for the store, for another function, for a model."""
+def waiting(handler: Callable[[Request], Response]) -> Callable[[Request], Steps]:
+    """The handler of a route that may take long: it asks the store."""
 
-    def handle(request: Request) -> Response:
-        request.will_wait()
+    def handle(request: Request) -> Steps:
+        yield None
         return handler(request)
 
     return handle
