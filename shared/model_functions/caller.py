@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from model_functions.errors import CallerGone, DeadlineExceeded
 
-
 #: For all of them: it is held for no longer than to look at two fields.
 _LOCK = threading.Lock()
 

@@ -3,7 +3,9 @@
 import json
 import logging
 import sys
+import threading
 import time
+from collections.abc import Callable
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
@@ -73,7 +75,47 @@ class _Stdout(logging.Handler):
         _write(self.format(record) + "\n")
 
 
+class _Collected:
+    """Lines of one round of an event loop, written together: each write wakes whoever reads them.
+
+    Args:
+        soon: calls a function in the loop's next round.
+    """
+
+    def __init__(self, soon: Callable[[Callable[[], None]], object]) -> None:
+        self._soon = soon
+        self._thread = threading.get_ident()
+        self._lines: list[str] = []
+
+    def takes(self, line: str) -> bool:
+        if threading.get_ident() != self._thread:
+            return False
+        if not self._lines:
+            try:
+                self._soon(self._write)
+            except RuntimeError:
+                # The loop is closed.
+                return False
+        self._lines.append(line)
+        return True
+
+    def _write(self) -> None:
+        lines, self._lines = self._lines, []
+        sys.stdout.write("".join(lines))
+        sys.stdout.flush()
+
+
+_collected: list[_Collected] = []
+
+
+def collect(soon: Callable[[Callable[[], None]], object]) -> None:
+    """Writes the lines of this thread, an event loop's, a little later."""
+    _collected[:] = [_Collected(soon)]
+
+
 def _write(line: str) -> None:
+    if _collected and _collected[0].takes(line):
+        return
     sys.stdout.write(line)
     sys.stdout.flush()
 

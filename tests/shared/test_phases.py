@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from model_functions.phases import Phases
+from model_functions.phases import Phases, server_timing
 
 
 def test_phases_add_up_to_the_wall_time() -> None:
@@ -44,4 +44,7 @@ def test_counting_may_begin_earlier() -> None:
 
 
 def test_the_header_ends_with_the_total() -> None:
-    assert Phases().server_timing().startswith("total;dur=")
+    phases = Phases()
+    phases.record("infer", 0.0123)
+    assert server_timing(phases.entries()).startswith("infer;dur=12.3, other;dur=-1")
+    assert server_timing(phases.entries()).rpartition(", ")[2].startswith("total;dur=")

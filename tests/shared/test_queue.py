@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from model_functions.caller import Caller
 from model_functions.errors import CallerGone, DeadlineExceeded, InvalidInput, ModelError, Overloaded, ServingError
-from model_functions.queue import ALONE, QUICK_S, Pace, Work, WorkQueue
+from model_functions.queue import ALONE, LATER, QUICK_S, SHORT_S, Pace, Work, WorkQueue
 from model_functions.rows import Batch, Row
 
 TOGETHER = Batch(100, 10)
@@ -257,26 +257,71 @@ def test_work_in_steps_ends_once_nobody_waits_for_it() -> None:
     assert len(stepped) < 10_000
 
 
-def test_a_quick_model_runs_in_the_thread_that_asks() -> None:
-    queue, model = WorkQueue(8), Model()
-    threads: list[str] = []
-
-    def read(numbers: list[int]) -> list[int]:
-        threads.append(threading.current_thread().name)
-        return numbers
-
-    for _ in range(2):
-        queue.run(Work("m", model.pace, read, [Row(1)], TOGETHER, Caller(), "id"))
-    assert threads == ["queue", threading.current_thread().name]
-
-
 def test_what_cannot_run_at_once_is_left_alone() -> None:
     queue, model = WorkQueue(8), Model()
-    assert not queue.run_at_once(model.work(1))
+
+    def asked(size: int) -> Any:
+        return queue.at_once(model.pace, 1, size, lambda: model([size]))
+
+    assert asked(1) is LATER
     model.pace.ran(QUICK_S / 2, 1)
-    assert queue.run_at_once(model.work(1))
-    assert not queue.run_at_once(model.work(*range(20, 26)))
-    assert model.read == [[1]]
+    assert asked(1) == [2]
+    assert asked(1000) is LATER
+    with pytest.raises(InvalidInput):
+        queue.at_once(model.pace, 1, 1, lambda: model([14]))
+    assert queue.is_idle
+    model.gate.clear()
+    first = busy(queue, model)
+    assert asked(1) is LATER
+    model.gate.set()
+    assert first.result() == [0]
+    assert model.read == [[1], [14], [0]]
+
+
+class Waiting:
+    """What an event loop has of a work that it waits for."""
+
+    def __init__(self, queue: WorkQueue, work: Work) -> None:
+        self.work, self.told = work, list[str]()
+        queue.enter(work)
+        work.when_settled(lambda: self.told.append(threading.current_thread().name))
+
+
+def short(model: Model) -> Model:
+    for _ in range(50):
+        model.pace.ran(SHORT_S / 10, 10)
+    return model
+
+
+def test_an_event_loop_runs_together_what_has_arrived_there() -> None:
+    queue, model = WorkQueue(8), short(Model())
+    waiting = [Waiting(queue, model.work(number)) for number in (1, 2, 3)]
+    assert model.read == []
+    for one in waiting:
+        one.work.help()
+    assert model.read == [[1, 2, 3]]
+    assert [one.work.result() for one in waiting] == [[2], [4], [6]]
+    assert [set(one.told) for one in waiting] == [{threading.current_thread().name}] * 3
+
+
+def test_an_event_loop_leaves_what_takes_longer_to_the_queues_own_thread() -> None:
+    queue, model = WorkQueue(100), short(Model())
+    waiting = [Waiting(queue, model.work(*range(100, 140))) for _ in range(4)]
+    waiting[0].work.help()
+    until(lambda: all(one.told for one in waiting))
+    assert {name for one in waiting for name in one.told} == {"queue"}
+    assert [one.work.result() for one in waiting] == [[2 * number for number in range(100, 140)]] * 4
+
+
+def test_an_event_loop_does_not_wait_for_what_is_slow_or_behind_it() -> None:
+    queue, slow, model = WorkQueue(8), Model(is_open=False), short(Model())
+    assert not queue.is_short(slow.work(1))
+    assert queue.is_short(model.work(1))
+    assert not queue.is_short(model.work(*range(100, 5100)))
+    first = busy(queue, slow)
+    assert not queue.is_short(model.work(1)), "nobody knows how long a first run takes"
+    slow.gate.set()
+    assert first.result() == [0]
 
 
 def test_a_model_that_was_slow_once_is_quick_again_after_a_while() -> None:

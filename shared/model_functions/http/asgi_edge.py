@@ -43,6 +43,7 @@ def asgi_function(
         # Called once: the requests after it go past the framework's router, which knows but seven methods and takes
         # longer than all of ours.
         request.scope["app"].middleware_stack = edge.serve
+        logs.collect(asyncio.get_running_loop().call_soon)
         return edge.serve
 
     return predict

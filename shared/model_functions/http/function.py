@@ -40,8 +40,8 @@ class FamilyFunction(Service):
     def predict(self, request: Request) -> Steps:
         asked = read_prediction_request(request, self.settings.max_body_bytes, self.wrapper_class.media)
         name = asked.model_name
-        if name is None:
-            if self.settings.model_name is None:
+        if not name:
+            if not self._knows_the_default():
                 yield None
             name = self.default_name()
         if not self.cache.is_made or not self.cache().has(name):
@@ -97,6 +97,10 @@ class FamilyFunction(Service):
         raise InvalidInput(
             "model_name", f'The request has no "model_name". The models of this function: {self.known_names()}.'
         )
+
+    def _knows_the_default(self) -> bool:
+        """Whether the store need not be asked for it."""
+        return self.settings.model_name is not None or (self.directory.is_made and self.directory().is_fresh())
 
     def ready(self, request: Request) -> Response:
         return Response.json({"status": "ready", "loaded": self.cache().loaded()})

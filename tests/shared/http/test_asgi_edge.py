@@ -12,8 +12,8 @@ import pytest
 
 from model_functions.http.asgi_edge import QUICK_BODY, AsgiEdge
 from model_functions.http.body import read_body
-from model_functions.http.front_door import FrontDoor
-from model_functions.http.message import Request, Response
+from model_functions.http.front_door import FrontDoor, Handler
+from model_functions.http.message import Request, Response, Steps
 from model_functions.metrics import Metrics
 
 LIMIT = 4 * QUICK_BODY
@@ -59,7 +59,7 @@ class Wire:
         return b"".join(message["body"] for message in self.answer[1:])
 
 
-def served(handler: Callable[[Request], Response], wire: Callable[[], Wire], **scope: Any) -> Wire:
+def served(handler: Handler, wire: Callable[[], Wire], **scope: Any) -> Wire:
     async def serve() -> Wire:
         edge, made = edge_of(handler), wire()
         await asyncio.wait_for(edge.serve(asked(**scope), made.incoming.get, made.send), DEADLINE_S)
@@ -68,9 +68,9 @@ def served(handler: Callable[[Request], Response], wire: Callable[[], Wire], **s
     return asyncio.run(serve())
 
 
-def edge_of(handler: Callable[[Request], Response]) -> AsgiEdge:
+def edge_of(handler: Handler) -> AsgiEdge:
     door = FrontDoor({"/predict": {"POST": handler, "GET": handler}}, Metrics())
-    return AsgiEdge(door.handle, threads=2, max_body_bytes=LIMIT, body_timeout_s=0.2)
+    return AsgiEdge(door.steps, threads=2, max_body_bytes=LIMIT, body_timeout_s=0.2)
 
 
 def asked(query: bytes = b"", headers: tuple[tuple[bytes, bytes], ...] = ()) -> dict[str, Any]:
@@ -92,10 +92,9 @@ def told(request: Request) -> Response:
     return Response.json({"size": size, "thread": thread, "query": request.query, "headers": headers})
 
 
-def waits(request: Request) -> Response:
-    read_body(request, LIMIT)
-    request.will_wait()
-    return told(Request("POST", "/predict", [], {}, request.read))
+def waits(request: Request) -> Steps:
+    yield None
+    return told(request)
 
 
 def test_what_is_quick_is_answered_on_the_event_loop_and_what_waits_in_a_thread() -> None:
@@ -105,13 +104,55 @@ def test_what_is_quick_is_answered_on_the_event_loop_and_what_waits_in_a_thread(
     assert b'"size": %d, "thread": true' % (QUICK_BODY + 1) in large.body
 
 
-def test_whoever_handles_it_again_reads_the_body_from_its_start() -> None:
-    def twice(request: Request) -> Response:
-        size = len(read_body(request, LIMIT))
-        request.will_wait()
-        return Response.json(size)
+class Awaited:
+    """Settled by a thread of its own, once it has been helped."""
 
-    assert served(twice, lambda: Wire(b"abc")).body == b"3\n"
+    def __init__(self) -> None:
+        self.helped = threading.Event()
+
+    def wait(self) -> None:
+        raise AssertionError("an event loop must not")
+
+    def when_settled(self, told: Callable[[], None]) -> None:
+        def settle() -> None:
+            assert self.helped.wait(DEADLINE_S)
+            told()
+            told()
+
+        threading.Thread(target=settle, daemon=True).start()
+
+    def help(self) -> None:
+        self.helped.set()
+
+
+def test_the_event_loop_goes_on_with_what_it_waited_for() -> None:
+    def steps(request: Request) -> Steps:
+        yield Awaited()
+        yield Awaited()
+        return told(request)
+
+    assert b'"size": 3, "thread": false' in served(steps, lambda: Wire(b"abc")).body
+
+
+def test_what_has_arrived_in_one_round_is_awaited_before_any_of_it_is_done() -> None:
+    happened = list[str]()
+
+    class Told(Awaited):
+        def help(self) -> None:
+            happened.append("help")
+            super().help()
+
+    def steps(request: Request) -> Steps:
+        happened.append("asked")
+        yield Told()
+        return Response()
+
+    async def serve() -> None:
+        edge, wires = edge_of(steps), [Wire() for _ in range(3)]
+        await asyncio.gather(*[edge.serve(asked(), wire.incoming.get, wire.send) for wire in wires])
+
+    asyncio.run(serve())
+    assert happened == ["asked"] * 3 + ["help"] * 3
 
 
 def test_an_oversized_body_is_counted_and_dropped() -> None:
@@ -157,8 +198,8 @@ def test_who_hangs_up_is_told_to_the_thread_that_works() -> None:
         wire, working = Wire(b"x"), asyncio.Event()
         loop = asyncio.get_running_loop()
 
-        def work(request: Request) -> Response:
-            request.will_wait()
+        def work(request: Request) -> Steps:
+            yield None
             request.caller.when_gone(gone.set)
             loop.call_soon_threadsafe(working.set)
             assert gone.wait(DEADLINE_S)
@@ -195,13 +236,13 @@ class Pieces:
         self.closed += 1
 
 
-@pytest.mark.parametrize("may_wait", [True, False])
-def test_a_stream_leaves_piece_by_piece_and_is_closed_once(may_wait: bool) -> None:
+@pytest.mark.parametrize("is_quick", [True, False])
+def test_a_stream_leaves_piece_by_piece_and_is_closed_once(is_quick: bool) -> None:
     pieces = Pieces(3)
 
-    def stream(request: Request) -> Response:
-        if may_wait:
-            request.will_wait()
+    def stream(request: Request) -> Steps:
+        if not is_quick:
+            yield None
         return Response(chunks=pieces)
 
     wire = served(stream, Wire)

@@ -37,9 +37,9 @@ class Site:
         self.seen: list[dict[str, str]] = []
         self.answer: Callable[[], Response] | None = None
         functions = {
-            "tabular": flask_function(FamilyFunction(TabularWrapper, settings).handle),
-            "token-classification": flask_function(FamilyFunction(TokenClassificationWrapper, settings).handle),
-            "image-classification": flask_function(FamilyFunction(ImageClassificationWrapper, settings).handle),
+            "tabular": flask_function(FamilyFunction(TabularWrapper, settings).steps),
+            "token-classification": flask_function(FamilyFunction(TokenClassificationWrapper, settings).steps),
+            "image-classification": flask_function(FamilyFunction(ImageClassificationWrapper, settings).steps),
         }
         app = Flask("site")
 

@@ -1,6 +1,9 @@
 """What a function does with many requests at once."""
 
+import asyncio
+import json
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +15,12 @@ from deploy.proving.predictions import close
 from model_functions.caller import Caller
 from model_functions.engines.sklearn import EstimatorEngine
 from model_functions.families.tabular import TabularWrapper
+from model_functions.http.asgi_edge import AsgiEdge
 from model_functions.http.function import FamilyFunction
-from model_functions.http.message import Request, Response, WouldWait
+from model_functions.http.message import Request, Response
+from model_functions.queue import QUICK_S, SHORT_S
 from tests.shared.http.requests import body, message, post
+from tests.shared.http.test_asgi_edge import Wire, asked
 from tests.shared.http.test_function import ROW, settings_with
 from tests.shared.test_queue import until
 
@@ -133,22 +139,64 @@ def with_caller(asked: Request, caller: Caller) -> Request:
     return replace(asked, caller=caller)
 
 
-def test_nothing_waits_where_nothing_may(function: FamilyFunction, store_folder: Path, trust_file: Path) -> None:
-    cold = FamilyFunction(TabularWrapper, settings_with(store_folder, trust_file))
-    with pytest.raises(WouldWait):
-        cold.handle(hasty({"data": ROW, "model_name": "tiny_classifier"}))
+def made_short(function: FamilyFunction, seconds: float) -> None:
     with function.cache().use("tiny_classifier", post({}).phases) as model:
         for _ in range(300):
-            model.pace.ran(0.0001, 1)
-    answer = function.handle(hasty({"data": ROW}))
+            model.pace.ran(seconds, 1)
+
+
+def step(function: FamilyFunction, value: Any) -> Any:
+    """The first thing for which the request waits, or its answer."""
+    steps = function.steps(post(value))
+    try:
+        return next(steps)
+    except StopIteration as end:
+        return end.value
+
+
+def test_only_what_takes_next_to_no_time_is_done_without_a_thread_that_may_wait(
+    function: FamilyFunction, store_folder: Path, trust_file: Path
+) -> None:
+    cold = FamilyFunction(TabularWrapper, settings_with(store_folder, trust_file))
+    assert step(cold, {"data": ROW, "model_name": "tiny_classifier"}) is None
+    assert step(function, {"data": ROW}) is None, "nobody knows yet how long it takes"
+    made_short(function, QUICK_S / 2)
+    answer = step(function, {"data": ROW})
     assert (answer.status, body(answer)["body"]["prediction"]) == (200, "large")
-    assert function.handle(hasty({"data": [1]})).status == 422
-    with pytest.raises(WouldWait):
-        function.handle(hasty({"data": [ROW] * 5000}))
+    assert step(function, {"data": [1]}).status == 422
+    assert step(function, {"data": [ROW] * 5000}) is None
+    made_short(function, 2 * SHORT_S)
+    assert step(function, {"data": ROW}) is None
 
 
-def hasty(value: Any) -> Request:
-    return replace(post(value), may_wait=False)
+def test_short_predictions_of_one_round_are_read_together(function: FamilyFunction, slow: Slow) -> None:
+    made_short(function, SHORT_S / 4)
+    slow.gate.set()
+    many = [ROW, [ROW, [9, 9, 9]], [13, 1, 1]]
+    wires = [Wire(json.dumps({"data": data}).encode()) for data in many]
+
+    async def serve() -> None:
+        edge = AsgiEdge(function.steps, threads=1, max_body_bytes=10_000, body_timeout_s=10)
+        await asyncio.gather(*[edge.serve(asked(), wire.incoming.get, wire.send) for wire in wires])
+
+    asyncio.run(serve())
+    assert slow.read[0] == 4
+    assert [wire.status for wire in wires] == [200, 200, 422]
+    together = [json.loads(wire.body)["body"] for wire in wires[:2]]
+    assert close(together, [body(function.handle(post({"data": data})))["body"] for data in many[:2]], 1e-9)
+
+
+def test_a_short_prediction_may_be_too_late_too(function: FamilyFunction) -> None:
+    made_short(function, SHORT_S / 4)
+    late = with_caller(post({"data": ROW}), Caller(0.02))
+    steps = function.steps(late)
+    awaited = next(steps)
+    assert awaited is not None
+    time.sleep(0.03)
+    awaited.help()
+    with pytest.raises(StopIteration) as ended:
+        next(steps)
+    assert ended.value.value.status == 504
 
 
 def test_a_model_may_be_published_to_read_each_request_alone(

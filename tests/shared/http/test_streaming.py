@@ -217,7 +217,7 @@ def test_the_edge_closes_what_it_sends(function: FamilyFunction) -> None:
     import flask
 
     app = flask.Flask("edge")
-    app.add_url_rule("/predict", "predict", lambda: flask_function(function.handle)(flask.request), methods=["POST"])
+    app.add_url_rule("/predict", "predict", lambda: flask_function(function.steps)(flask.request), methods=["POST"])
     client = app.test_client()
     sent = {"json": {"data": "3", "parameters": {"stream": True}}}
     answer = client.post("/predict", **sent)
