@@ -2,7 +2,8 @@
 
 import time
 
-Entries = list[tuple[str, float]]
+#: Milliseconds by phase, as texts.
+Entries = list[tuple[str, str]]
 
 
 class Phases:
@@ -43,10 +44,13 @@ class Phases:
 
     def ledger(self) -> dict[str, float]:
         """Milliseconds by phase, with ``other`` and their sum, ``total``: the wall time until now."""
-        return {name: round(duration, 1) for name, duration in self.entries()}
+        return {name: round(duration, 1) for name, duration in self._durations()}
 
     def entries(self) -> Entries:
-        """The ledger, unrounded."""
+        """The ledger as it is written."""
+        return [(name, f"{duration:.1f}") for name, duration in self._durations()]
+
+    def _durations(self) -> list[tuple[str, float]]:
         self._charge()
         total = (self._since - self.started) * 1000
         if not self.milliseconds:
@@ -80,4 +84,4 @@ class _Phase:
 
 def server_timing(entries: Entries) -> str:
     """As the ``Server-Timing`` header has it: ``download;dur=12.3, load;dur=4.5, total;dur=17.0``."""
-    return ", ".join([f"{name};dur={duration:.1f}" for name, duration in entries])
+    return ", ".join([f"{name};dur={milliseconds}" for name, milliseconds in entries])
