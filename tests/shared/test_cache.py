@@ -565,5 +565,6 @@ def test_many_threads_never_take_more_than_there_is(loader: FakeLoader) -> None:
     assert answers["used"] > 100
     assert cache.evictions > 10
     assert most[0] <= limit
-    use(cache, "m0")
+    # Not one of theirs, whose load might fail by chance, or just have failed.
+    use(cache, "another")
     assert cache.memory_used <= limit
