@@ -38,6 +38,7 @@ from model_functions.errors import Conflict, InvalidInput, ModelNotFound
 from model_functions.names import MODEL_NAME_RULE, is_model_name
 from model_functions.repository import Pointer, Repository
 from model_functions.rows import RowWrapper
+from model_functions.source_code import imported_by
 from model_functions.wrapper import ModelWrapper
 
 EXAMPLE = (
@@ -290,7 +291,7 @@ def _proven(repository: Repository, manifest: Manifest, served: Manifest | None)
 
 
 def _imports_of(shipped: dict[str, bytes]) -> list[str]:
-    return sorted({name for source in shipped.values() for name in sources.imported_by(source)})
+    return sorted({name for source in shipped.values() for name in imported_by(source)})
 
 
 def _engine_package(name: str) -> str:
