@@ -5,35 +5,30 @@ nothing. The store is MODEL_STORE, else build/store.
 """
 
 import argparse
-import base64
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from deploy import environments, fast_lane, output, pins, publisher
-from deploy.lanes import Lane
-from deploy.memory import memory_need
+from deploy import assignments, environments, fast_lane, output, pins, publisher
+from deploy.lanes.stored import stored
 from deploy.project import model_families
 from deploy.proving import proof, provenance
 from deploy.proving.comparison import Comparison, compare, others_of
-from deploy.proving.predictions import answers, recorded, same_answer
+from deploy.proving.predictions import same_answer
 from deploy.sources.recognition import recognise
 from deploy.sources.wrapping import find, source_of
-from model_functions.artifact import sources, stream
+from model_functions.artifact import sources
 from model_functions.artifact.manifest import (
     PREDICTIONS_FILE,
     WEIGHTS_FILE,
     WRAPPER_FILE,
     FileEntry,
-    LaneRecord,
     Manifest,
-    MemoryNeed,
     python_minor,
 )
 from model_functions.artifact.signing import canonical
 from model_functions.artifact.signing_key import SigningKey
-from model_functions.artifact.stream import Serialized
 from model_functions.errors import Conflict, InvalidInput, ModelNotFound
 from model_functions.names import MODEL_NAME_RULE, is_model_name
 from model_functions.repository import Pointer, Repository
@@ -136,8 +131,12 @@ def run(args: argparse.Namespace) -> int | None:
     family = _family(args)
     if family and not environments.satisfied(family):
         return environments.run(family, "deploy", *args.arguments)
-    examples = [_json_or_text(text) for text in args.example]
-    found = find(args, examples, lambda cls: _settings(cls, args.set) | {"bounds": dict(map(_bounds, args.bounds))})
+    examples = [assignments.json_or_text(text) for text in args.example]
+    found = find(
+        args,
+        examples,
+        lambda cls: assignments.settings(cls, args.set) | {"bounds": dict(map(assignments.bounds, args.bounds))},
+    )
     if not examples and found.wrapper.input.kind != "text" and found.wrapper.sample() is ModelWrapper.default_example:
         raise ValueError("A model is proven by an example before it is served. Give data that it takes with --example.")
     if args.max_batch is not None:
@@ -218,14 +217,13 @@ def publish(
         raise InvalidInput("name", f'"{name}" is no model\'s name: {MODEL_NAME_RULE}.')
     _check_name_is_free(repository, wrapper.family, name)
     lane = fast_lane.build(wrapper, engine, precision, examples)
-    plain = _serialized(lane, examples)
-    faster = [_serialized(one, examples) for one in lane.faster]
+    plain = stored(lane, examples)
+    faster = [stored(one, examples) for one in lane.faster]
     files = {WRAPPER_FILE: plain.files.stream, PREDICTIONS_FILE: canonical(plain.predictions)}
     if plain.files.weights:
         files[WEIGHTS_FILE] = plain.files.weights
     shipped = sources.files_of(plain.globals)
-    packages = _packages(plain, shipped)
-    records = tuple(_add_lane(files, one, _packages(one, shipped)) for one in faster)
+    records = tuple(one.add_to(files, shipped) for one in faster)
     manifest = Manifest(
         family=wrapper.family,
         name=name,
@@ -235,7 +233,7 @@ def publish(
         memory=plain.memory,
         weights=plain.files.layout,
         python=python_minor(),
-        packages=packages,
+        packages=plain.packages(shipped),
         files={file: FileEntry.of(data) for file, data in sorted((files | shipped).items())},
         globals=plain.globals,
         interface=wrapper.interface(),
@@ -289,16 +287,6 @@ def _proven(repository: Repository, manifest: Manifest, served: Manifest | None)
     return None if replaced is None else compare(repository, replaced, manifest, report)
 
 
-def _imports_of(shipped: dict[str, bytes]) -> list[str]:
-    return sorted({name for source in shipped.values() for name in sources.imported_by(source)})
-
-
-def _engine_package(name: str) -> str:
-    """What an engine's module imports: the package that it is named after, mostly."""
-    module = name.partition(":")[0].rpartition("model_functions.engines.")[2]
-    return {"pillow": "PIL", "modules": "torch"}.get(module, module)
-
-
 def _limit(wrapper: ModelWrapper, size: int) -> None:
     if not isinstance(wrapper, RowWrapper):
         raise ValueError(f"--max-batch {size}: {wrapper.family} reads each request alone here. Leave it out.")
@@ -307,109 +295,8 @@ def _limit(wrapper: ModelWrapper, size: int) -> None:
     wrapper.max_batch = size
 
 
-def _settings(cls: type[ModelWrapper], assignments: list[str]) -> dict[str, Any]:
-    """The wrapper's settings, with the parameters' defaults under ``defaults``."""
-    parameters = {parameter.name: parameter for parameter in cls.declared}
-    defaults: dict[str, Any] = {}
-    limits: dict[str, Any] = {}
-    for assignment in assignments:
-        name, equals, text = assignment.partition("=")
-        if not equals:
-            raise ValueError(f"--set {assignment}: write NAME=VALUE.")
-        if name in parameters:
-            defaults[name] = parameters[name].parse(text)
-        elif name in ("max_characters", "max_items", "max_tokens") and text.isdecimal() and int(text) > 0:
-            limits[name] = int(text)
-        elif name in cls.settings:
-            limits[name] = _json_or_text(text)
-        else:
-            known = ", ".join(
-                [*parameters, *cls.settings, "max_characters", "max_items", "max_tokens (positive integers)"]
-            )
-            raise ValueError(f"--set {assignment}: {cls.family} has no such setting. There are: {known}.")
-    return {"defaults": defaults} | limits
-
-
-def _bounds(text: str) -> tuple[str, tuple[float, float]]:
-    name, _, limits = text.partition("=")
-    low, _, high = limits.partition("..")
-    try:
-        return name, (float(low), float(high))
-    except ValueError:
-        raise ValueError(f"--bounds {text}: write NAME=LOW..HIGH, as num_beams=1..4.") from None
-
-
-def _json_or_text(text: str) -> Any:
-    if text.startswith("@") and Path(text[1:]).is_file():
-        return base64.b64encode(Path(text[1:]).read_bytes()).decode()
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
 def _check_name_is_free(repository: Repository, family: str, name: str) -> None:
     """One name, one family: the gateway finds a model by its name alone."""
     others = [other for other, found in repository.names() if found == name and other != family]
     if others:
         raise Conflict(f'"{name}" is published in {others[0]} already. Choose another name for the {family} model.')
-
-
-@dataclass(frozen=True)
-class _SerializedLane:
-    """A lane as it is stored.
-
-    Args:
-        globals: what its stream imports.
-        predictions: its answers to the examples.
-    """
-
-    lane: Lane
-    files: Serialized
-    globals: tuple[str, ...]
-    predictions: list[dict[str, Any]]
-
-    @property
-    def memory(self) -> MemoryNeed:
-        return memory_need(self.lane.record.name, self.files, self.lane.wrapper.copied_bytes())
-
-
-def _serialized(lane: Lane, examples: list[Any]) -> _SerializedLane:
-    serialized = stream.dump(lane.wrapper)
-    return _SerializedLane(lane, serialized, *_tried(lane.wrapper, serialized, examples))
-
-
-def _packages(lane: _SerializedLane, shipped: dict[str, bytes]) -> dict[str, str]:
-    names = lane.globals
-    return stream.packages_of([*names, *map(_engine_package, names), *_imports_of(shipped)])
-
-
-def _add_lane(files: dict[str, bytes], made: _SerializedLane, packages: dict[str, str]) -> LaneRecord:
-    """The record of a faster lane, whose files are added; weights that are there already are shared."""
-    folder = made.lane.record.precision
-    serialized = made.files
-    wrapper, weights = f"{folder}/{WRAPPER_FILE}", ""
-    files[wrapper] = serialized.stream
-    if serialized.weights:
-        same = (file for file, data in files.items() if data == serialized.weights)
-        weights = next(same, f"{folder}/{WEIGHTS_FILE}")
-        files[weights] = serialized.weights
-    return LaneRecord(made.lane.record, made.memory, wrapper, weights, serialized.layout, packages, made.globals)
-
-
-def _tried(
-    wrapper: ModelWrapper, serialized: Serialized, examples: list[Any]
-) -> tuple[tuple[str, ...], list[dict[str, Any]]]:
-    """What the stream imports, and the answers to the examples, once it predicts as the wrapper itself does."""
-    loaded, names = stream.load_and_list(serialized)
-    predictions = []
-    for example in examples:
-        answer = recorded(wrapper, example)
-        # Weights that lie elsewhere in memory are summed up in another order.
-        if same_answer(answer, answers(loaded, [example])[0]) is False:
-            raise ValueError(
-                f"The serialized wrapper answers {json.dumps(example, ensure_ascii=False)[:60]} differently from the "
-                "wrapper itself, so something in it does not survive dill. Nothing was published."
-            )
-        predictions.append(answer)
-    return names, predictions

@@ -1,7 +1,7 @@
 """What many tests stand on: tiny models, a publisher's key, a repository in a folder."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from model_functions.families.token_classification import TokenClassificationWra
 from model_functions.families.translation import TranslationWrapper
 from model_functions.repository import Repository
 from model_functions.store.folder import FolderStore
+from model_functions.wrapper import ModelWrapper
 from tests import tiny_models
 from tests.fakes.fixtures import fake_bucket  # noqa: F401 - a fixture for all
 
@@ -142,31 +143,53 @@ def classifier() -> TabularWrapper:
 
 
 @pytest.fixture(scope="session")
-def store_folder(
-    tmp_path_factory: pytest.TempPathFactory,
-    key: SigningKey,
-    trust: Trust,
+def models(
     tagger: TokenClassificationWrapper,
     summarizer: SummarizationWrapper,
     translator: TranslationWrapper,
     classifier: TabularWrapper,
     eye: ImageClassificationWrapper,
     writer: TextGenerationWrapper,
-) -> Path:
-    """A store with a model of each family, named as tiny_tagger.
+) -> dict[str, tuple[ModelWrapper, Any]]:
+    """A model of each family with an example, named as tiny_tagger."""
+    return {
+        "tiny_tagger": (tagger, tiny_models.TEXT),
+        "tiny_summarizer": (summarizer, tiny_models.TEXT),
+        "tiny_translator": (translator, tiny_models.TEXT),
+        "tiny_writer": (writer, "hello world"),
+        "tiny_classifier": (classifier, dict.fromkeys(tiny_models.COLUMNS, 0.5)),
+        "tiny_eye": (eye, eye.default_example),
+    }
 
-    The summarizer and the writer run in torch, the tagger, the translator and the eye by graphs.
-    """
-    folder = tmp_path_factory.mktemp("store")
+
+@pytest.fixture(scope="session")
+def store_folder(
+    tmp_path_factory: pytest.TempPathFactory, models: dict[str, tuple[ModelWrapper, Any]], trust: Trust, key: SigningKey
+) -> Path:
+    """A store of the models as they were made: nothing is exported for it."""
+    return _store(tmp_path_factory.mktemp("store"), models, trust, key)
+
+
+@pytest.fixture(scope="session")
+def graph_store_folder(
+    tmp_path_factory: pytest.TempPathFactory, models: dict[str, tuple[ModelWrapper, Any]], trust: Trust, key: SigningKey
+) -> Path:
+    """The same, where the tagger, the translator and the eye run by graphs."""
+    graphs = {"tiny_tagger", "tiny_translator", "tiny_eye"}
+    return _store(tmp_path_factory.mktemp("graphs"), models, trust, key, graphs)
+
+
+def _store(
+    folder: Path,
+    models: dict[str, tuple[ModelWrapper, Any]],
+    trust: Trust,
+    key: SigningKey,
+    graphs: Collection[str] = (),
+) -> Path:
     repository = Repository(FolderStore(folder), trust)
-    text = [tiny_models.TEXT]
-    publish(tagger, name="tiny_tagger", examples=text, repository=repository, key=key)
-    publish(summarizer, name="tiny_summarizer", examples=text, repository=repository, key=key, engine="torch")
-    publish(translator, name="tiny_translator", examples=text, repository=repository, key=key, engine="onnxruntime")
-    publish(writer, name="tiny_writer", examples=["hello world"], repository=repository, key=key, engine="torch")
-    row = [dict.fromkeys(tiny_models.COLUMNS, 0.5)]
-    publish(classifier, name="tiny_classifier", examples=row, repository=repository, key=key)
-    publish(eye, name="tiny_eye", examples=[eye.default_example], repository=repository, key=key, engine="onnxruntime")
+    for name, (wrapper, example) in models.items():
+        engine = "onnxruntime" if name in graphs else "torch"
+        publish(wrapper, name=name, examples=[example], repository=repository, key=key, engine=engine)
     return folder
 
 

@@ -46,7 +46,7 @@ OWNERS = {
     "cryptography": {"artifact/signing.py", "artifact/signing_key.py"},
     "jinja2": "engines/chat.py",
     "torch": {"engines/torch.py", "engines/modules.py", "engines/torch_handler.py"},
-    "transformers": "engines/transformers.py",
+    "transformers": {"engines/transformers.py", "engines/image_folder.py"},
     "pandas": "engines/sklearn.py",
     "PIL": "engines/pillow.py",
     "sentencepiece": "engines/sentencepiece.py",

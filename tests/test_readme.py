@@ -12,6 +12,7 @@ from model_functions.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+SOURCES = ("functions", "shared", "deploy", "tests")
 
 
 def test_every_error_code_is_documented_and_no_other() -> None:
@@ -48,9 +49,9 @@ def test_every_file_that_is_named_is_there() -> None:
     tree = README.partition("## How it is built")[2]
     for name in re.findall(r"^(\w+/)", tree, re.MULTILINE):
         assert (ROOT / name).is_dir(), name
-    for name in re.findall(r"(\w+/|\w+\.py)", tree.partition("```\n\n")[0]):
-        found = [*ROOT.glob(name), *ROOT.glob(f"shared/model_functions/**/{name}"), *ROOT.glob(f"*/**/{name}")]
-        assert found or name in ("model_functions/",), name
+    there = {path.name for folder in SOURCES for path in (ROOT / folder, *(ROOT / folder).rglob("*"))}
+    for name in re.findall(r"(\w+)/|(\w+\.py)", tree.partition("```\n\n")[0]):
+        assert "".join(name) in there, name
     for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", README):
         assert (ROOT / picture).is_file(), picture
 

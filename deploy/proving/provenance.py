@@ -1,11 +1,11 @@
 """Where a published model comes from: the source, the Git tree, what the training says of itself."""
 
 import hashlib
-import json
 import subprocess
 from pathlib import Path
 from typing import Any
 
+from deploy.sources.formats import json_object
 from model_functions.artifact.manifest import Provenance
 
 #: What a training script may leave beside its model: any JSON object, as its score, its data and its settings.
@@ -34,7 +34,7 @@ def training_record(path: Path | None, note: str | None) -> dict[str, Any]:
     if path is not None:
         file = (path if path.is_dir() else path.parent) / TRAINING_FILE
         if file.is_file():
-            record = _json_object(file)
+            record = json_object(file, "Write fields with names into it, or take it away.")
     return record | ({"note": note} if note else {})
 
 
@@ -63,16 +63,6 @@ def _feed(digest: Any, file: Path) -> None:
     with open(file, "rb") as opened:
         while chunk := opened.read(_CHUNK):
             digest.update(chunk)
-
-
-def _json_object(file: Path) -> dict[str, Any]:
-    try:
-        record = json.loads(file.read_text())
-    except ValueError as exc:
-        raise ValueError(f"{file} is no JSON: {exc}. Correct it, or take it away.") from exc
-    if not isinstance(record, dict):
-        raise ValueError(f"{file} holds no JSON object. Write fields with names into it, or take it away.")
-    return record
 
 
 def _git(folder: Path | None, *arguments: str) -> str:

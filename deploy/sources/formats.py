@@ -32,6 +32,17 @@ def read_source(location: str) -> Source:
     return _file(path)
 
 
+def json_object(path: Path, advice: str) -> dict[str, Any]:
+    """The fields that a document holds. Raises ValueError, with the advice, for one that is something else."""
+    try:
+        value = json.loads(path.read_text())
+    except ValueError as exc:
+        raise ValueError(f"{path} is no JSON: {exc}. {advice}") from exc
+    if not isinstance(value, dict):
+        raise ValueError(f"{path} holds no JSON object. {advice}")
+    return value
+
+
 def huggingface(location: str, config: dict[str, Any], documents: dict[str, str], path: Path | None) -> Source:
     """A Hugging Face model by its documents.
 
@@ -58,7 +69,7 @@ def _folder(path: Path) -> Source:
         evidence = f"it is TensorFlow Serving's, and {versions[-1]} is the highest of its versions {versions}"
         return Source(str(latest), "saved_model", evidence, latest)
     if (path / "config.json").is_file():
-        config = _json(path / "config.json")
+        config = json_object(path / "config.json", "It was cut short; copy it again.")
         if "model_type" in config or "architectures" in config or (path / "modules.json").is_file():
             texts = {
                 name: (path / name).read_text() for name in ("modules.json", "README.md") if (path / name).is_file()
@@ -145,16 +156,6 @@ _READERS: tuple[tuple[Callable[[Path, bytes], bool], Callable[[Path], Source]], 
     (_is_pickle, _pickle),
     (_is_onnx, _known("onnx", "its first bytes are an ONNX graph's")),
 )
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text())
-    except ValueError as exc:
-        raise ValueError(f"{path} is no JSON: {exc}. It was cut short; copy it again.") from exc
-    if not isinstance(value, dict):
-        raise ValueError(f"{path} holds no JSON object.")
-    return value
 
 
 def _card_task(card: str) -> str | None:

@@ -5,6 +5,7 @@ import inspect
 from pathlib import Path
 
 from model_functions.artifact import sources
+from model_functions.source_code import imported_by
 from model_functions.wrapper import ModelWrapper
 
 #: What a model's folder calls the file with its wrapper class.
@@ -47,7 +48,7 @@ def _gathered(path: Path) -> dict[str, bytes]:
         file = waiting.pop()
         found[file.stem] = file.read_bytes()
         try:
-            imported = sources.imported_by(found[file.stem])
+            imported = imported_by(found[file.stem])
         except SyntaxError as exc:
             raise ValueError(f"{file.name} is no Python: {exc}") from exc
         beside = {name: path.parent / f"{name}.py" for name in imported if name not in found}

@@ -15,6 +15,7 @@ from deploy.project import model_families, wrapper_class
 from deploy.sources.formats import read_source
 from deploy.sources.recognition import recognise
 from model_functions.artifact import sources
+from model_functions.source_code import imported_by
 from model_functions.torchserve import FORMS, HandlerWrapper
 from model_functions.wrapper import ModelWrapper, check_trusted
 
@@ -214,7 +215,7 @@ def _modules(archive: Archive) -> dict[str, bytes]:
     own = {file.stem: file.read_bytes() for file in sorted(archive.folder.glob("*.py"))}
     for stem, data in own.items():
         try:
-            sources.imported_by(data)
+            imported_by(data)
         except SyntaxError as exc:
             raise ValueError(f"{archive.name}: {stem}.py is no Python: {exc}") from exc
     return {name.replace(".", sources.DOT): text.encode() for name, text in _SHIMS.items()} | own

@@ -26,10 +26,10 @@ class SourceCode:
         """Raises ValueError for a file that is no Python, or that imports one beside it."""
         text = path.read_text()
         try:
-            tree = ast.parse(text)
+            imported = imported_by(text)
         except SyntaxError as exc:
             raise ValueError(f"{path.name} is no Python: {exc.msg} at line {exc.lineno}.") from exc
-        for name in _imported(tree):
+        for name in imported:
             if (path.parent / f"{name}.py").is_file() or (path.parent / name / "__init__.py").is_file():
                 raise ValueError(
                     f"{path.name} imports {name}, which stands beside it and would not ship. Put both into one file."
@@ -64,9 +64,10 @@ class SourceCode:
         return found
 
 
-def _imported(tree: ast.Module) -> set[str]:
+def imported_by(source: str | bytes) -> set[str]:
+    """The top names of the modules that a source imports, those beside it too. Raises SyntaxError."""
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):

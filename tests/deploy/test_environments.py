@@ -34,6 +34,7 @@ def test_a_line_that_pins_nothing_is_named(place: Path) -> None:
         environments.pins(place / "requirements.txt")
 
 
+@pytest.mark.slow
 def test_two_makers_make_one_environment(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with ThreadPoolExecutor(4) as pool:
         folders = set(pool.map(environments.made, [place] * 4))
@@ -42,6 +43,7 @@ def test_two_makers_make_one_environment(place: Path, capfd: pytest.CaptureFixtu
     assert capfd.readouterr().err.count("installing what toy runs on") == 1
 
 
+@pytest.mark.slow
 def test_one_that_somebody_stopped_making_is_made_anew(place: Path) -> None:
     folder = environments.made(place)
     (folder / "installed").unlink()
@@ -50,6 +52,7 @@ def test_one_that_somebody_stopped_making_is_made_anew(place: Path) -> None:
     assert not (folder / "left.txt").exists()
 
 
+@pytest.mark.slow
 def test_other_pins_are_another_environment(place: Path) -> None:
     first = environments.made(place)
     (place / "requirements.txt").write_text("# other\n")
@@ -57,6 +60,7 @@ def test_other_pins_are_another_environment(place: Path) -> None:
     assert (first / "installed").exists()
 
 
+@pytest.mark.slow
 def test_what_cannot_be_installed_is_told_and_not_used(place: Path) -> None:
     (place / "requirements.txt").write_text(f"{place}/nothing.whl\n")
     for _ in range(2):

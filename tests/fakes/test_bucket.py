@@ -486,6 +486,7 @@ def test_black_hole_is_let_go_at_the_end(fake: FakeBucket, session: requests.Ses
 # By hand.
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed")
 def test_gcloud_storage_copies_both_ways(fake: FakeBucket, tmp_path: Path) -> None:
     folder, back = tmp_path / "up", tmp_path / "down"

@@ -48,10 +48,10 @@ MORE_QUESTIONS: list[tuple[str, Any, str]] = [
 
 
 @pytest.fixture(scope="module")
-def store(store_folder: Path, tmp_path_factory: pytest.TempPathFactory, trust: Trust, key: SigningKey) -> Path:
+def store(graph_store_folder: Path, tmp_path_factory: pytest.TempPathFactory, trust: Trust, key: SigningKey) -> Path:
     """The common store, and in it models of the families that it lacks."""
     folder = tmp_path_factory.mktemp("alone")
-    shutil.copytree(store_folder, folder / "store")
+    shutil.copytree(graph_store_folder, folder / "store")
     repository = Repository(FolderStore(folder / "store"), trust)
     graph = OnnxWrapper.from_source(str(tiny_graphs.linear(folder / "linear.onnx")))
     publish(graph, name="tiny_graph", examples=[ROW], repository=repository, key=key)
@@ -114,7 +114,7 @@ def question(family: str, store: Path) -> tuple[str, Any, str]:
         if name in names:
             return name, data, field
     raise AssertionError(
-        f"No tiny model of {family} is asked anything. Publish one in store_folder (tests/conftest.py) and add a line "
+        f"No tiny model of {family} is asked anything. Put one into models (tests/conftest.py) and add a line "
         "to QUESTIONS (tests/system/conftest.py), or do both in this file."
     )
 

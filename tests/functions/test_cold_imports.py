@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -104,35 +106,49 @@ def test_a_waiting_function_has_imported_nothing_heavy(family: str) -> None:
     assert family == "gateway" or "urllib3" not in modules
 
 
-@pytest.mark.parametrize("model", COLD)
-def test_a_cold_start_imports_what_its_model_needs(
-    model: str,
-    fake_bucket: FakeBucket,
-    store_folder: Path,
-    trust_file: Path,
+@pytest.fixture(scope="module")
+def bucket(
+    graph_store_folder: Path,
     tagger: TokenClassificationWrapper,
     trust: Trust,
     key: SigningKey,
-    tmp_path: Path,
-) -> None:
-    for path in store_folder.rglob("*"):
-        if path.is_file() and not path.name.startswith("."):
-            fake_bucket.put(path.relative_to(store_folder).as_posix(), path.read_bytes())
-    repository = Repository(open_store("gs://models"), trust)
-    publish(tagger, name="tiny_torch_tagger", examples=[TEXT], repository=repository, key=key, engine="torch")
-    if model == "tiny_graph":
-        graph = OnnxWrapper.from_source(str(tiny_graphs.linear(tmp_path / "m.onnx")))
-        publish(graph, name=model, examples=[ROW], repository=repository, key=key)
-    if model in ("tiny_module", "tiny_torch_module"):
-        module = PytorchWrapper.from_module(torch.nn.Linear(3, 2), ROW)
-        engine = "onnxruntime" if model == "tiny_module" else "torch"
-        publish(module, name=model, examples=[ROW], repository=repository, key=key, engine=engine)
-    if model == "tiny_text_classifier":
-        wrapper: ModelWrapper = TextClassificationWrapper.from_source(str(text_classifier_folder(tmp_path)))
-        publish(wrapper, name=model, examples=[TEXT], repository=repository, key=key, engine="onnxruntime")
-    if model == "tiny_encoder":
-        wrapper = FeatureExtractionWrapper.from_source(str(sentence_folder(tmp_path)))
-        publish(wrapper, name=model, examples=["anna"], repository=repository, key=key, engine="onnxruntime")
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[FakeBucket]:
+    """The common store in a bucket, and in it the models that it lacks."""
+    folder = tmp_path_factory.mktemp("sources")
+    linear = PytorchWrapper.from_module(torch.nn.Linear(3, 2), ROW)
+    lacking: list[tuple[str, ModelWrapper, Any, str]] = [
+        ("tiny_torch_tagger", tagger, TEXT, "torch"),
+        ("tiny_graph", OnnxWrapper.from_source(str(tiny_graphs.linear(folder / "m.onnx"))), ROW, "auto"),
+        ("tiny_module", linear, ROW, "onnxruntime"),
+        ("tiny_torch_module", linear, ROW, "torch"),
+        (
+            "tiny_text_classifier",
+            TextClassificationWrapper.from_source(str(text_classifier_folder(folder / "classifier"))),
+            TEXT,
+            "onnxruntime",
+        ),
+        (
+            "tiny_encoder",
+            FeatureExtractionWrapper.from_source(str(sentence_folder(folder / "encoder"))),
+            "anna",
+            "onnxruntime",
+        ),
+    ]
+    with FakeBucket("models") as bucket, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STORAGE_EMULATOR_HOST", bucket.url)
+        for path in graph_store_folder.rglob("*"):
+            if path.is_file() and not path.name.startswith("."):
+                bucket.put(path.relative_to(graph_store_folder).as_posix(), path.read_bytes())
+        repository = Repository(open_store("gs://models"), trust)
+        for name, wrapper, example, engine in lacking:
+            publish(wrapper, name=name, examples=[example], repository=repository, key=key, engine=engine)
+        yield bucket
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", COLD)
+def test_a_cold_start_imports_what_its_model_needs(model: str, bucket: FakeBucket, trust_file: Path) -> None:
     family, allowed = COLD[model]
     code = (
         "import functions_framework\n"
@@ -141,9 +157,7 @@ def test_a_cold_start_imports_what_its_model_needs(
         f"assert client.post('/warmup', json={{'model_name': '{model}'}}).status_code == 200\n"
         "for name in framework: sys.modules.pop(name)\n"
     )
-    modules = imported(
-        family, code, STORAGE_EMULATOR_HOST=fake_bucket.url, MODEL_TRUST=str(trust_file), PATH=sys.prefix
-    )
+    modules = imported(family, code, STORAGE_EMULATOR_HOST=bucket.url, MODEL_TRUST=str(trust_file), PATH=sys.prefix)
     tops = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names
     found = {name for name in tops if not name.startswith("_")} - {"main", "cython_runtime"}
     assert found <= allowed, f"{model} imports {sorted(found - allowed)} too"

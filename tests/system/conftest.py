@@ -25,12 +25,12 @@ QUESTIONS: list[tuple[str, Any, str]] = [
 
 
 @pytest.fixture(scope="session")
-def bucket(store_folder: Path) -> Iterator[FakeBucket]:
+def bucket(graph_store_folder: Path) -> Iterator[FakeBucket]:
     """The common store in a bucket, under ``gs://models/team``."""
     with FakeBucket("models") as bucket:
-        for path in store_folder.rglob("*.*"):
+        for path in graph_store_folder.rglob("*.*"):
             if path.is_file() and not path.name.startswith("."):
-                bucket.put(f"team/{path.relative_to(store_folder)}", path.read_bytes())
+                bucket.put(f"team/{path.relative_to(graph_store_folder)}", path.read_bytes())
         yield bucket
 
 

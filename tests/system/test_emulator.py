@@ -20,8 +20,8 @@ from tests.system.conftest import QUESTIONS, ROW, every_family
 
 
 @pytest.fixture(scope="module")
-def site(store_folder: Path, trust_file: Path) -> Iterator[tuple[str, Process]]:
-    with emulator(store_folder, MODEL_TRUST=str(trust_file)) as running:
+def site(graph_store_folder: Path, trust_file: Path) -> Iterator[tuple[str, Process]]:
+    with emulator(graph_store_folder, MODEL_TRUST=str(trust_file)) as running:
         yield running
 
 
@@ -106,16 +106,16 @@ def test_paths_reach_the_function_as_they_were_sent(site: tuple[str, Process]) -
         assert (answer.status, answer.headers["x-error-code"]) == (404, "not_found"), path
 
 
-def test_a_function_that_died_is_started_again(store_folder: Path, trust_file: Path) -> None:
-    with emulator(store_folder, MODEL_TRUST=str(trust_file)) as (url, process):
+def test_a_function_that_died_is_started_again(graph_store_folder: Path, trust_file: Path) -> None:
+    with emulator(graph_store_folder, MODEL_TRUST=str(trust_file)) as (url, process):
         predict(url, "tiny_classifier", ROW)
         for pid in children_of(process.process.pid):
             os.kill(pid, signal.SIGKILL)
         assert predict(url, "tiny_classifier", ROW)["body"]["prediction"] == "large"
 
 
-def test_first_requests_at_once_start_a_function_once(store_folder: Path, trust_file: Path) -> None:
-    with emulator(store_folder, MODEL_TRUST=str(trust_file)) as (url, process):
+def test_first_requests_at_once_start_a_function_once(graph_store_folder: Path, trust_file: Path) -> None:
+    with emulator(graph_store_folder, MODEL_TRUST=str(trust_file)) as (url, process):
         with ThreadPoolExecutor(20) as pool:
             answers = list(pool.map(lambda _: predict(url, "tiny_classifier", ROW), range(20)))
         assert len({str(answer) for answer in answers}) == 1
@@ -123,15 +123,15 @@ def test_first_requests_at_once_start_a_function_once(store_folder: Path, trust_
         assert process.lines.count("[tabular] loaded tiny_classifier") == 1
 
 
-def test_an_idle_function_stops_and_comes_back(store_folder: Path, trust_file: Path) -> None:
-    with emulator(store_folder, "--idle-timeout", "0.4", MODEL_TRUST=str(trust_file)) as (url, process):
+def test_an_idle_function_stops_and_comes_back(graph_store_folder: Path, trust_file: Path) -> None:
+    with emulator(graph_store_folder, "--idle-timeout", "0.4", MODEL_TRUST=str(trust_file)) as (url, process):
         predict(url, "tiny_classifier", ROW)
         process.wait_for("[tabular] stopped after 0.4 s without a request")
         assert predict(url, "tiny_classifier", ROW)["body"]["prediction"] == "large"
 
 
-def test_the_end_leaves_no_process(store_folder: Path, trust_file: Path) -> None:
-    with emulator(store_folder, MODEL_TRUST=str(trust_file)) as (url, process):
+def test_the_end_leaves_no_process(graph_store_folder: Path, trust_file: Path) -> None:
+    with emulator(graph_store_folder, MODEL_TRUST=str(trust_file)) as (url, process):
         predict(url, "tiny_classifier", ROW)
         children = children_of(process.process.pid)
         assert len(children) == 2
@@ -140,8 +140,8 @@ def test_the_end_leaves_no_process(store_folder: Path, trust_file: Path) -> None
         assert not [pid for pid in children if is_alive(pid)]
 
 
-def test_a_killed_emulator_takes_its_functions_along(store_folder: Path, trust_file: Path) -> None:
-    with emulator(store_folder, MODEL_TRUST=str(trust_file)) as (url, process):
+def test_a_killed_emulator_takes_its_functions_along(graph_store_folder: Path, trust_file: Path) -> None:
+    with emulator(graph_store_folder, MODEL_TRUST=str(trust_file)) as (url, process):
         predict(url, "tiny_classifier", ROW)
         children = children_of(process.process.pid)
         process.process.kill()

@@ -31,13 +31,13 @@ FAMILIES = {
 
 
 @pytest.fixture(scope="module")
-def build(tmp_path_factory: pytest.TempPathFactory, store_folder: Path, trust_file: Path) -> Path:
+def build(tmp_path_factory: pytest.TempPathFactory, graph_store_folder: Path, trust_file: Path) -> Path:
     """As the project's build folder: staged functions, and the store beside them."""
     folder = tmp_path_factory.mktemp("build")
     for family in FAMILIES.values():
         stage(family, build=folder)
         shutil.copy(trust_file, folder / family / "trust.json")
-    shutil.copytree(store_folder, folder / "store")
+    shutil.copytree(graph_store_folder, folder / "store")
     return folder
 
 
@@ -137,12 +137,12 @@ def test_a_preload_that_fails_is_told_to_the_first_request(
 
 
 def test_a_bucket_that_dies_mid_download_is_503_and_leaves_nothing(
-    build: Path, store_folder: Path, port: int, edge: dict[str, str]
+    build: Path, graph_store_folder: Path, port: int, edge: dict[str, str]
 ) -> None:
     with FakeBucket("models") as bucket:
-        for path in store_folder.rglob("*.*"):
+        for path in graph_store_folder.rglob("*.*"):
             if path.is_file() and not path.name.startswith("."):
-                bucket.put(path.relative_to(store_folder).as_posix(), path.read_bytes())
+                bucket.put(path.relative_to(graph_store_folder).as_posix(), path.read_bytes())
         fault = bucket.fault("read", "*weights.safetensors", times=None, stall=(1000, 60))
         environment = {"MODEL_STORE": "gs://models", "STORAGE_EMULATOR_HOST": bucket.url}
         with function(build / "token_classification", port, **edge, **environment) as (url, process):

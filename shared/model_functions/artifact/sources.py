@@ -3,7 +3,6 @@
 So two artifacts may each bring a ``wrapper.py``, and an instance that holds both never takes one for the other.
 """
 
-import ast
 import builtins
 import hashlib
 import importlib
@@ -52,17 +51,6 @@ def files_of(names: Iterable[str]) -> dict[str, bytes]:
     return {
         f"{SOURCES_FOLDER}{one.package}/{stem}.py": data for one in found for stem, data in sorted(one.sources.items())
     }
-
-
-def imported_by(source: bytes) -> set[str]:
-    """The top names of the modules that a source imports. Raises SyntaxError."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            found |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module.partition(".")[0])
-    return found
 
 
 def _digest(sources: Mapping[str, bytes]) -> str:

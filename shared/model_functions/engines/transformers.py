@@ -1,20 +1,17 @@
-"""Runs a whole transformers model with its tokenizer; the only module that imports transformers."""
+"""Runs a whole transformers model with its tokenizer; with image_folder.py the only one that imports transformers."""
 
-import copy
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model_functions.engines import Tokens, check_length, torch, unknown_language
+from model_functions.engines import Tokens, check_length, generation_config, torch, unknown_language
 from model_functions.engines.chat import ChatTemplate
-from model_functions.engines.search import Rules
 from model_functions.engines.texts import rectangle
 
 #: Held while a tokenizer works: each call tells it anew how to pad, to cut, and in which language to read.
@@ -22,12 +19,6 @@ _TOKENIZING = threading.RLock()
 
 # A tokenizer that knows no limit names one beyond this.
 _NO_LIMIT = 1_000_000
-_BEAM_ONLY = ("length_penalty", "early_stopping")
-_SAMPLING_ONLY = ("temperature", "top_k", "top_p")
-_TURNED = (
-    *("max_length", "min_length", "max_new_tokens", "min_new_tokens", "num_beams", "num_return_sequences"),
-    *("no_repeat_ngram_size", "repetition_penalty", "do_sample", *_BEAM_ONLY, *_SAMPLING_ONLY),
-)
 
 
 class TransformersEngine:
@@ -139,54 +130,6 @@ def _without_report() -> Iterator[None]:
         logging.set_verbosity(before)
 
 
-@dataclass(frozen=True)
-class LoadedImageClassifier:
-    """A folder's image classifier.
-
-    Args:
-        processor: its image processor's settings, the defaults of its class included.
-        channels: of the images that the model was trained on.
-        multi_label: whether several labels may hold at once.
-    """
-
-    engine: torch.ImageClassifier
-    processor: dict[str, Any]
-    channels: int
-    multi_label: bool
-
-
-def load_image_classifier(source: str) -> LoadedImageClassifier:
-    """From a Hub id or a folder. Raises OSError where there is none, ValueError where it gives numbers, not labels."""
-    import transformers
-
-    if not sys.stderr.isatty():
-        transformers.utils.logging.disable_progress_bar()
-    # The kind that needs no torchvision; its settings are those of the other.
-    processor = transformers.AutoImageProcessor.from_pretrained(source, backend="pil")
-    model = transformers.AutoModelForImageClassification.from_pretrained(source)
-    config = model.config
-    if config.problem_type == "regression":
-        raise ValueError("The model was trained for regression (problem_type): it gives numbers, and no labels.")
-    for holder in model.modules():
-        if hasattr(holder, "name_or_path"):
-            holder.name_or_path = ""
-    config._name_or_path = ""
-    labels = [str(config.id2label[index]) for index in range(config.num_labels)]
-    return LoadedImageClassifier(
-        torch.ImageClassifier(model, labels),
-        processor.to_dict(),
-        channels=_channels(config),
-        multi_label=config.problem_type == "multi_label_classification" or len(labels) == 1,
-    )
-
-
-def _channels(config: Any) -> int:
-    """Models that also read text keep it with what sees; some never say that it is three."""
-    seeing = getattr(config, "vision_config", config)
-    channels: int = getattr(seeing, "num_channels", 3)
-    return channels
-
-
 class TransformersClassifier(TransformersEngine):
     """A transformers model that labels texts and pairs of texts."""
 
@@ -236,14 +179,12 @@ class TransformersGenerator(TransformersEngine):
     def __init__(self, model: Any, tokenizer: Any, *, max_tokens: int | None = None) -> None:
         super().__init__(model, tokenizer, max_tokens=max_tokens)
         own = self.model.generation_config
-        self._defaults = _defaults(own)
+        self._defaults = generation_config.values(own)
         # A tokenizer of several languages stays in the one it was last set to: each request sets its own.
         self.source_language: str | None = tokenizer.src_lang if self.multilingual else None
         # A hash that changes with the process; it only tells save_pretrained of changes.
         own._original_object_hash = None
-        # What requests turn is theirs alone: generate would fill their silence from here, and warn.
-        for name in _TURNED:
-            setattr(own, name, None)
+        generation_config.clear(own)
 
     @property
     def multilingual(self) -> bool:
@@ -286,13 +227,7 @@ class TransformersGenerator(TransformersEngine):
         return self._defaults
 
     def _generation_config(self, parameters: dict[str, Any]) -> Any:
-        """The model's own configuration with the request's parameters in it."""
-        config = copy.deepcopy(self.model.generation_config)
-        # What the search does not use stays unset: transformers warns about it.
-        unused = {*(() if parameters["num_beams"] > 1 else _BEAM_ONLY)}
-        unused |= {*(() if parameters["do_sample"] else _SAMPLING_ONLY)}
-        for name in set(_TURNED) & set(parameters) - unused:
-            setattr(config, name, parameters[name])
+        config = generation_config.for_request(self.model.generation_config, parameters)
         language = parameters.get("target_language")
         if language is not None:
             config.forced_bos_token_id = self._language_id(language, "target_language")
@@ -328,8 +263,8 @@ class TransformersWriter(TransformersEngine):
     def __init__(self, model: Any, tokenizer: Any, *, max_tokens: int | None = None) -> None:
         super().__init__(model, tokenizer, max_tokens=max_tokens)
         own = self.model.generation_config
-        self.rules = rules_of(own)
-        self._defaults = _defaults(own)
+        self.rules = generation_config.rules(own)
+        self._defaults = generation_config.values(own)
         # A hash that changes with the process; it only tells save_pretrained of changes.
         own._original_object_hash = None
         self.chat = _chat_template(tokenizer)
@@ -365,35 +300,6 @@ class TransformersWriter(TransformersEngine):
         return self._defaults
 
 
-#: What a decoder's generation_config may say that changes nothing here: our rules, and what each request sets anew.
-_KNOWN = {
-    *("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id", "transformers_version"),
-    *("cache_implementation", "use_cache", "bad_words_ids", "suppress_tokens", "_from_model_config", "min_p", *_TURNED),
-}
-
-
-def rules_of(config: Any) -> Rules:
-    """What a decoder's generation_config says of tokens. Raises ValueError for what our search does not do."""
-    neutral = config._get_default_generation_params()
-    for name, value in config.to_dict().items():
-        if name not in _KNOWN and value is not None and value is not False and value != neutral.get(name):
-            raise ValueError(
-                f"The model's generation_config sets {name}, which is not supported here. Take it out of "
-                "generation_config.json."
-            )
-    banned = [*([number] for number in config.suppress_tokens or []), *(config.bad_words_ids or [])]
-    if any(len(words) > 1 for words in banned):
-        raise ValueError("The model's generation_config bans words of several tokens. Take out bad_words_ids.")
-    ends = config.eos_token_id
-    ends = () if ends is None else (ends,) if isinstance(ends, int) else tuple(ends)
-    return Rules(
-        start=config.bos_token_id or 0,
-        ends=ends,
-        pad=config.pad_token_id or (*ends, 0)[0],
-        banned=tuple(sorted({number for words in banned for number in words} - set(ends))),
-    )
-
-
 def _chat_template(tokenizer: Any) -> ChatTemplate | None:
     source = tokenizer.chat_template
     if isinstance(source, dict):
@@ -401,10 +307,6 @@ def _chat_template(tokenizer: Any) -> ChatTemplate | None:
     if source is None:
         return None
     return ChatTemplate(source, {name: str(token) for name, token in tokenizer.special_tokens_map.items()})
-
-
-def _defaults(config: Any) -> dict[str, Any]:
-    return {name: value for name, value in config.to_dict().items() if value is not None}
 
 
 def model_file(source: str, name: str) -> Path | None:

@@ -121,8 +121,8 @@ class ImageClassificationWrapper(RowWrapper):
 
         Raises ValueError for a processor that does what is not known here, and for a model that gives no labels.
         """
+        from model_functions.engines.image_folder import load_image_classifier
         from model_functions.engines.pillow import ImageProcessor
-        from model_functions.engines.transformers import load_image_classifier
 
         found = load_image_classifier(source)
         processor = ImageProcessor.from_config(found.processor, found.channels)

@@ -31,8 +31,8 @@ CANDIDATES: dict[str, list[dict[str, str]]] = {
         _APART,
         _APART | {"BATCH": "8", "BATCH_MS": "60000"},
     ],
-    # WORKERS are its parallel_workers; without any, the model runs in the server's own process. Its release of these
-    # environments starts none: "There is no current event loop in thread 'MainThread'", with the uvloop that it pins.
+    # WORKERS are its parallel_workers; without any, the model runs in the server's own process. In these environments
+    # it does not start with one: "There is no current event loop in thread 'MainThread'".
     "MLServer": [
         {"WORKERS": "0"},
         {"WORKERS": "0", "BATCH": "4", "BATCH_MS": "5"},

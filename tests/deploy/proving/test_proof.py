@@ -207,10 +207,15 @@ def test_another_commit_is_no_other_model(
     assert manifest.revision != revisions[0]
 
 
-def test_a_training_note_that_is_no_json_is_named(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (model.parent / "training.json").write_text("score: 1")
+@pytest.mark.parametrize(("text", "said"), [("score: 1", "is no JSON: "), ("[1]", "holds no JSON object. ")])
+def test_a_training_note_without_fields_is_named(
+    model: Path, capsys: pytest.CaptureFixture[str], text: str, said: str
+) -> None:
+    (model.parent / "training.json").write_text(text)
     assert publish_it(model) == 1
-    assert "training.json is no JSON" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert f"training.json {said}" in error
+    assert error.endswith("Write fields with names into it, or take it away.\n")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 
 from deploy.__main__ import main
 from deploy.publisher import open_repository
+from deploy.sources.own_wrapper import load_class
 
 WORDS = """
 from counting import count
@@ -50,6 +51,12 @@ def model(workshop: Path) -> Path:
     (folder / "unused.py").write_text("raise SystemExit")
     (folder / "least.txt").write_text("3")
     return folder
+
+
+def test_what_is_imported_relatively_ships_too(model: Path) -> None:
+    (model / "wrapper.py").write_text(WORDS.replace("from counting", "from .counting"))
+    words = load_class(str(model / "wrapper.py")).from_source(str(model))
+    assert words.predict(["one, two, three", "one"]) == [{"long": True}, {"long": False}]
 
 
 def publish(model: Path, *more: str) -> int:

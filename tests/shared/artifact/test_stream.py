@@ -67,6 +67,7 @@ def test_a_halved_array_that_two_hold_is_stored_once_and_again_once() -> None:
     assert np.array_equal(turned[1], turned[0].T)
 
 
+@pytest.mark.slow
 def test_the_same_model_gives_the_same_bytes_in_every_process(marian_folder: Path) -> None:
     code = (
         "import sys, hashlib\n"

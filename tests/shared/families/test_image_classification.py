@@ -11,7 +11,8 @@ import jsonschema
 import numpy as np
 import pytest
 
-from deploy.publish import _json_or_text, publish
+from deploy.assignments import json_or_text
+from deploy.publish import publish
 from model_functions.artifact import stream
 from model_functions.artifact.signing import Trust
 from model_functions.artifact.signing_key import SigningKey
@@ -145,8 +146,8 @@ def test_publishing_twice_gives_the_same_revision(
 def test_an_example_for_publish_may_be_a_file(tmp_path: Path) -> None:
     file = tmp_path / "picture.png"
     file.write_bytes(PNG)
-    assert _json_or_text(f"@{file}") == TEXT
-    assert _json_or_text("@nobody says hello") == "@nobody says hello"
+    assert json_or_text(f"@{file}") == TEXT
+    assert json_or_text("@nobody says hello") == "@nobody says hello"
 
 
 # Over HTTP
