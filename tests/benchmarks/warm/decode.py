@@ -2,7 +2,8 @@
 
 ``python -m tests.benchmarks.warm.decode [MODEL …] [--precisions …]`` measures through the real wrappers, without HTTP,
 and writes build/bench/decode.json. What is compared is taken in turns, in one process: ratios count, not tokens.
-What is not asked for stays in the file as it was.
+What is not asked for stays in the file as it was. "others" is how many cores others kept busy meanwhile: figures of
+different precisions compare only where it is near nothing.
 
 The ceiling is how often a second all cores can read as many bytes as the weights have: the best of some sums over an
 array of that size, taken before and after each text. It can be reached: a plain product of a matrix and a vector in
@@ -97,6 +98,7 @@ def measure(wrapper: TextGenerationWrapper, model: Any, weights_bytes: int, prec
     same, until = True, time.monotonic() + SECONDS
     expected = generated(model) if precision == "fp32" else None
     while not rounds or (len(rounds) < ROUNDS and time.monotonic() < until):
+        busy = Busy()
         before = bandwidth.ceiling()
         rate, answer = alone(wrapper)
         found = {"alone": rate, "ceiling": max(before, bandwidth.ceiling())}
@@ -106,7 +108,7 @@ def measure(wrapper: TextGenerationWrapper, model: Any, weights_bytes: int, prec
         found["together"], others = side_by_side(wrapper, coming, STREAMS)
         if expected is not None:
             same &= answer.split() == expected and answers == others[ALONE]
-        rounds.append(found)
+        rounds.append(found | {"others": busy.others()})
     return medians(rounds) | {"rounds": len(rounds), "same_tokens": same}
 
 
@@ -116,6 +118,25 @@ def medians(rounds: list[dict[str, float]]) -> dict[str, float]:
     for found in rounds:
         found |= {name: found[one] / found[other] for name, (one, other) in ratios.items() if other in found}
     return {name: statistics.median(found[name] for found in rounds) for name in rounds[0]}
+
+
+class Busy:
+    """How much others have computed since: where it is more than a little, a round tells nothing of the model."""
+
+    def __init__(self) -> None:
+        self._started, self._all, self._own = time.monotonic(), _busy_seconds(), time.process_time()
+
+    def others(self) -> float:
+        """In cores."""
+        others = _busy_seconds() - self._all - (time.process_time() - self._own)
+        return max(0.0, others / (time.monotonic() - self._started))
+
+
+def _busy_seconds() -> float:
+    """Of all cores, since they were started, with what other machines on them took."""
+    with open("/proc/stat", encoding="ascii") as lines:
+        user, nice, system, _idle, _waiting, *interrupts = map(int, lines.readline().split()[1:9])
+    return sum((user, nice, system, *interrupts)) / os.sysconf("SC_CLK_TCK")
 
 
 class Bandwidth:
@@ -237,6 +258,7 @@ def text_table(runs: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
         "in turn": lambda run: shown(run["in_turn"], digits=1),
         f"{STREAMS} streams": lambda run: shown(run["together"], digits=1),
         "÷ in turn": lambda run: shown(run["times"]),
+        "others": lambda run: shown(run["others"]),
         "tokens": lambda run: "same" if run["same_tokens"] else "OTHERS",
     }
     rows = [
