@@ -31,6 +31,7 @@ from tests.benchmarks.places import shown as place
 from tests.benchmarks.progress import progress
 from tests.benchmarks.targets import Target, targets_table
 from tests.benchmarks.warm import decoders
+from tests.benchmarks.warm.busy import DISTURBED, Busy
 
 REPORT = BUILD / "bench" / "decode.json"
 
@@ -51,8 +52,6 @@ READS = 4
 #: What is asked of 124 M weights, by precision: the single text ÷ generate, and as a part of the ceiling.
 FASTER, PART = {"fp32": 1.3, "bf16": 2.5}, {"fp32": 0.8, "bf16": 0.7}
 TIMES = 6.0
-#: Cores that others kept busy: with more, a figure is held against nothing.
-DISTURBED = 0.2
 
 Request = tuple[str, dict[str, Any]]
 
@@ -120,25 +119,6 @@ def medians(rounds: list[dict[str, float]]) -> dict[str, float]:
     for found in rounds:
         found |= {name: found[one] / found[other] for name, (one, other) in ratios.items() if other in found}
     return {name: statistics.median(found[name] for found in rounds) for name in rounds[0]}
-
-
-class Busy:
-    """How much others have computed since: where it is more than a little, a round tells nothing of the model."""
-
-    def __init__(self) -> None:
-        self._started, self._all, self._own = time.monotonic(), _busy_seconds(), time.process_time()
-
-    def others(self) -> float:
-        """In cores."""
-        others = _busy_seconds() - self._all - (time.process_time() - self._own)
-        return max(0.0, others / (time.monotonic() - self._started))
-
-
-def _busy_seconds() -> float:
-    """Of all cores, since they were started, with what other machines on them took."""
-    with open("/proc/stat", encoding="ascii") as lines:
-        user, nice, system, _idle, _waiting, *interrupts = map(int, lines.readline().split()[1:9])
-    return sum((user, nice, system, *interrupts)) / os.sysconf("SC_CLK_TCK")
 
 
 class Bandwidth:
