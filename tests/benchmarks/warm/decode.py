@@ -1,254 +1,255 @@
 """How fast text generation writes: alone and eight at a time, beside transformers' ``generate`` and the memory's limit.
 
-``python -m tests.benchmarks.warm.decode`` measures through the real wrappers, without HTTP, and writes
-build/bench/decode.json. Every figure of a model comes from one run; ratios count, not tokens.
+``python -m tests.benchmarks.warm.decode [MODEL …] [--precisions …]`` measures through the real wrappers, without HTTP,
+and writes build/bench/decode.json. What is compared is taken in turns, in one process: ratios count, not tokens.
+What is not asked for stays in the file as it was. "others" is how many cores others kept busy meanwhile: with more
+than a little of it no figure is held against its bound.
+
+The ceiling is how often a second all cores can read as many bytes as the weights have: the best of some sums over an
+array of that size, taken before and after each text. It can be reached: a plain product of a matrix and a vector in
+OpenVINO read as fast in one run (44 GB/s both). Keys and values are read on top of the weights.
 """
 
 import argparse
-import gc
 import json
 import os
 import statistics
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import torch
 
-from deploy.lanes import flat_graphs, writing
-from model_functions.engines.paged_writer import Facts, PagedWriter
-from model_functions.engines.transformers import TransformersWriter
+from deploy.project import BUILD
 from model_functions.families.text_generation import TextGenerationWrapper
+from tests.benchmarks.figures import ratio, shown, table
+from tests.benchmarks.places import shown as place
+from tests.benchmarks.progress import progress
+from tests.benchmarks.targets import Target, targets_table
+from tests.benchmarks.warm import decoders
+from tests.benchmarks.warm.busy import DISTURBED, Busy
 
-RESULT = Path("build/bench/decode.json")
-PRECISIONS = ("fp32", "bf16", "int8")
+REPORT = BUILD / "bench" / "decode.json"
 
 #: Bytes of a weight in each precision.
 BYTES = {"fp32": 4, "bf16": 2, "int8": 1}
 
-#: Of the single stream: tokens of its prompt and of its answer.
+#: Of the single text: tokens of its prompt and of its answer.
 PROMPT, ANSWER = 64, 96
 STREAMS, REQUESTS = 8, 24
+#: Of the requests, those that are also answered one after the other: each third.
+ALONE = slice(None, None, 3)
 #: Tokens of the prompts and answers of streams that come and go.
 PROMPTS, ANSWERS = (16, 96), (32, 96)
-REPEATS = 3
+#: Rounds of a precision; no further one begins after so many seconds.
+ROUNDS, SECONDS = 3, 40.0
+READS = 4
+
+#: What is asked of 124 M weights, by precision: the single text ÷ generate, and as a part of the ceiling.
+FASTER, PART = {"fp32": 1.3, "bf16": 2.5}, {"fp32": 0.8, "bf16": 0.7}
+TIMES = 6.0
+
+Request = tuple[str, dict[str, Any]]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="*", choices=[*MODELS, []], help="all of them where none is named")
-    parser.add_argument("--precisions", nargs="*", default=PRECISIONS, choices=PRECISIONS)
+    parser.add_argument("models", nargs="*", choices=[*decoders.MODELS, []], help="all of them where none is named")
+    parser.add_argument("--precisions", nargs="*", default=list(BYTES), choices=BYTES)
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    found = json.loads(RESULT.read_text()) if RESULT.exists() else {}
-    for name in asked.models or MODELS:
-        found[name] = measure(MODELS[name](), asked.precisions)
-        print(table(name, found[name]), flush=True)
-        RESULT.parent.mkdir(parents=True, exist_ok=True)
-        RESULT.write_text(json.dumps(found, indent=2) + "\n")
-    if not all(run["same_tokens"] for name in asked.models or MODELS for run in found[name]["ours"].values()):
-        sys.exit("fp32 wrote other tokens than generate, or a stream others than alone.")
+    runs = json.loads(REPORT.read_text())["runs"] if REPORT.exists() else {}
+    REPORT.parent.mkdir(parents=True, exist_ok=True)
+    for name in asked.models or decoders.MODELS:
+        for precision, run in measured(name, asked.precisions):
+            progress(f"{name} {precision}: {json.dumps(run)}")
+            runs.setdefault(name, {})[precision] = run
+            document = {"runs": runs, "targets": [asdict(target) for target in targets(runs)]}
+            REPORT.write_text(json.dumps(document, indent=2) + "\n")
+    print(f"{text_table(runs)}\n\n{targets_table(targets(runs))}\n\nall figures in {place(REPORT)}")
+    if not all(run["same_tokens"] for found in runs.values() for run in found.values()):
+        sys.exit("fp32 wrote other tokens than generate, or among others than alone.")
 
 
-def gpt2() -> Any:
-    """124 million weights, as GPT-2 has them; random ones."""
-    from transformers import GPT2Config, GPT2LMHeadModel
-
-    torch.manual_seed(0)
-    return GPT2LMHeadModel(GPT2Config()).eval()
-
-
-def qwen2() -> Any:
-    """Half a billion weights, as Qwen2-0.5B has them, with grouped heads and rotary positions; random ones."""
-    from transformers import Qwen2Config, Qwen2ForCausalLM
-
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 896, "intermediate_size": 4864, "num_hidden_layers": 24, "num_attention_heads": 14}
-    config = Qwen2Config(num_key_value_heads=2, tie_word_embeddings=True, max_position_embeddings=4096, **sizes)
-    return Qwen2ForCausalLM(config).eval()
+def measured(name: str, precisions: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    model = decoders.model_of(name)
+    weights = decoders.multiplied(model)
+    precisions = [precision for precision in BYTES if precision in precisions]
+    for precision, wrapper in zip(precisions, decoders.served(model, precisions), strict=True):
+        # The graphs have been exported: nobody needs the single precision any more.
+        generate = None if precision == "int8" else model.to(torch.bfloat16 if precision == "bf16" else torch.float32)
+        yield precision, {"weights": weights} | measure(wrapper, generate, weights * BYTES[precision], precision)
 
 
-MODELS: dict[str, Callable[[], Any]] = {"gpt2": gpt2, "qwen2": qwen2}
+def measure(wrapper: TextGenerationWrapper, model: Any, weights_bytes: int, precision: str) -> dict[str, Any]:
+    """Medians of rounds in which everything is taken once.
 
-
-def measure(model: Any, precisions: Any) -> dict[str, Any]:
-    # A position's weights are looked up; the table of tokens is multiplied with whole, once for both its uses.
-    weights = sum(one.numel() for name, one in model.named_parameters() if "wpe" not in name)
-    own = TransformersWriter(model, tokenizer(model.config.vocab_size), max_tokens=1024)
-    exported = flat_graphs.export(model)
-    wrapper = TextGenerationWrapper(own)
-    result: dict[str, Any] = {"weights": weights, "generate": {}, "ours": {}}
-    expected = None
-    if "fp32" in precisions:
-        result["generate"]["fp32"] = generate_rate(model)
-        expected = generated(model)
-    if "bf16" in precisions:
-        result["generate"]["bf16"] = generate_rate(model.to(torch.bfloat16))
-    fast = TextGenerationWrapper.__new__(TextGenerationWrapper)
-    fast.__dict__.update(wrapper.__dict__)
-    facts = Facts(own.positions, own.generation_defaults())
-    made = writing.tokenizer_of(own), own.rules, own.chat, facts, writing.pages(exported, own.positions)
-    del wrapper, own, model
-    for precision in precisions:
-        gc.collect()
-        fast.engine = writer(exported, precision, *made)
-        same = expected if precision == "fp32" else None
-        result["ours"][precision] = ours(fast, same, weights * BYTES[precision])
-    return result
-
-
-def writer(exported: Any, precision: str, tokens: Any, rules: Any, chat: Any, facts: Facts, pages: int) -> PagedWriter:
-    return PagedWriter(tokens, flat_graphs.graph_of(exported, precision, pages), rules, chat, facts)
-
-
-def read_bandwidth() -> float:
-    """Bytes a second that all cores read, of an array that no cache holds: the best of two ways."""
-    values = torch.ones(2**27)
-    best = 0.0
-    reads: list[Callable[[], Any]] = [lambda: torch.sum(values), lambda: torch.dot(values, values)]
-    for read in reads:
-        for _ in range(2):
-            started = time.perf_counter()
-            read()
-            best = max(best, values.nbytes / (time.perf_counter() - started))
-    return best
-
-
-def tokenizer(vocabulary: int) -> Any:
-    """Words that are numbers, as many as the model knows."""
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    words = Tokenizer(models.WordLevel({str(number): number for number in range(vocabulary)}, unk_token="1"))
-    words.pre_tokenizer = pre_tokenizers.Whitespace()
-    return PreTrainedTokenizerFast(tokenizer_object=words, model_max_length=1024)
-
-
-def text(tokens: int, seed: int) -> str:
-    return " ".join(map(str, np.random.default_rng(seed).integers(1, 50_000, tokens)))
-
-
-def generated(model: Any) -> list[int]:
-    """What ``generate`` writes greedily."""
-    numbers = torch.tensor([[int(word) for word in text(PROMPT, 0).split()]])
-    with torch.inference_mode():
-        answer = model.generate(numbers, **_greedy(ANSWER))
-    return list(answer[0, PROMPT:].tolist())
-
-
-def generate_rate(model: Any) -> float:
-    """Tokens a second behind the first one."""
-    numbers = torch.tensor([[int(word) for word in text(PROMPT, 0).split()]])
-    rates = []
-    with torch.inference_mode():
-        for _ in range(REPEATS):
-            times = []
-            for longest in (1, ANSWER // 2):
-                started = time.perf_counter()
-                model.generate(numbers, attention_mask=torch.ones_like(numbers), **_greedy(longest))
-                times.append(time.perf_counter() - started)
-            rates.append((ANSWER // 2 - 1) / (times[1] - times[0]))
-    return statistics.median(rates)
-
-
-def _greedy(longest: int) -> dict[str, Any]:
-    return {"max_new_tokens": longest, "min_new_tokens": longest, "do_sample": False, "pad_token_id": 0}
-
-
-def ours(wrapper: TextGenerationWrapper, expected: list[int] | None, weights_bytes: int) -> dict[str, Any]:
+    Args:
+        model: transformers', in the same precision; None where it has none.
+    """
+    coming = [request(number) for number in range(REQUESTS)]
+    bandwidth = Bandwidth(weights_bytes)
     alone(wrapper)  # the first run lays the weights out
-    rates, ceilings, answers, together = [], [], [], []
-    for _ in range(REPEATS):
-        # In turn: another machine beside this one may take half of the memory's bandwidth for a while.
-        ceilings.append(read_bandwidth() / weights_bytes)
+    rounds: list[dict[str, float]] = []
+    same, until = True, time.monotonic() + SECONDS
+    expected = generated(model) if precision == "fp32" else None
+    while not rounds or (len(rounds) < ROUNDS and time.monotonic() < until):
+        busy = Busy()
+        before = bandwidth.ceiling()
         rate, answer = alone(wrapper)
-        rates.append(rate)
-        answers.append(answer)
-        together.append(in_turn(wrapper))
-    same = expected is None or [int(word) for word in answers[0].split()] == expected
-    if expected is not None:
-        tried = range(0, REQUESTS, 5)
-        same &= all(wrapper.predict(*request(one))["generated_text"] == together[0][1][one] for one in tried)
-    return {
-        "alone": statistics.median(rates),
-        "together": statistics.median(rate for rate, _ in together),
-        "times": statistics.median(both / one for one, (both, _) in zip(rates, together, strict=True)),
-        "ceiling": statistics.median(ceilings),
-        "part": statistics.median(rate / ceiling for rate, ceiling in zip(rates, ceilings, strict=True)),
-        "same_tokens": same,
-    }
+        found = {"alone": rate, "ceiling": max(before, bandwidth.ceiling())}
+        if model is not None:
+            found["generate"] = generate_rate(model)
+        found["in_turn"], answers = side_by_side(wrapper, coming[ALONE], 1)
+        found["together"], others = side_by_side(wrapper, coming, STREAMS)
+        if expected is not None:
+            same &= answer.split() == expected and answers == others[ALONE]
+        rounds.append(found | {"others": busy.others()})
+    return medians(rounds) | {"rounds": len(rounds), "same_tokens": same}
+
+
+def medians(rounds: list[dict[str, float]]) -> dict[str, float]:
+    """Of the figures, and of each round's ratios."""
+    ratios = {"times": ("together", "in_turn"), "part": ("alone", "ceiling"), "faster": ("alone", "generate")}
+    for found in rounds:
+        found |= {name: found[one] / found[other] for name, (one, other) in ratios.items() if other in found}
+    return {name: statistics.median(found[name] for found in rounds) for name in rounds[0]}
+
+
+class Bandwidth:
+    """Reads an array of the weights' size, which no cache holds."""
+
+    def __init__(self, size: int) -> None:
+        self._values = torch.from_numpy(np.ones(size // 4, dtype=np.float32))
+
+    def ceiling(self) -> float:
+        """Reads a second, by the fastest."""
+        times = []
+        for _ in range(READS):
+            started = time.perf_counter()
+            torch.sum(self._values)
+            times.append(time.perf_counter() - started)
+        return 1 / min(times)
 
 
 def alone(wrapper: TextGenerationWrapper) -> tuple[float, str]:
     """Tokens a second behind the first one, and the answer."""
     times = []
-    steps = wrapper.steps(text(PROMPT, 0), _asked(ANSWER))
-    answer = yield_all(steps, lambda: times.append(time.perf_counter()))
-    return (len(times) - 1) / (times[-1] - times[0]), answer["generated_text"]
-
-
-def yield_all(steps: Iterator[Any], on_piece: Callable[[], None]) -> Any:
+    steps = wrapper.steps(words(PROMPT, 0), _asked(ANSWER))
     while True:
         try:
             if next(steps) is not None:
-                on_piece()
+                times.append(time.perf_counter())
         except StopIteration as end:
-            return end.value
+            return (len(times) - 1) / (times[-1] - times[0]), end.value["generated_text"]
 
 
-def request(number: int) -> tuple[str, dict[str, Any]]:
-    draw = np.random.default_rng(100 + number)
-    return text(int(draw.integers(*PROMPTS)), number), _asked(int(draw.integers(*ANSWERS)))
+def generate_rate(model: Any) -> float:
+    """The same of transformers' ``generate``."""
+    numbers = _numbers()
+    times = []
+    with torch.inference_mode():
+        for longest in (1, ANSWER // 2):
+            started = time.perf_counter()
+            model.generate(numbers, attention_mask=torch.ones_like(numbers), **_greedy(longest))
+            times.append(time.perf_counter() - started)
+    return (ANSWER // 2 - 1) / (times[1] - times[0])
 
 
-def in_turn(wrapper: TextGenerationWrapper) -> tuple[float, dict[int, str]]:
-    """Tokens a second of requests of all lengths while there are eight: where one ends the next begins.
+def generated(model: Any) -> list[str]:
+    """What ``generate`` writes."""
+    with torch.inference_mode():
+        answer = model.generate(_numbers(), **_greedy(ANSWER))
+    return list(map(str, answer[0, PROMPT:].tolist()))
 
-    Their prompts are read meanwhile, which counts as time and not as tokens.
+
+def side_by_side(wrapper: TextGenerationWrapper, coming: list[Request], streams: int) -> tuple[float, list[str]]:
+    """Tokens a second while there are so many streams, and all answers: where one ends the next request begins.
+
+    Prompts are read meanwhile, which counts as time and not as tokens.
     """
-    coming = iter(range(REQUESTS))
+    waiting = iter(enumerate(coming))
     running: dict[int, Any] = {}
     answers: dict[int, str] = {}
-    count, ended, started = 0, 0.0, time.perf_counter()
-    while True:
-        while len(running) < STREAMS and (number := next(coming, None)) is not None:
-            running[number] = wrapper.steps(*request(number))
-        if not running:
-            return count / (ended - started), answers
+    count, started = 0, time.perf_counter()
+    rate = 0.0
+    while len(answers) < len(coming):
+        while len(running) < streams and (entry := next(waiting, None)) is not None:
+            running[entry[0]] = wrapper.steps(*entry[1])
         for number, steps in list(running.items()):
             try:
-                piece = next(steps)
+                count += next(steps) is not None
             except StopIteration as end:
                 answers[number] = end.value["generated_text"]
                 del running[number]
-                continue
-            if piece is not None and not ended:
-                count += 1
-        if len(running) < STREAMS and len(answers) + len(running) == REQUESTS:
-            ended = ended or time.perf_counter()
+        if not rate and len(answers) + len(running) == len(coming) and len(running) < streams:
+            rate = count / (time.perf_counter() - started)
+    return rate, [answers[number] for number in range(len(coming))]
+
+
+def request(number: int) -> Request:
+    draw = np.random.default_rng(100 + number)
+    return words(int(draw.integers(*PROMPTS)), number), _asked(int(draw.integers(*ANSWERS)))
+
+
+def words(count: int, seed: int) -> str:
+    return " ".join(map(str, np.random.default_rng(seed).integers(1, 50_000, count)))
+
+
+def _numbers() -> Any:
+    return torch.tensor([[int(word) for word in words(PROMPT, 0).split()]])
 
 
 def _asked(longest: int) -> dict[str, Any]:
     return {"max_new_tokens": longest, "min_new_tokens": longest, "do_sample": False}
 
 
-def table(name: str, found: dict[str, Any]) -> str:
-    heads = ("generate", "1 stream", "ratio", "ceiling", "part", "8 streams", "times")
-    rows = [["", *heads]]
-    for precision, run in found["ours"].items():
-        generate = found["generate"].get(precision)
-        beside = ["", ""] if generate is None else [f"{generate:.1f}", f"{run['alone'] / generate:.2f}"]
-        part = [f"{run['ceiling']:.1f}", f"{run['part']:.0%}", f"{run['together']:.1f}", f"{run['times']:.2f}"]
-        rows.append([precision, beside[0], f"{run['alone']:.1f}", beside[1], *part])
-        if not run["same_tokens"]:
-            rows[-1].append("OTHER TOKENS")
-    lines = ["".join(f"{cell:>11}" for cell in row) for row in rows]
-    return "\n".join([f"{name}, {found['weights'] / 1e6:.0f} M weights: tokens a second", *lines])
+def _greedy(longest: int) -> dict[str, Any]:
+    return _asked(longest) | {"pad_token_id": 0}
+
+
+def targets(runs: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[Target]:
+    def figure(precision: str, name: str) -> float | None:
+        run = runs.get("gpt2", {}).get(precision, {})
+        return run.get(name) if run.get("others", 0.0) <= DISTURBED else None
+
+    def least(name: str, value: float | None, bound: float) -> Target:
+        return Target(f"decode 124 M, {name}", value, bound, at_least=True)
+
+    known = [rate for precision in FASTER if (rate := figure(precision, "alone")) is not None]
+    fastest = max(known) if len(known) == len(FASTER) else None
+    return [
+        *(least(f"{one}: ÷ generate", figure(one, "faster"), bound) for one, bound in FASTER.items()),
+        *(least(f"{one}: part of the ceiling", figure(one, "part"), bound) for one, bound in PART.items()),
+        least("int8 ÷ the faster of both", ratio(figure("int8", "alone"), fastest), 1.0),
+        *(least(f"{one}: {STREAMS} streams ÷ 1", figure(one, "times"), TIMES) for one in BYTES),
+    ]
+
+
+def text_table(runs: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
+    columns: dict[str, Callable[[Mapping[str, Any]], str]] = {
+        "generate": lambda run: shown(run.get("generate"), digits=1),
+        "1 stream": lambda run: shown(run["alone"], digits=1),
+        "÷ generate": lambda run: shown(run.get("faster")),
+        "ceiling": lambda run: shown(run["ceiling"], digits=1),
+        "part": lambda run: f"{run['part']:.0%}",
+        "in turn": lambda run: shown(run["in_turn"], digits=1),
+        f"{STREAMS} streams": lambda run: shown(run["together"], digits=1),
+        "÷ in turn": lambda run: shown(run["times"]),
+        "others": lambda run: shown(run["others"]),
+        "tokens": lambda run: "same" if run["same_tokens"] else "OTHERS",
+    }
+    rows = [
+        (f"{name}, {run['weights'] / 1e6:.0f} M, {precision}", *(cell(run) for cell in columns.values()))
+        for name, found in runs.items()
+        for precision, run in found.items()
+    ]
+    return "Tokens a second\n" + table(("", *columns), rows)
 
 
 if __name__ == "__main__":
