@@ -3,11 +3,13 @@
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deploy.lanes import (
+    ANSWERED,
     LONG,
     TOLERANCE,
     Lane,
@@ -24,6 +26,7 @@ from deploy.lanes import (
 )
 from model_functions.engines import Tokens
 from model_functions.engines.graph import GraphClassifier, GraphEmbedder, GraphTagger
+from model_functions.engines.scores import sigmoid, softmax
 from model_functions.errors import InvalidInput
 from model_functions.wrapper import ModelWrapper
 
@@ -41,11 +44,13 @@ class Kind:
         output: the attribute of the model's answer, and the engine's method that gives it.
         made: the engine of the same answers from a tokenizer, a graph and the wrapper's own engine.
         more: in which other ways its ``encode`` is asked for batches of texts.
+        answered: what is answered of the output, by the wrapper's own engine.
     """
 
     output: str
     made: Callable[[Any, Any, Any], Any]
     more: Callable[[list[list[str]]], list[Asked]] = lambda tried: []
+    answered: Callable[[Any, NDArray[Any]], NDArray[Any]] = lambda own, output: output
 
 
 def _as_pairs(tried: list[list[str]]) -> list[Asked]:
@@ -57,12 +62,22 @@ def _truncated(tried: list[list[str]]) -> list[Asked]:
     return [{"texts": [text, f"{text} " * (LONG // len(text) + 1)], "truncate": True}]
 
 
+def _scores(own: Any, logits: NDArray[Any]) -> NDArray[Any]:
+    applied = {"softmax": softmax, "sigmoid": sigmoid}.get(own.function_to_apply)
+    return logits if applied is None else applied(logits)
+
+
 _KINDS = {
-    "TransformersTagger": Kind("logits", lambda tokens, graph, own: GraphTagger(tokens, graph, own.labels)),
+    "TransformersTagger": Kind(
+        "logits",
+        lambda tokens, graph, own: GraphTagger(tokens, graph, own.labels),
+        answered=lambda own, logits: softmax(logits),
+    ),
     "TransformersClassifier": Kind(
         "logits",
         lambda tokens, graph, own: GraphClassifier(tokens, graph, own.labels, own.function_to_apply),
         _as_pairs,
+        _scores,
     ),
     "TransformersEmbedder": Kind(
         "last_hidden_state", lambda tokens, graph, own: GraphEmbedder(tokens, graph), _truncated
@@ -90,8 +105,9 @@ def build(wrapper: ModelWrapper, engine: str, precision: str, model: Any, exampl
     fast: Any = copy.copy(wrapper)
     fast.engine = kind.made(tokenizer, graph, own)
     stored: Any = as_stored(fast)
-    tried = _asked(kind, own.encode, examples)
-    difference = checked_difference((_difference(kind.output, own, stored.engine, asked) for asked in tried), precision)
+    found = [_differences(kind, own, stored.engine, asked) for asked in _asked(kind, own.encode, examples)]
+    difference = checked_difference((one.outputs for one in found), precision)
+    checked_difference((one.answers for one in found), precision, "answers", ANSWERED)
     check_predictions(wrapper, stored, examples, TOLERANCE[precision])
     return accepted(stored, engine, precision, difference)
 
@@ -107,13 +123,20 @@ def _asked(kind: Kind, encode: Any, examples: list[Any]) -> Iterator[Asked]:
         yield asked
 
 
-def _difference(output: str, own: Any, fast: Any, asked: Asked) -> float:
-    """The largest difference of two outputs, in parts of the largest output. Raises NotEqual for other tokens."""
+class _Differences(NamedTuple):
+    """The largest of two outputs, and of what is answered of them, in parts of the largest."""
+
+    outputs: float
+    answers: float
+
+
+def _differences(kind: Kind, own: Any, fast: Any, asked: Asked) -> _Differences:
+    """Raises NotEqual for other tokens."""
     tokens, others = own.encode(**asked), fast.encode(**asked)
     if not _same_tokens(tokens, others):
         raise NotEqual("its tokenizer gives other tokens")
-    expected, found = getattr(own, output)(tokens), getattr(fast, output)(others)
-    return apart(expected, found)
+    expected, found = getattr(own, kind.output)(tokens), getattr(fast, kind.output)(others)
+    return _Differences(apart(expected, found), apart(kind.answered(own, expected), kind.answered(own, found)))
 
 
 def _same_tokens(own: Tokens, fast: Tokens) -> bool:

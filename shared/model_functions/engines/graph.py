@@ -6,18 +6,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_functions.engines import Tokens
+from model_functions.engines.texts import length, widened
 
 
 class Graph(Protocol):
     """A model as an engine runs it."""
+
+    multiple: int
+    """Texts are filled up to a multiple of so many tokens."""
 
     def run(self, arrays: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
         """The graph's first output for its inputs, by name."""
 
 
 class Tokenizer(Protocol):
+    max_tokens: int | None
+
     def encode(self, texts: list[str], *, pairs: list[str] | None = None, truncate: bool = False) -> Tokens:
         """Raises InvalidInput for a text with more tokens than the model reads, unless it is to be truncated."""
+
+
+def _of_tokens(graph: Graph, tokenizer: Tokenizer, tokens: Tokens) -> NDArray[np.float32]:
+    """What the graph gives for each token of the batch."""
+    wide = widened(tokens, graph.multiple, tokenizer.max_tokens)
+    output, width = graph.run(wide.arrays), length(tokens)
+    return output[:, length(wide) - width :] if tokens.padded_left else output[:, :width]
 
 
 class GraphImageClassifier:
@@ -43,7 +56,7 @@ class GraphTagger:
         return self.tokenizer.encode(texts)
 
     def logits(self, tokens: Tokens) -> NDArray[np.float32]:
-        return self.graph.run(tokens.arrays)
+        return _of_tokens(self.graph, self.tokenizer, tokens)
 
 
 class GraphClassifier:
@@ -59,7 +72,7 @@ class GraphClassifier:
         return self.tokenizer.encode(texts, pairs=pairs)
 
     def logits(self, tokens: Tokens) -> NDArray[np.float32]:
-        return self.graph.run(tokens.arrays)
+        return self.graph.run(widened(tokens, self.graph.multiple, self.tokenizer.max_tokens).arrays)
 
 
 class GraphEmbedder:
@@ -73,4 +86,4 @@ class GraphEmbedder:
         return self.tokenizer.encode(texts, truncate=truncate)
 
     def last_hidden_state(self, tokens: Tokens) -> NDArray[np.float32]:
-        return self.graph.run(tokens.arrays)
+        return _of_tokens(self.graph, self.tokenizer, tokens)

@@ -55,6 +55,9 @@ class OnnxGraph:
             memory twice, and multiplies a few rows in half the time.
     """
 
+    #: It computes texts of any length alike.
+    multiple = 1
+
     def __init__(
         self,
         model: bytes,

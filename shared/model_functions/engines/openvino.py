@@ -67,6 +67,10 @@ class OpenvinoGraph:
         precision: in which it computes (see ``compiled``).
     """
 
+    #: Of every shape that it meets, OpenVINO makes kernels that it keeps: those of BERT-base take 6 ms and 2 MB, and
+    #: those of some sizes are slow: 131 tokens take an eighth longer than 144 (tests/benchmarks/lengths.py).
+    multiple = 16
+
     def __init__(self, xml: bytes, weights: NDArray[np.uint8], precision: str = "fp32") -> None:
         self.__setstate__({"xml": xml, "weights": weights, "precision": precision})
 

@@ -70,6 +70,22 @@ def together(rows: list[Tokens]) -> Tokens:
     )
 
 
+def widened(tokens: Tokens, multiple: int, limit: int | None) -> Tokens:
+    """The batch with each text filled up to a multiple of so many tokens, as far as the limit lets it; the arrays only.
+
+    Without a mask a model would take what is filled up for text: such a batch stays as it is.
+    """
+    width = length(tokens)
+    more = min(-width % multiple, multiple if limit is None else limit - width)
+    if more <= 0 or "attention_mask" not in tokens.arrays:
+        return tokens
+    sides = (0, 0), ((more, 0) if tokens.padded_left else (0, more))
+    arrays = {
+        name: np.pad(array, sides, constant_values=tokens.padding.get(name, 0)) for name, array in tokens.arrays.items()
+    }
+    return replace(tokens, arrays=arrays)
+
+
 def rectangle(rows: list[list[int]], pad: int, direction: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The rows filled up on the ``right`` or the ``left``, and where they are not filled."""
     shape = (len(rows), max(map(len, rows)))

@@ -1,17 +1,23 @@
 """Classifiers and sentence encoders in the fast lane: the same answers from a graph, pairs and cut texts too."""
 
+import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
+from deploy import lanes
 from deploy.fast_lane import build
-from deploy.lanes import texts_of
+from deploy.lanes import encoding, texts_of
 from deploy.proving.predictions import close
+from model_functions import processor
 from model_functions.artifact import stream
 from model_functions.errors import InvalidInput
 from model_functions.families.feature_extraction import FeatureExtractionWrapper
 from model_functions.families.text_classification import TextClassificationWrapper
+from model_functions.rows import Rows
 from tests import tiny_models
 from tests.tiny_models import TEXT
 
@@ -79,3 +85,26 @@ def test_the_stream_is_always_the_same(embedder: FeatureExtractionWrapper, tmp_p
 
 def test_texts_are_found_however_deep() -> None:
     assert list(texts_of(["a", ["b", 5], {"query": "c", "documents": ["d"]}, None])) == ["a", "b", "c", "d"]
+
+
+@pytest.mark.skipif(not processor.computes("bf16"), reason="this processor has no bf16")
+def test_in_bf16_the_scores_are_nearer_than_the_outputs_must_be(
+    nli: TextClassificationWrapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert build(nli, "openvino", "auto", [TEXT]).faster
+    monkeypatch.setitem(lanes.ANSWERED, "bf16", 1e-9)
+    lane = build(nli, "openvino", "auto", [TEXT])
+    assert (lane.record.precision, lane.faster) == ("fp32", ())
+    told = r"not in bf16: its answers differ by \d\.\de-0\d of the largest, and 1e-09 is accepted"
+    assert re.fullmatch(told, lane.note.splitlines()[1])
+
+
+@pytest.mark.parametrize("applied", ["softmax", "sigmoid", "none"])
+def test_what_a_classifier_answers_is_compared(nli: TextClassificationWrapper, applied: str) -> None:
+    own = SimpleNamespace(function_to_apply=applied)
+    logits = np.array([[1.0, -2.0, 0.5]], np.float32)
+    expected = nli.postprocess(
+        Rows([], [None], [logits[0]]), {"function_to_apply": applied, "top_k": 3} | {"candidate_labels": None}
+    )
+    answered = encoding._scores(own, logits)[0].tolist()
+    assert sorted(answered) == sorted(label["score"] for label in expected[0])
