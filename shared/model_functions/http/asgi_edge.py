@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
 from io import BytesIO
-from typing import Any, cast
+from typing import Any, Self, cast
 from urllib.parse import parse_qsl
 
 from model_functions import logs
@@ -95,19 +95,22 @@ class AsgiEdge:
         """All of it, if it is not too long; what is too much is read and dropped."""
         blocks: list[bytes] = []
         count, more = 0, True
-        while more:
-            try:
-                message = await self._watchdog.within(receive())
-            except TimeoutError:
-                return _Body(fault=_timed_out(count, self._watchdog.seconds))
-            if message["type"] == "http.disconnect":
-                return _Body(fault=broken())
-            block, more = message.get("body", b""), message.get("more_body", False)
-            count += len(block)
-            if count <= self._limit:
-                blocks.append(block)
-            else:
-                blocks.clear()
+        try:
+            with self._watchdog as watch:
+                while more:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        return _Body(fault=broken())
+                    block, more = message.get("body", b""), message.get("more_body", False)
+                    count += len(block)
+                    if count <= self._limit:
+                        blocks.append(block)
+                    else:
+                        blocks.clear()
+                    if more:
+                        watch.goes_on()
+        except TimeoutError:
+            return _Body(fault=_timed_out(count, self._watchdog.seconds))
         if count > self._limit:
             return _Body(fault=too_large(count, self._limit), ended=True)
         return _Body(b"".join(blocks), ended=True)
@@ -162,7 +165,9 @@ async def _settled(awaited: Awaited) -> None:
 
 
 class _Watchdog:
-    """Ends what lasts too long, to about a second: to set a timer for each request would take a tenth of its time."""
+    """Ends tasks that stand still within ``with``, to about a second, by TimeoutError: to set a timer for each request
+    would take a tenth of its time.
+    """
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -170,23 +175,25 @@ class _Watchdog:
         self._overdue: set[asyncio.Task[Any]] = set()
         self._looking = False
 
-    async def within(self, awaited: Awaitable[Message]) -> Message:
-        """What is awaited. Raises TimeoutError."""
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - for mypy: whoever awaits is in a task
-        self._began[task] = time.monotonic()
+    def __enter__(self) -> Self:
+        self.goes_on()
         if not self._looking:
             self._look()
-        try:
-            return await awaited
-        except asyncio.CancelledError:
-            if task not in self._overdue:
-                raise
+        return self
+
+    def goes_on(self) -> None:
+        """Tells that the task does not stand still."""
+        self._began[_task()] = time.monotonic()
+
+    def __exit__(self, kind: type[BaseException] | None, *raised: object) -> None:
+        task = _task()
+        del self._began[task]
+        if task not in self._overdue:
+            return
+        self._overdue.discard(task)
+        if kind is asyncio.CancelledError:
             task.uncancel()
-            raise TimeoutError from None
-        finally:
-            del self._began[task]
-            self._overdue.discard(task)
+            raise TimeoutError
 
     def _look(self) -> None:
         latest = time.monotonic() - self.seconds
@@ -197,6 +204,12 @@ class _Watchdog:
         self._looking = bool(self._began)
         if self._looking:
             asyncio.get_running_loop().call_later(1, self._look)
+
+
+def _task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - for mypy: whoever awaits is in a task
+    return task
 
 
 @dataclass(slots=True)

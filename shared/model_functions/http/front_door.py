@@ -51,7 +51,11 @@ class FrontDoor:
     def steps(self, request: Request) -> Steps:
         """Raise nothing."""
         request.id = _request_id(request)
-        response = yield from self._answer(request)
+        try:
+            found = self._found(request)(request)
+            response = found if isinstance(found, Response) else (yield from found)
+        except Exception as exc:  # noqa: BLE001 - told to who asked
+            response = _failed(request, exc)
         phases = request.phases.entries()
         headers = {
             "X-Request-Id": request.id,
@@ -73,19 +77,6 @@ class FrontDoor:
         if log.isEnabledFor(logging.INFO):
             entries = phases or request.phases.entries()
             logs.answered(log.name, request.method[:10], route, status, request.id, seconds, entries)
-
-    def _answer(self, request: Request) -> Steps:
-        try:
-            found = self._found(request)(request)
-            return found if isinstance(found, Response) else (yield from found)
-        except ServingError as error:
-            if error.status >= 500:
-                log.warning("%s: %s", error.code, error.message, extra={"fields": {"request_id": request.id}})
-            return render(error, request.id)
-        except Exception:
-            log.exception("request failed", extra={"fields": {"request_id": request.id}})
-            unforeseen = ServingError("Something went wrong here. The function's log has it under this request id.")
-            return render(unforeseen, request.id)
 
     def _found(self, request: Request) -> Handler:
         """What answers the request. Raises ServingError for what nothing does."""
@@ -109,6 +100,16 @@ class FrontDoor:
         asked = request.headers.get(TIMEOUT_HEADER)
         if asked is not None:
             request.caller.shorten(_milliseconds(asked) / 1000)
+
+
+def _failed(request: Request, exc: Exception) -> Response:
+    fields = {"fields": {"request_id": request.id}}
+    if not isinstance(exc, ServingError):
+        log.error("request failed", exc_info=exc, extra=fields)
+        exc = ServingError("Something went wrong here. The function's log has it under this request id.")
+    elif exc.status >= 500:
+        log.warning("%s: %s", exc.code, exc.message, extra=fields)
+    return render(exc, request.id)
 
 
 class _Ending:

@@ -171,7 +171,9 @@ def generated(model: Any) -> list[str]:
 def side_by_side(wrapper: TextGenerationWrapper, coming: list[Request], streams: int) -> tuple[float, list[str]]:
     """Tokens a second while there are so many streams, and all answers: where one ends the next request begins.
 
-    Prompts are read meanwhile, which counts as time and not as tokens.
+    Prompts are read meanwhile, which counts as time and not as tokens. It is counted from the first answer's end, when
+    the streams stand at different places, until there is no request to take an ended one's place: so that as many
+    answers are written as prompts are read.
     """
     waiting = iter(enumerate(coming))
     running: dict[int, Any] = {}
@@ -187,6 +189,8 @@ def side_by_side(wrapper: TextGenerationWrapper, coming: list[Request], streams:
             except StopIteration as end:
                 answers[number] = end.value["generated_text"]
                 del running[number]
+                if len(answers) == 1:
+                    count, started = 0, time.perf_counter()
         if not rate and len(answers) + len(running) == len(coming) and len(running) < streams:
             rate = count / (time.perf_counter() - started)
     return rate, [answers[number] for number in range(len(coming))]
