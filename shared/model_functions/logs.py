@@ -76,11 +76,7 @@ class _Stdout(logging.Handler):
 
 
 class _Collected:
-    """Lines of one round of an event loop, written together: each write wakes whoever reads them.
-
-    Args:
-        soon: calls a function in the loop's next round.
-    """
+    """Lines of one round of an event loop, written together: each write wakes whoever reads them."""
 
     def __init__(self, soon: Callable[[Callable[[], None]], object]) -> None:
         self._soon = soon
@@ -109,7 +105,11 @@ _collected: list[_Collected] = []
 
 
 def collect(soon: Callable[[Callable[[], None]], object]) -> None:
-    """Writes the lines of this thread, an event loop's, a little later."""
+    """Writes the lines of this thread, an event loop's, a little later: all of a round together.
+
+    Args:
+        soon: calls a function in the loop's next round.
+    """
     _collected[:] = [_Collected(soon)]
 
 
