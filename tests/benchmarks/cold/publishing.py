@@ -43,6 +43,7 @@ def models() -> list[Model]:
     return [
         Model("bert_torch", tagger("bert"), [text], "torch"),
         Model("bert_fast", tagger("bert"), [text]),
+        Model("bert_onnxruntime", tagger("bert"), [text], "onnxruntime"),
         Model("quarter_torch", tagger("quarter"), [text], "torch"),
         Model("quarter_fast", tagger("quarter"), [text]),
         Model("generator", generator, [text]),

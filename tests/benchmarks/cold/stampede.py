@@ -4,7 +4,7 @@ import re
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.benchmarks.bucket_process import BucketProcess
 from tests.benchmarks.launch import PATIENCE_S, Launch, ask, started
@@ -35,8 +35,10 @@ def stampede(launch: Launch, bucket: BucketProcess) -> Stampede:
         with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as connection:
             return ask(connection, launch.path, launch.body)[0]
 
+    # What is asked here is whether they share a load; how many may wait for a model that runs is another question.
+    patient = replace(launch, environment=launch.environment | {"MAX_WAITING": str(REQUESTS)})
     bucket.reads()
-    with started(launch, LOGS / "stampede.log") as contender:
+    with started(patient, LOGS / "stampede.log") as contender:
         url = f"http://127.0.0.1:{contender.port}"
         contender.wait_for_port()
         with ThreadPoolExecutor(REQUESTS) as pool:
