@@ -608,7 +608,7 @@ def test_an_answer_is_seen_while_it_is_written(page: Playground) -> None:
 
     def grown() -> bool:
         lengths.add(len(page.content("#result .text")))
-        return len(lengths) > 3
+        return len(lengths) > 2
 
     page.wait(lambda: page.all("#result.streaming .text"))
     page.wait(grown)
