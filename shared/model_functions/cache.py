@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -74,11 +75,8 @@ class _Entry:
         """Waits for the model. Raises what made its load fail."""
         if self.ready is not None:
             return self.ready
-        if self.outcome.done():
+        with nullcontext() if self.outcome.done() else phases("wait"):
             outcome = self.outcome.result()
-        else:
-            with phases("wait"):
-                outcome = self.outcome.result()
         if isinstance(outcome, ServingError):
             raise outcome.again()
         return outcome
