@@ -26,7 +26,7 @@ from deploy.lanes import (
 )
 from model_functions.engines import Tokens
 from model_functions.engines.graph import GraphClassifier, GraphEmbedder, GraphTagger
-from model_functions.engines.scores import sigmoid, softmax
+from model_functions.engines.scores import APPLIED, softmax
 from model_functions.errors import InvalidInput
 from model_functions.wrapper import ModelWrapper
 
@@ -63,8 +63,7 @@ def _truncated(tried: list[list[str]]) -> list[Asked]:
 
 
 def _scores(own: Any, logits: NDArray[Any]) -> NDArray[Any]:
-    applied = {"softmax": softmax, "sigmoid": sigmoid}.get(own.function_to_apply)
-    return logits if applied is None else applied(logits)
+    return APPLIED[own.function_to_apply](logits)
 
 
 _KINDS = {

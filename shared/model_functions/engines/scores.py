@@ -17,3 +17,11 @@ def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     tail = np.exp(-np.abs(logits))
     scores: NDArray[np.float32] = np.where(logits >= 0, 1 / (1 + tail), tail / (1 + tail))
     return scores
+
+
+def _unchanged(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    return logits
+
+
+#: By a classifier's ``function_to_apply``.
+APPLIED = {"softmax": softmax, "sigmoid": sigmoid, "none": _unchanged}

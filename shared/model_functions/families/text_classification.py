@@ -180,10 +180,12 @@ class TextClassificationWrapper(RowWrapper):
     def postprocess(self, outputs: Rows, parameters: dict[str, Any]) -> list[Any]:
         import numpy as np
 
+        from model_functions.engines.scores import APPLIED
+
         logits, items = np.stack(outputs.outputs), outputs.asked
         candidates, top_k = parameters.get("candidate_labels"), parameters["top_k"]
         if candidates is None:
-            scores = _APPLIED[parameters["function_to_apply"]](logits)
+            scores = APPLIED[parameters["function_to_apply"]](logits)
             return [
                 [{"label": label, "score": score} for label, score in _best_first(self.engine.labels, row)[:top_k]]
                 for row in scores
@@ -215,25 +217,6 @@ class TextClassificationWrapper(RowWrapper):
     def _contradiction(self) -> int:
         named = [index for index, label in enumerate(self.engine.labels) if label.lower().startswith("contra")]
         return named[0] if named else (-1 if self.entailment == 0 else 0)
-
-
-def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    from model_functions.engines.scores import softmax
-
-    return softmax(logits)
-
-
-def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    from model_functions.engines.scores import sigmoid
-
-    return sigmoid(logits)
-
-
-def _none(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    return logits
-
-
-_APPLIED = {"softmax": _softmax, "sigmoid": _sigmoid, "none": _none}
 
 
 def _best_first(labels: list[str], scores: NDArray[np.float32]) -> list[tuple[str, float]]:
