@@ -30,7 +30,7 @@ LAYERS = (
     ("parameters", "source"),
     ("boot",),
     (
-        *("settings", "metrics", "logs", "phases", "caller", "names", "once", "memory", "backoff"),
+        *("settings", "metrics", "logs", "phases", "caller", "pace", "names", "once", "memory", "backoff"),
         "processor",
     ),
     ("errors",),

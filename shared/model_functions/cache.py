@@ -21,8 +21,8 @@ from model_functions.errors import (
     ModelUnavailable,
     ServingError,
 )
+from model_functions.pace import Pace
 from model_functions.phases import Phases
-from model_functions.queue import Pace
 from model_functions.wrapper import ModelWrapper
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from model_functions.caller import Caller
 from model_functions.errors import CallerGone, DeadlineExceeded, InvalidInput, ModelError, Overloaded, ServingError
-from model_functions.queue import ALONE, LATER, QUICK_S, SHORT_S, Pace, Work, WorkQueue
+from model_functions.pace import QUICK_S, SHORT_S, Pace
+from model_functions.queue import ALONE, LATER, Work, WorkQueue
 from model_functions.rows import Batch, Row
 
 TOGETHER = Batch(100, 10)

@@ -18,7 +18,8 @@ from model_functions.families.text_classification import TextClassificationWrapp
 from model_functions.families.token_classification import TokenClassificationWrapper
 from model_functions.families.translation import TranslationWrapper
 from model_functions.generation import GenerationWrapper
-from model_functions.queue import ALONE, Pace, Work, WorkQueue
+from model_functions.pace import Pace
+from model_functions.queue import ALONE, Work, WorkQueue
 from model_functions.rows import Row, RowWrapper
 from tests import tiny_models
 from tests.shared.test_queue import Asking, until
