@@ -27,7 +27,7 @@ LAYERS = (
     ("wrapper",),
     ("tensors", "source_code"),
     ("inputs",),
-    ("parameters", "source"),
+    ("parameters", "source", "schemas"),
     ("boot",),
     (
         *("settings", "metrics", "logs", "phases", "caller", "pace", "names", "once", "memory", "backoff"),

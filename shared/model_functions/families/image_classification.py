@@ -13,6 +13,7 @@ from model_functions.errors import InvalidInput
 from model_functions.inputs import MAX_ITEMS, check_count, json_type, one_or_many
 from model_functions.parameters import Parameter
 from model_functions.rows import Batch, Row, Rows, RowWrapper
+from model_functions.schemas import scored
 
 if TYPE_CHECKING:
     import numpy as np
@@ -196,6 +197,9 @@ class ImageClassificationWrapper(RowWrapper):
             ]
             for scores in outputs.outputs
         ]
+
+    def prediction_schema(self) -> dict[str, Any]:
+        return scored(self.engine.labels)
 
 
 def _picture(value: Any, path: str) -> Picture:

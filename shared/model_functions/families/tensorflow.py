@@ -101,6 +101,9 @@ class TensorflowWrapper(RowWrapper):
     def postprocess(self, outputs: Rows, parameters: dict[str, Any]) -> list[Any]:
         return self.signatures[outputs.asked].postprocess(outputs, parameters)
 
+    def prediction_schema(self) -> dict[str, Any]:
+        return {"anyOf": [wrapper.prediction_schema() for wrapper in self.signatures.values()]}
+
     def interface(self) -> dict[str, Any]:
         """With what each signature takes and gives."""
         signatures = {
