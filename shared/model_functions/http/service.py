@@ -8,6 +8,7 @@ from model_functions.artifact.signing import Trust
 from model_functions.cache import LoadedModel
 from model_functions.directory import Directory
 from model_functions.errors import InvalidInput
+from model_functions.http import pages
 from model_functions.http.body import read_json
 from model_functions.http.front_door import FrontDoor
 from model_functions.http.message import Handler, Request, Response, Steps
@@ -101,9 +102,7 @@ class Service(ABC):
         return Response.json(self._described())
 
     def docs(self, request: Request) -> Response:
-        from model_functions.http.openapi.page import docs
-
-        return docs(self._described())
+        return pages.docs(self._described())
 
     @abstractmethod
     def default_model(self) -> str | None:

@@ -50,9 +50,8 @@ def _describe_model(section: Section, model: Model, path: str, word: str, openai
     errors = [*ASKING, *JSON_BODY]
     body = json_body(_request(model), {"instances": {"instances": model.items[:2]}})
     add("POST", ":predict", "predict", "Predict each instance, or whole tensors.", _told(model), errors, body=body)
-    examples = record(
-        {"signature_name": _signature(), "context": {"type": "object"}, "examples": _examples()}, ["examples"]
-    )
+    fields = {"signature_name": _signature(), "context": {"type": "object"}}
+    examples = record(fields | {"examples": array({"type": "object"}, minItems=1)}, ["examples"])
     labels = array(
         array({"type": "array", "prefixItems": [string(), {"type": "number"}], "minItems": 2, "maxItems": 2})
     )
