@@ -179,12 +179,14 @@ class TensorWrapper(RowWrapper):
             yield {name: part[index] for name, part in block.items()}
 
     def tensor_inputs(self) -> list[TensorSpec]:
-        return self.tensors.specs
+        each = self.tensors.counted
+        return [_of_any_batch(spec) if spec.name in each else spec for spec in self.tensors.specs]
 
     def tensor_outputs(self) -> list[TensorSpec]:
         from model_functions.engines import steps
 
-        return [steps.answered(spec, self.after.get(spec.name, [])) for spec in self.engine.outputs]
+        specs = [steps.answered(spec, self.after.get(spec.name, [])) for spec in self.engine.outputs]
+        return [_of_any_batch(spec) for spec in specs] if self.tensors.batched else specs
 
     def tensor_labels(self, output: str) -> list[str]:
         found = [value for word, value in self.after.get(output, []) if word == "labels"]
@@ -212,6 +214,12 @@ class TensorWrapper(RowWrapper):
                     f'"outputs": the model has no output "{name[:40]}". Its outputs: {", ".join(known)}.',
                 )
         return asked or known
+
+
+def _of_any_batch(spec: TensorSpec) -> TensorSpec:
+    """A fixed batch is filled up and split, so that a caller may send any."""
+    fixed = spec.shape and isinstance(spec.shape[0], int)
+    return replace(spec, shape=(None, *spec.shape[1:])) if fixed and spec.shape else spec
 
 
 def beside(path: Path, known: tuple[str, ...]) -> dict[str, Any]:
