@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from model_functions.source import Source
-    from model_functions.tensors import TensorSpec
 
 STREAM = Parameter("stream", "boolean", "Send the answer while it is written, as server-sent events.", False)
 
@@ -128,21 +127,6 @@ class ModelWrapper:
         predictions = self.postprocess(outputs, prepared.parameters)
         return predictions[0] if prepared.single else predictions
 
-    def tensor_inputs(self) -> list[TensorSpec]:
-        raise NotImplementedError
-
-    def tensor_outputs(self) -> list[TensorSpec]:
-        raise NotImplementedError
-
-    def data_of(self, tensors: Mapping[str, Any]) -> Any:
-        raise NotImplementedError
-
-    def tensors_of(self, predictions: list[Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
-        raise NotImplementedError
-
-    def finish_tensors(self, prepared: Prepared, outputs: Any) -> dict[str, Any]:
-        raise NotImplementedError
-
     @property
     def streams(self) -> bool:
         """Whether ``stream`` works: a wrapper that can do it declares the parameter ``STREAM``."""
@@ -187,7 +171,10 @@ class ModelWrapper:
         return []
 
     def data_of(self, tensors: Mapping[str, NDArray[Any]]) -> Any:
-        """``data`` for tensors by the inputs' names; those of strings are arrays of bytes. Raises InvalidInput."""
+        """``data`` for tensors by the inputs' names; those of strings are arrays of bytes. Raises InvalidInput.
+
+        Of a wrapper that streams it is a list.
+        """
         check_tensor_names(tensors, self.tensor_inputs())
         return self.input.from_query(texts(tensors[self.input_name], self.input_name))
 

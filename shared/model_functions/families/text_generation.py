@@ -11,7 +11,7 @@ from model_functions.errors import InvalidInput
 from model_functions.generation import GENERATION_PARAMETERS, answer_tensors, brought, check_search, possible
 from model_functions.inputs import MAX_ITEMS, Asked, PromptInput
 from model_functions.parameters import Parameter, check_parameters
-from model_functions.string_tensors import string_spec
+from model_functions.string_tensors import check_tensor_names, string_spec, texts
 from model_functions.tensors import TensorSpec
 from model_functions.wrapper import STREAM, ModelWrapper
 
@@ -163,6 +163,10 @@ class TextGenerationWrapper(ModelWrapper):
 
     def tensor_outputs(self) -> list[TensorSpec]:
         return [string_spec("generated_text")]
+
+    def data_of(self, tensors: Mapping[str, NDArray[Any]]) -> list[str]:
+        check_tensor_names(tensors, self.tensor_inputs())
+        return texts(tensors[self.input_name], self.input_name)
 
     def tensors_of(self, predictions: list[Any]) -> dict[str, NDArray[Any]]:
         return answer_tensors(predictions, "generated_text")
