@@ -51,6 +51,7 @@ class GenerationWrapper(RowWrapper):
     batch = Batch(2048, 16, bucketed=False)
     answer_key: ClassVar[str]
     input_name = "text"
+    speaks = ("generate",)
     default_prefixes: ClassVar[Mapping[str, str]] = {}
     """The prefix that an architecture was trained with, by its ``model_type``."""
     model_types: ClassVar[tuple[str, ...]] = ()

@@ -57,6 +57,7 @@ class TextGenerationWrapper(ModelWrapper):
 
     family, task = "text_generation", "text-generation"
     input_name = "text"
+    speaks = ("generate",)
     architectures = ("ForCausalLM", "LMHeadModel")
     declared: ClassVar[tuple[Parameter, ...]] = (
         *(_OWN.get(p.name, p) for p in GENERATION_PARAMETERS if p.name != "prefix"),

@@ -95,6 +95,14 @@ class Service(ABC):
     def models(self) -> list[dict[str, Any]]:
         """Records as http.description makes them."""
 
+    def loaded(self) -> list[LoadedModel] | None:
+        """The models that this instance has in memory; None where it has none of its own to tell of."""
+        return None
+
+    def unload(self, name: str) -> None:
+        """Lets go of a model that this instance has in memory."""
+        raise NotImplementedError(f"{self.name} has no models")
+
     def show_metrics(self, request: Request) -> Response:
         return Response.text(self.metrics.render(), "text/plain; version=0.0.4; charset=utf-8")
 

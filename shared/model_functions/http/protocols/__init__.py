@@ -6,6 +6,7 @@ its paths.
 
 #: Which modules answer, by how a path begins; of several the first one that takes the method.
 _BEGINNINGS: dict[str, tuple[str, ...]] = {
+    "/v2": ("open_inference",),
     "/v1/models": ("tensorflow_serving",),
 }
 
