@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from model_functions.engines.likelihood import Likelihood, likelihood
 from model_functions.engines.search import Floats, Integers, Rules, narrowed, ruled
 
 
@@ -14,7 +15,7 @@ class Choice:
     a prompt is answered alike alone and among others.
 
     Args:
-        parameters: those of GENERATION_PARAMETERS that concern the search.
+        parameters: those of GENERATION_PARAMETERS that concern the search, and ``logprobs``.
         copy: which of its prompt's answers it is.
     """
 
@@ -29,6 +30,9 @@ class Choice:
             or rules.first is not None
             or rules.last
         )
+        self._logprobs: int | None = parameters.get("logprobs")
+        self.likelihood: Likelihood | None = None
+        """Of the last token, where it is asked for."""
 
     def token(self, scores: Floats, sequence: Integers, length: int) -> int:
         """The token that follows.
@@ -38,7 +42,12 @@ class Choice:
             sequence: the tokens before it.
             length: of the answer, with this token.
         """
-        scores, sequences = scores[None], sequence[None]
+        token = self._chosen(scores[None], sequence[None], length)
+        if self._logprobs is not None:
+            self.likelihood = likelihood(scores, token, self._logprobs)
+        return token
+
+    def _chosen(self, scores: Floats, sequences: Integers, length: int) -> int:
         # Most answers follow no rules, and a copy of all scores takes a while.
         if self._ruled or length <= self._parameters["min_new_tokens"]:
             scores = ruled(scores, sequences, self._rules, self._parameters, length)
