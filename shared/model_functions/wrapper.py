@@ -54,6 +54,8 @@ class ModelWrapper:
     """Types of files that a request's body, or the files of its form, may be instead of JSON, as ``image/*``."""
     default_example: ClassVar[Any] = "Anna Schmidt moved from Berlin to Paris, and now works for the United Nations."
     """What warm-up predicts when the publisher gives no example."""
+    speaks: ClassVar[tuple[str, ...]] = ()
+    """What its models can be asked beyond what all can: ``openai_chat`` and its like (http/protocols)."""
     formats: ClassVar[tuple[str, ...]] = ()
     """Formats of files (Source.format) that are models of this family."""
     architectures: ClassVar[tuple[str, ...]] = ()
@@ -116,6 +118,12 @@ class ModelWrapper:
         """The prediction, from what ``forward`` gave."""
         predictions = self.postprocess(outputs, prepared.parameters)
         return predictions[0] if prepared.single else predictions
+
+    def tensors_of(self, predictions: list[Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def finish_tensors(self, prepared: Prepared, outputs: Any) -> dict[str, Any]:
+        raise NotImplementedError
 
     @property
     def streams(self) -> bool:
