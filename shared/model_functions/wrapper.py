@@ -11,6 +11,7 @@ from model_functions.parameters import Parameter, check_names, check_parameters
 
 if TYPE_CHECKING:
     from model_functions.source import Source
+    from model_functions.tensors import TensorSpec
 
 STREAM = Parameter("stream", "boolean", "Send the answer while it is written, as server-sent events.", False)
 
@@ -119,6 +120,15 @@ class ModelWrapper:
         predictions = self.postprocess(outputs, prepared.parameters)
         return predictions[0] if prepared.single else predictions
 
+    def tensor_inputs(self) -> list[TensorSpec]:
+        raise NotImplementedError
+
+    def tensor_outputs(self) -> list[TensorSpec]:
+        raise NotImplementedError
+
+    def data_of(self, tensors: Mapping[str, Any]) -> Any:
+        raise NotImplementedError
+
     def tensors_of(self, predictions: list[Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
         raise NotImplementedError
 
@@ -173,6 +183,7 @@ class ModelWrapper:
             "parameters": {name: parameter.schema() for name, parameter in self.parameters.items()},
         }
         interface |= {"media": list(self.media)} if self.media else {}
+        interface |= {"speaks": list(self.speaks)} if self.speaks else {}
         return interface | ({"streams": True} if self.streams else {})
 
 

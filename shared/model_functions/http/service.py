@@ -59,7 +59,9 @@ class Service(ABC):
         """What the function serves, as JSON, or for a browser as a page."""
         if request.accepts_html():
             return self.page()
-        return Response.json({"function": self.name, "models": self.models()}, headers={"Vary": "Accept"})
+        return Response.json(
+            {"status": "alive", "function": self.name, "models": self.models()}, headers={"Vary": "Accept"}
+        )
 
     @abstractmethod
     def page(self) -> Response:
