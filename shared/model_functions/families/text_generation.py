@@ -57,6 +57,10 @@ class TextGenerationWrapper(ModelWrapper):
     declared: ClassVar[tuple[Parameter, ...]] = (
         *(_OWN.get(p.name, p) for p in GENERATION_PARAMETERS if p.name != "prefix"),
         Parameter("min_p", "number", "Draw from tokens at least so likely, in parts of the likeliest.", 0.0, 0, 1),
+        Parameter(
+            "presence_penalty", "number", "Above 0 makes tokens that the answer has already less likely.", 0.0, -2, 2
+        ),
+        Parameter("frequency_penalty", "number", "The same, for each time that it has them.", 0.0, -2, 2),
         Parameter("stop", "strings", "Texts that end the answer, which is told without them.", None, 0, 8),
         Parameter("return_full_text", "boolean", "Put the prompt before its answer.", False),
         Parameter(
@@ -137,12 +141,16 @@ class TextGenerationWrapper(ModelWrapper):
 
     def check(self, items: list[Asked], parameters: dict[str, Any]) -> None:
         check_search(len(items), parameters)
-        if parameters.get("logprobs") is not None and parameters["num_beams"] > 1:
-            raise InvalidInput(
-                "parameters.logprobs",
-                f'"num_beams" is {parameters["num_beams"]}, and beams are compared as wholes. Set it to 1, or leave '
-                '"logprobs" out.',
-            )
+        if parameters["num_beams"] > 1:
+            # A logprobs of 0 asks for something, a penalty of 0 for nothing.
+            given = {"logprobs": None, "presence_penalty": 0, "frequency_penalty": 0}
+            for name, silent in given.items():
+                if parameters.get(name, silent) != silent:
+                    raise InvalidInput(
+                        f"parameters.{name}",
+                        f'"num_beams" is {parameters["num_beams"]}, and beams are compared as wholes. Set it to 1, or '
+                        f'leave "{name}" out.',
+                    )
         if parameters["return_full_text"] and any(item.messages for item in items):
             raise InvalidInput(
                 "parameters.return_full_text",

@@ -273,6 +273,28 @@ def test_a_special_token_is_told_by_its_name(llama: TextGenerationWrapper) -> No
         assert "</s>" not in "".join(token["text"] for token in before)
 
 
+@pytest.mark.parametrize("penalties", [{"presence_penalty": 1.5}, {"frequency_penalty": 0.7}], ids=str)
+def test_tokens_of_the_answer_are_penalised(wrapper: TextGenerationWrapper, penalties: dict[str, Any]) -> None:
+    from collections import Counter
+
+    import torch
+
+    engine: Any = wrapper.engine
+    sequence, expected = engine.numbers("hello hello", special=True), list[int]()
+    for _ in range(12):
+        with torch.no_grad():
+            scores = engine.model(torch.tensor([sequence + expected])).logits[0, -1]
+        for token, count in Counter(expected).items():
+            scores[token] -= penalties.get("presence_penalty", 0) + count * penalties.get("frequency_penalty", 0)
+        scores[list(engine.rules.ends)] = -torch.inf
+        scores[list(engine.rules.banned)] = -torch.inf
+        expected.append(int(scores.argmax()))
+    parameters = {"max_new_tokens": 12, "min_new_tokens": 12, "logprobs": 0, "repetition_penalty": 1.0}
+    found = wrapper.predict("hello hello", parameters | penalties)["tokens"]
+    assert [token["id"] for token in found] == expected
+    assert [token["id"] for token in wrapper.predict("hello hello", parameters)["tokens"]] != expected
+
+
 def test_an_impossible_token_has_a_number_that_json_has(llama: TextGenerationWrapper) -> None:
     import numpy as np
 
@@ -285,19 +307,23 @@ def test_an_impossible_token_has_a_number_that_json_has(llama: TextGenerationWra
     assert found.top[0][1] == pytest.approx(-0.3132617)
 
 
-def test_the_tokens_of_beams_are_not_told(llama: TextGenerationWrapper) -> None:
+@pytest.mark.parametrize(("name", "value"), [("logprobs", 0), ("presence_penalty", 1), ("frequency_penalty", 0.5)])
+def test_beams_are_compared_as_wholes(llama: TextGenerationWrapper, name: str, value: float) -> None:
     with pytest.raises(InvalidInput) as caught:
-        llama.predict("hello", {"num_beams": 2, "logprobs": 1})
+        llama.predict("hello", {"num_beams": 2, name: value})
     assert caught.value.message == (
-        '"num_beams" is 2, and beams are compared as wholes. Set it to 1, or leave "logprobs" out.'
+        f'"num_beams" is 2, and beams are compared as wholes. Set it to 1, or leave "{name}" out.'
     )
+
+
+NEW = ("logprobs", "presence_penalty", "frequency_penalty")
 
 
 def test_a_wrapper_from_before_a_parameter_goes_on_without_it(llama: TextGenerationWrapper) -> None:
     import copy
 
     old = copy.copy(llama)
-    old.parameters = {name: p for name, p in llama.parameters.items() if name != "logprobs"}
+    old.parameters = {name: p for name, p in llama.parameters.items() if name not in NEW}
     assert old.predict("hello") == llama.predict("hello")
     assert told(old, "hello", {}) == told(llama, "hello", {})
 
