@@ -123,6 +123,7 @@ class FeatureExtractionWrapper(RowWrapper):
 
     family, task = "feature_extraction", "feature-extraction"
     formats = ("sentence_transformers",)
+    speaks = ("openai_embeddings",)
     batch = TEXT_BATCH
     declared = (
         Parameter("normalize", "boolean", "Give each vector the length 1.", False),

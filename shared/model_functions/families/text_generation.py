@@ -54,6 +54,7 @@ class TextGenerationWrapper(ModelWrapper):
 
     family, task = "text_generation", "text-generation"
     architectures = ("ForCausalLM", "LMHeadModel")
+    speaks = ("openai_chat", "openai_completions")
     declared: ClassVar[tuple[Parameter, ...]] = (
         *(_OWN.get(p.name, p) for p in GENERATION_PARAMETERS if p.name != "prefix"),
         Parameter("min_p", "number", "Draw from tokens at least so likely, in parts of the likeliest.", 0.0, 0, 1),
