@@ -7,9 +7,7 @@ its paths.
 #: Which modules answer, by how a path begins; of several the first one that takes the method.
 _BEGINNINGS: dict[str, tuple[str, ...]] = {
     "/models": ("openai",),
-    "/v1/chat": ("openai",),
-    "/v1/completions": ("openai",),
-    "/v1/embeddings": ("openai",),
+    "/v1": ("openai",),
     "/v1/models": ("tensorflow_serving",),
 }
 

@@ -141,7 +141,7 @@ class GenerationQuestion(Question):
 
     def read(self, wrapper: ModelWrapper) -> tuple[Any, dict[str, Any]]:
         asked, logprobs = self.fields, self.logprobs()
-        found = self.parameters | {"num_return_sequences": _whole("n", asked.get("n", 1))}
+        found: dict[str, Any] = {"num_return_sequences": _whole("n", asked.get("n", 1))}
         found |= _lengths(asked, wrapper) | _penalties(asked, wrapper)
         if "stop" in asked:
             found["stop"] = [asked["stop"]] if isinstance(asked["stop"], str) else asked["stop"] or None
@@ -150,6 +150,7 @@ class GenerationQuestion(Question):
             found["seed"] = _whole("seed", asked["seed"]) % _SEEDS
         if "temperature" in asked:
             found |= _heat(asked["temperature"])
+        found |= self.parameters
         if self.count > 1 and not found.get("do_sample", wrapper.parameters["do_sample"].default):
             raise InvalidInput(
                 "n", f'"n" is {self.count}, and all answers would be the same. Give a "temperature" above 0, or no "n".'
@@ -382,7 +383,7 @@ def _asked(fields: dict[str, Any], data: Any, own: set[str]) -> tuple[str | None
             raise InvalidInput(field_name, f'"{field_name}" is not supported: {reason}. Leave it out.')
     for parameter, called in _CALLED.items():
         if parameter in fields:
-            raise InvalidInput(parameter, f'"{parameter}" is called "{called}" here. Send that.')
+            raise InvalidInput(parameter, f'{parameter} is called "{called}" here. Send that.')
     own |= {"frequency_penalty", "max_tokens", "n", "presence_penalty", "seed", "stop", "stream", "stream_options"}
     own |= {"temperature"}
     known = {key: value for key, value in fields.items() if key in own}
