@@ -266,12 +266,8 @@ def _tokens(tokens: list[Token], parameters: dict[str, Any]) -> dict[str, Any]:
     # A wrapper that was published before the parameter does not have it.
     if parameters.get("logprobs") is None:
         return {}
-    return {
-        "tokens": [
-            _likely(token) | {"special": token.special, "top": list(map(_likely, token.top))} for token in tokens
-        ]
-    }
+    return {"tokens": [_likely(token) | {"top": list(map(_likely, token.top))} for token in tokens]}
 
 
 def _likely(token: Token) -> dict[str, Any]:
-    return {"id": token.number, "text": token.text, "logprob": token.logprob}
+    return {"id": token.number, "text": token.text, "logprob": token.logprob, "special": token.special}

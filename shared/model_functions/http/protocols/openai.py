@@ -7,7 +7,6 @@ here are let pass; those that ask for what no model here does are refused. What 
 
 import base64
 import json
-import re
 import sys
 import time
 from array import array
@@ -20,7 +19,9 @@ from model_functions.errors import InvalidInput, ServingError
 from model_functions.http.body import read_json
 from model_functions.http.message import Request, Response
 from model_functions.http.prediction import checked_model_name
+from model_functions.http.protocols.answer_length import answer_length
 from model_functions.http.protocols.openai_logprobs import Logprobs, of_chat, of_completion
+from model_functions.http.protocols.wording import in_words
 from model_functions.http.question import Question, answer_json, finite_event
 from model_functions.http.routes import Table
 from model_functions.inputs import json_type
@@ -91,9 +92,9 @@ def refuse(error: ServingError, request: Request) -> Response:
         status, "invalid_request_error" if status < 500 else "server_error"
     )
     data = next((name for path, name in _DATA.items() if request.route.endswith(f"/v1/{path}")), "data")
-    param = _in_its_words(error.path.removeprefix("parameters."), data) if isinstance(error, InvalidInput) else ""
-    message = re.sub(r'"(\w+)"', lambda found: f'"{_CALLED.get(found[1], found[1])}"', error.message)
-    told = {"message": _in_its_words(message, data), "type": kind, "param": param or None, "code": error.code}
+    param = in_words(error.path, data, _CALLED) if isinstance(error, InvalidInput) else ""
+    message = in_words(error.message, data, _CALLED)
+    told = {"message": message, "type": kind, "param": param or None, "code": error.code}
     headers = {"X-Error-Code": error.code} | error.headers
     if "Retry-After" in headers:
         headers["Retry-After-Ms"] = str(int(headers["Retry-After"]) * 1000)
@@ -101,11 +102,6 @@ def refuse(error: ServingError, request: Request) -> Response:
         # Its clients would ask again, and get the same.
         headers["X-Should-Retry"] = "false"
     return Response.json({"error": told}, status, headers)
-
-
-def _in_its_words(text: str, data: str) -> str:
-    text = _CALLED.get(text, text)
-    return re.sub(r"\bdata(?=$|[\[.: ])", data, text, count=1)
 
 
 def _fields(request: Request, limit: int) -> dict[str, Any]:
@@ -435,12 +431,7 @@ def _text(content: Any, path: str) -> str:
 
 def _lengths(asked: Mapping[str, Any], wrapper: ModelWrapper) -> dict[str, Any]:
     longest = asked.get("max_completion_tokens", asked.get("max_tokens"))
-    if longest is None:
-        return {}
-    usual = wrapper.parameters["min_new_tokens"].default
-    # A client cannot know that a model has a shortest answer.
-    shorter = isinstance(longest, int) and 0 < longest < usual
-    return {"max_new_tokens": longest} | ({"min_new_tokens": longest} if shorter else {})
+    return {} if longest is None else answer_length(longest, wrapper)
 
 
 def _penalties(asked: Mapping[str, Any], wrapper: ModelWrapper) -> dict[str, Any]:
