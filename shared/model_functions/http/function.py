@@ -173,6 +173,7 @@ class FamilyFunction(Service):
                 prediction = self._in_steps(model, data, parameters, request)
                 return model.wrapper.tensors_of(prediction) if question.as_tensors else prediction
             prepared = model.wrapper.prepare(data, parameters)
+            question.prepared(prepared)
             outputs = yield from self._forward(model, prepared, request)
             finish = model.wrapper.finish_tensors if question.as_tensors else model.wrapper.finish
             prediction = finish(prepared, outputs)

@@ -42,7 +42,7 @@ class Service(ABC):
         self.directory = Once(lambda: Directory(self.repository(), family))
         predict = self.predicting(lambda asked: read_prediction_request(asked, settings.max_body_bytes, media))
         own: Table = {
-            "/": {"GET": waiting(self.front_page)},
+            "/": {"GET": waiting(self.front_page), "POST": "hugging_face"},
             "/predict": {"POST": predict, "GET": predict},
             "/warmup": {"POST": self.warm_up},
             "/health": {"GET": health},

@@ -7,6 +7,9 @@ its paths.
 #: Which modules answer, by how a path begins; of several the first one that takes the method.
 _BEGINNINGS: dict[str, tuple[str, ...]] = {
     "/v2": ("open_inference",),
+    "/info": ("hugging_face",),
+    "/models": ("hugging_face", "openai"),
+    "/v1": ("openai",),
     "/v1/models": ("tensorflow_serving",),
 }
 
