@@ -135,4 +135,4 @@ def finished(steps: Steps) -> Response:
 
 def to_the_slash(prefix: str) -> Response:
     """The answer at the very prefix that something is mounted under: the page's own addresses are relative to it."""
-    return Response(308, headers={"Location": f"{prefix.rpartition('/')[2]}/"})
+    return Response(308, headers={"Location": f"{prefix.rpartition('/')[2]}/", "Content-Type": "text/plain"})
