@@ -25,6 +25,8 @@ LAYERS = (
     ("engines", "store"),
     ("rows",),
     ("wrapper",),
+    ("row_tensors",),
+    ("string_tensors",),
     ("tensors", "source_code"),
     ("inputs",),
     ("parameters", "source"),

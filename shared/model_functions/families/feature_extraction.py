@@ -12,6 +12,7 @@ from model_functions.inputs import MAX_ITEMS, TextInput, check_count, json_type,
 from model_functions.parameters import Parameter
 from model_functions.rows import Row, Rows, RowWrapper
 from model_functions.source import Source
+from model_functions.tensors import TensorSpec
 from model_functions.text_rows import TEXT_BATCH, text_rows
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ class FeatureExtractionWrapper(RowWrapper):
     """
 
     family, task = "feature_extraction", "feature-extraction"
+    input_name = "text"
     formats = ("sentence_transformers",)
     batch = TEXT_BATCH
     declared = (
@@ -255,6 +257,14 @@ class FeatureExtractionWrapper(RowWrapper):
             answers.append(_answer(item, vectors[done : done + len(item.texts)], parameters))
             done += len(item.texts)
         return answers
+
+    def tensor_outputs(self) -> list[TensorSpec]:
+        return [TensorSpec("embedding", "float32", (None, None))]
+
+    def tensors_of(self, predictions: list[Any]) -> dict[str, NDArray[Any]]:
+        import numpy as np
+
+        return {"embedding": np.array(predictions, np.float32)}
 
     def _texts(self, item: Item, parameters: dict[str, Any]) -> list[Text]:
         """The item's texts with their prompts: a query and documents have the model's own, unless one is sent."""

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from model_functions.engines import WritingEngine
 from model_functions.errors import InvalidInput
-from model_functions.generation import GENERATION_PARAMETERS, brought, check_search, possible
+from model_functions.generation import GENERATION_PARAMETERS, answer_tensors, brought, check_search, possible
 from model_functions.inputs import MAX_ITEMS, Asked, PromptInput
 from model_functions.parameters import Parameter, check_parameters
+from model_functions.string_tensors import check_tensor_names, string_spec, texts
+from model_functions.tensors import TensorSpec
 from model_functions.wrapper import STREAM, ModelWrapper
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from model_functions.engines.continuation import Answer, Writing
 
 #: Tokens of an answer, at most, and where nobody says how many.
@@ -52,6 +56,7 @@ class TextGenerationWrapper(ModelWrapper):
     """Decoders: GPT-2, Llama, Qwen, whatever transformers loads as a causal language model."""
 
     family, task = "text_generation", "text-generation"
+    input_name = "text"
     architectures = ("ForCausalLM", "LMHeadModel")
     declared: ClassVar[tuple[Parameter, ...]] = (
         *(_OWN.get(p.name, p) for p in GENERATION_PARAMETERS if p.name != "prefix"),
@@ -155,6 +160,16 @@ class TextGenerationWrapper(ModelWrapper):
         if count == 1:
             return predictions
         return [predictions[start : start + count] for start in range(0, len(predictions), count)]
+
+    def tensor_outputs(self) -> list[TensorSpec]:
+        return [string_spec("generated_text")]
+
+    def data_of(self, tensors: Mapping[str, NDArray[Any]]) -> list[str]:
+        check_tensor_names(tensors, self.tensor_inputs())
+        return texts(tensors[self.input_name], self.input_name)
+
+    def tensors_of(self, predictions: list[Any]) -> dict[str, NDArray[Any]]:
+        return answer_tensors(predictions, "generated_text")
 
     def copied_bytes(self) -> tuple[int, int]:
         kept = self.engine.memory_bytes()

@@ -163,7 +163,7 @@ class FamilyFunction(Service):
         try:
             if model.wrapper.streams:
                 prediction = self._in_steps(model, data, parameters, request)
-                return model.wrapper.tensors_of(prediction, parameters) if question.as_tensors else prediction
+                return model.wrapper.tensors_of(prediction) if question.as_tensors else prediction
             prepared = model.wrapper.prepare(data, parameters)
             outputs = yield from self._forward(model, prepared, request)
             finish = model.wrapper.finish_tensors if question.as_tensors else model.wrapper.finish
