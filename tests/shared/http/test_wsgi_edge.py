@@ -12,6 +12,7 @@ import pytest
 from model_functions.http.body import read_body
 from model_functions.http.front_door import FrontDoor
 from model_functions.http.message import Request, Response
+from model_functions.http.routes import Routes
 from model_functions.http.wsgi_edge import wsgi_edge
 from model_functions.metrics import Metrics
 
@@ -63,7 +64,7 @@ class Answer:
     def __init__(self, **environ: Any) -> None:
         environ = {"SCRIPT_NAME": "", "QUERY_STRING": ""} | environ
         setup_testing_defaults(environ)
-        application = validator(wsgi_edge(FrontDoor(ROUTES, Metrics()).steps))
+        application = validator(wsgi_edge(FrontDoor(Routes(ROUTES), Metrics()).steps))
         found: Iterable[bytes] = application(environ, self._start)
         self.body = b"".join(found)
         found.close()  # type: ignore[attr-defined]

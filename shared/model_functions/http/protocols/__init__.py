@@ -7,6 +7,14 @@ its paths.
 #: Which modules answer, by how a path begins; of several the first one that takes the method.
 _BEGINNINGS: dict[str, tuple[str, ...]] = {
     "/v1/models": ("tensorflow_serving",),
+    "/v1/projects": ("vertex",),
+    "/predictions": ("torchserve",),
+    "/explanations": ("torchserve",),
+    "/models": ("torchserve", "invocations"),
+    "/ping": ("torchserve",),
+    "/invocations": ("invocations",),
+    "/version": ("invocations",),
+    "/predict_proxy": ("tutorial",),
 }
 
 
