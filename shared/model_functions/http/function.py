@@ -253,7 +253,8 @@ class FamilyFunction(Service):
         pieces = model.wrapper.stream(*question.read(model.wrapper))
         events = question.events(model, self._steps(model, pieces, request, held))
         first = next(events)
-        return streamed(EventStream(chain([first], events), held.pop_all(), request), headers_of(model))
+        headers = headers_of(model) | {"Content-Type": question.stream_type}
+        return streamed(EventStream(chain([first], events), held.pop_all(), request, question.stream_type), headers)
 
     def _steps(
         self, model: LoadedModel, pieces: Generator[Any, None, Any], request: Request, held: ExitStack

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from model_functions.cache import LoadedModel
 from model_functions.errors import ModelError, ModelNotFound
-from model_functions.http.message import Response
+from model_functions.http.message import EVENTS, Response
 from model_functions.http.streaming import event
 from model_functions.wrapper import ModelWrapper, Prepared
 
@@ -27,6 +27,9 @@ class Question(ABC):
 
     as_tensors: ClassVar[bool] = False
     """Whether the prediction is wanted as arrays by name (``ModelWrapper.finish_tensors``)."""
+
+    stream_type: ClassVar[str] = EVENTS
+    """The media type of a stream."""
 
     def read(self, wrapper: ModelWrapper) -> tuple[Any, dict[str, Any]]:
         """Data and parameters. Raises InvalidInput."""

@@ -5,7 +5,6 @@ import math
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -153,8 +152,8 @@ def _passed_on_in_pieces(name: str, answer: urllib3.BaseHTTPResponse, request: R
     held = ExitStack()
     # Not given back to the pool: the function learns from the end of the connection that nobody reads on.
     held.callback(answer.close)
-    response = streamed(EventStream(pieces(), held, request), {})
-    return replace(response, headers=response.headers | _headers(answer))
+    headers = _headers(answer)
+    return streamed(EventStream(pieces(), held, request, headers.get("Content-Type", "")), headers)
 
 
 def _interrupt(answer: urllib3.BaseHTTPResponse) -> None:

@@ -11,6 +11,14 @@ _BEGINNINGS: dict[str, tuple[str, ...]] = {
     "/models": ("hugging_face", "openai"),
     "/v1": ("openai",),
     "/v1/models": ("tensorflow_serving",),
+    "/v1/projects": ("vertex",),
+    "/predictions": ("torchserve",),
+    "/explanations": ("torchserve",),
+    "/models": ("torchserve", "invocations"),
+    "/ping": ("torchserve",),
+    "/invocations": ("invocations",),
+    "/version": ("invocations",),
+    "/predict_proxy": ("tutorial",),
 }
 
 
