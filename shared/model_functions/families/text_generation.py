@@ -58,9 +58,8 @@ class TextGenerationWrapper(ModelWrapper):
 
     family, task = "text_generation", "text-generation"
     input_name = "text"
-    speaks = ("generate",)
     architectures = ("ForCausalLM", "LMHeadModel")
-    speaks = ("openai_chat", "openai_completions")
+    speaks = ("generate", "openai_chat", "openai_completions")
     declared: ClassVar[tuple[Parameter, ...]] = (
         *(_OWN.get(p.name, p) for p in GENERATION_PARAMETERS if p.name != "prefix"),
         Parameter("min_p", "number", "Draw from tokens at least so likely, in parts of the likeliest.", 0.0, 0, 1),
