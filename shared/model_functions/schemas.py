@@ -27,6 +27,17 @@ def record(properties: Mapping[str, Any], required: Sequence[str] | None = None,
     return {"type": "object", "properties": dict(properties), **({"required": needed} if needed else {}), **facts}
 
 
+def nullable(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def either(schemas: Sequence[Schema]) -> Schema:
+    """Of what has one of the schemas; of anything where there are none."""
+    if len(schemas) == 1:
+        return schemas[0]
+    return {"anyOf": list(schemas)} if schemas else {}
+
+
 def one_or_list(schema: Schema) -> Schema:
     """Of a value, or of a list of such."""
     return {"anyOf": [schema, array(schema)]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from model_functions.inputs import Input
@@ -209,6 +209,8 @@ class ModelWrapper:
             "data": self.input.schema(),
             "parameters": {name: parameter.schema() for name, parameter in self.parameters.items()},
         }
+        tensors = {"inputs": self.tensor_inputs(), "outputs": self.tensor_outputs()}
+        interface["tensors"] = {name: [asdict(spec) for spec in specs] for name, specs in tensors.items()}
         prediction = self.prediction_schema()
         interface |= {"prediction": prediction} if prediction else {}
         interface |= {"media": list(self.media)} if self.media else {}

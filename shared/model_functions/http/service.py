@@ -123,9 +123,11 @@ class Service(ABC):
     def _described(self) -> dict[str, Any]:
         # Imported here: it is all that any protocol says, and few ask for it.
         from model_functions.http.openapi import document
-        from model_functions.http.openapi.served import served
+        from model_functions.http.openapi.served import Served, models_of
 
-        return document(served(self.name, self.models(), self.default_model(), is_gateway=self.family is None))
+        models = models_of(self.models(), self.default_model())
+        routes = self.settings.predict_route, self.settings.health_route
+        return document(Served(self.name, models, self.family is None, *routes))
 
     def warm_up_name(self, request: Request) -> str | None:
         """The model that ``POST /warmup`` names, if it does."""

@@ -19,7 +19,7 @@ from model_functions.http.openapi.section import (
 )
 from model_functions.http.openapi.served import Model, Record, Served
 from model_functions.http.prediction import FORM
-from model_functions.schemas import array, record, string
+from model_functions.schemas import array, either, record, string
 
 TAG = "Model Functions"
 _ABOUT = (
@@ -35,7 +35,7 @@ _NAMED = "Where the body is a file."
 
 
 def describe(served: Served) -> Section:
-    section = Section(served, TAG, _ABOUT, refuse, _error())
+    section = Section(served, TAG, _ABOUT, refuse, error())
     _describe_predict(served, section)
     warmed = record({"model_name": string(), "revision": string(), "phases": {"type": "object"}})
     names = {"model_name": {"enum": served.names}} if served.names else {"model_name": string()}
@@ -56,9 +56,8 @@ def describe(served: Served) -> Section:
 
 def _describe_predict(served: Served, section: Section) -> None:
     streams = any(model.streams for model in served.models)
-    asked = [_request(model) for model in served.models]
-    told = {"anyOf": [_told(model) for model in served.models]} if served.models else {"type": "object"}
-    answers = answer(told, of_a_model=True, also=events(_STREAM) if streams else None)
+    answered = either([told(model) for model in served.models])
+    answers = answer(answered, of_a_model=True, also=events(_STREAM) if streams else None)
     section.add(
         "POST",
         "/predict",
@@ -66,7 +65,7 @@ def _describe_predict(served: Served, section: Section) -> None:
         answers,
         [*ASKING, *JSON_BODY, NotAcceptable],
         parameters=_file_parameters(served),
-        body=json_body({"anyOf": asked} if asked else {"type": "object"}, _examples(served)) | _files(served),
+        body=json_body(either([request(model) for model in served.models]), examples(served)) | _files(served),
         id="predict",
     )
     section.add(
@@ -113,7 +112,7 @@ def _text(description: str, media: str) -> Record:
     return {"description": description, "headers": headers(), "content": {media: {"schema": string()}}}
 
 
-def _request(model: Model) -> Record:
+def request(model: Model) -> Record:
     name, required = model.named()
     data = model.schema("data")
     return {
@@ -128,13 +127,13 @@ def _request(model: Model) -> Record:
     }
 
 
-def _told(model: Model) -> Record:
+def told(model: Model) -> Record:
     one = model.schema("prediction")
     body = {"anyOf": [one, array(one)]}
     return record({"model_name": {"const": model.name}, "revision": string(pattern=REVISION), "body": body})
 
 
-def _examples(served: Served) -> dict[str, Any]:
+def examples(served: Served) -> dict[str, Any]:
     return {model.name: {"model_name": model.name, "data": model.examples[0]} for model in served.models}
 
 
@@ -153,7 +152,7 @@ def _files(served: Served) -> Record:
         media: {"schema": file | {"description": f"For {', '.join(names)}."}} for media, names in readers.items()
     }
     forms = [_form(model) for model in served.models if model.media]
-    return content | ({FORM: {"schema": {"anyOf": forms}}} if forms else {})
+    return content | ({FORM: {"schema": either(forms)}} if forms else {})
 
 
 def _form(model: Model) -> Record:
@@ -191,7 +190,7 @@ def _query_example(served: Served) -> Record:
     return {"example": texts[:1]} if texts else {}
 
 
-def _error() -> Record:
+def error() -> Record:
     codes = sorted({error.code for error in error_classes()})
     detail = record({"path": string(), "message": string()}, ["message"])
     error = {

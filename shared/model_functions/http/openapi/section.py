@@ -19,6 +19,7 @@ from model_functions.errors import (
     ModelNotFound,
     ModelTooLarge,
     ModelUnavailable,
+    NotSupported,
     ObjectNotFound,
     Overloaded,
     PayloadTooLarge,
@@ -28,7 +29,7 @@ from model_functions.errors import (
     error_classes,
 )
 from model_functions.http.message import EVENTS, JSON, Refuse, Request
-from model_functions.http.openapi.served import Record, Served, reference
+from model_functions.http.openapi.served import Model, Record, Served, reference
 from model_functions.schemas import string
 
 Errors = Sequence[type[ServingError]]
@@ -43,6 +44,8 @@ def _kinds(*roots: type[ServingError]) -> Errors:
 ANY: Errors = [ServingError, UriTooLong, InvalidInput]
 #: Of what asks the store.
 STORE: Errors = [*_kinds(ModelUnavailable), ObjectNotFound, ConfigurationInvalid]
+#: Of what models here do not do, whatever they are asked.
+NEVER: Errors = [NotSupported]
 #: Of what has a body, and of what has one in JSON.
 JSON_BODY: Errors = [*_kinds(InvalidRequest), BodyTimeout, PayloadTooLarge, UnsupportedMediaType]
 BODY: Errors = [error for error in JSON_BODY if not issubclass(error, InvalidJson)]
@@ -59,7 +62,7 @@ REVISION = "^[0-9a-f]{12}$"
 #: What every answer says.
 _EVERYWHERE = ("X-Request-Id", "Server-Timing")
 #: What an answer says that a model gave.
-_OF_A_MODEL = ("X-Model-Revision", "X-Model-Engine", "X-Model-Precision")
+OF_A_MODEL = ("X-Model-Revision", "X-Model-Engine", "X-Model-Precision")
 
 
 @dataclass
@@ -124,6 +127,72 @@ class Section:
         operation["responses"] = answer | self._refusals({*ANY, *errors})
         self.paths.setdefault(path, {})[method.lower()] = operation
 
+    def ask(
+        self,
+        route: str,
+        summary: str,
+        told: Record,
+        model: Model,
+        body: Record,
+        *,
+        id: str,  # noqa: A002
+        also: Record | None = None,
+        place: Mapping[str, str | Sequence[str]] | None = None,
+        parameters: Iterable[Record] = (),
+        description: str = "",
+    ) -> None:
+        """Describes what a route of one model answers to a POST.
+
+        Args:
+            told: the answer's schema.
+            also: other media types of the answer.
+            id: without the model's name.
+        """
+        self.add(
+            "POST",
+            route,
+            summary,
+            answer(told, of_a_model=True, also=also),
+            [*ASKING, *JSON_BODY],
+            place={"model": model.name, "version": model.versions, "label": [model.record["alias"]], **(place or {})},
+            parameters=parameters,
+            body=body,
+            description=description,
+            id=operation_id(id, model.name),
+        )
+
+    def tell(
+        self,
+        route: str,
+        summary: str,
+        told: Record,
+        errors: Errors,
+        *,
+        id: str,  # noqa: A002
+        method: str = "GET",
+        who: Sequence[str] = (),
+        body: Record | None = None,
+        place: Mapping[str, str | Sequence[str]] | None = None,
+        parameters: Iterable[Record] = (),
+    ) -> None:
+        """Describes what a route answers that predicts nothing, of any model if it names one.
+
+        Args:
+            who: headers that say which model answers.
+        """
+        self.add(
+            method,
+            route,
+            summary,
+            answer(told, who=who),
+            errors,
+            place={**self.served.places, **(place or {})},
+            parameters=parameters,
+            body=body,
+            body_required=False,
+            id=id,
+        )
+
     def _refusals(self, errors: Iterable[type[ServingError]]) -> Record:
         """By status, as the protocol renders them."""
         asked = Request("POST", "/", [], {}, read=lambda size: b"", id="6f1d0c3b9a5e4f27")
@@ -153,14 +222,19 @@ RETRIED = {"model_unavailable", "overloaded", "store_unavailable", "insufficient
 
 
 def answer(
-    schema: Record, description: str = "The answer.", *, of_a_model: bool = False, also: Record | None = None
+    schema: Record,
+    description: str = "The answer.",
+    *,
+    of_a_model: bool = False,
+    who: Sequence[str] = (),
+    also: Record | None = None,
 ) -> Record:
     """A response of status 200 in JSON.
 
     Args:
         also: other media types that it may have.
     """
-    names = _OF_A_MODEL if of_a_model else ()
+    names = OF_A_MODEL if of_a_model else who
     content = {JSON: {"schema": schema}} | (also or {})
     return {"200": {"description": description, "headers": headers(*names), "content": content}}
 

@@ -67,6 +67,20 @@ class Model:
             return isinstance(data[0], dict) or (self.kind == "row" and isinstance(data[0], list))
         return True
 
+    @property
+    def chats(self) -> bool:
+        """Whether it takes a list of messages."""
+        return self.kind == "prompt" and len(self.record["data"].get("anyOf", ())) == 3
+
+    @property
+    def inputs(self) -> list[Record]:
+        """Name, dtype and shape of each input where a protocol speaks of tensors."""
+        return list(self.record.get("tensors", {}).get("inputs", ()))
+
+    @property
+    def outputs(self) -> list[Record]:
+        return list(self.record.get("tensors", {}).get("outputs", ()))
+
     def speaks(self, what: str) -> bool:
         return what in self.record.get("speaks", ())
 
@@ -104,13 +118,15 @@ class Served:
     """A function and its models.
 
     Args:
-        default: the model of a request that names none.
         is_gateway: whether it asks other functions.
+        predict_route, health_route: where Vertex AI asks a container.
     """
 
     title: str
     models: list[Model]
     is_gateway: bool
+    predict_route: str | None = None
+    health_route: str | None = None
 
     @property
     def names(self) -> list[str]:
@@ -124,16 +140,24 @@ class Served:
     def speaking(self, what: str) -> list[Model]:
         return [model for model in self.models if model.speaks(what)]
 
+    @property
+    def places(self) -> dict[str, list[str]]:
+        """What may stand in a path, whichever model it asks for."""
+        versions = [version for model in self.models for version in model.versions]
+        labels = sorted({str(model.record["alias"]) for model in self.models})
+        return {"model": self.names, "version": versions, "label": labels}
 
-def served(title: str, records: list[Record], default: str | None, *, is_gateway: bool) -> Served:
-    """Args:
-    records: as http.description makes them.
-    default: the name of the model of a request that names none.
+
+def models_of(records: list[Record], default: str | None) -> list[Model]:
+    """The models that can be asked.
+
+    Args:
+        records: as http.description makes them.
+        default: the name of the model of a request that names none.
     """
     names = [record["model_name"] for record in records]
-    # A name that two families have is no name at the gateway.
-    models = [Model(record, record["model_name"] != default) for record in records]
-    return Served(title, [model for model in models if names.count(model.name) == 1], is_gateway)
+    # A name that two families have is none at the gateway.
+    return [Model(one, one["model_name"] != default) for one in records if names.count(one["model_name"]) == 1]
 
 
 def parameter(schema: Mapping[str, Any]) -> Record:

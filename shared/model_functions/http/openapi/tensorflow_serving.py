@@ -1,76 +1,74 @@
 """TensorFlow Serving's REST API and KServe's first, described."""
 
-from typing import Any
-
-from model_functions.http.openapi.section import (
-    ASKING,
-    JSON_BODY,
-    KNOWING,
-    LOADING,
-    STORE,
-    Section,
-    answer,
-    json_body,
-    operation_id,
-)
+from model_functions.http.openapi.section import KNOWING, LOADING, OF_A_MODEL, STORE, Section, json_body
 from model_functions.http.openapi.served import Model, Record, Served
+from model_functions.http.openapi.tensors import columns_of
 from model_functions.http.protocols.tensorflow_serving import SIGNATURE, refuse
-from model_functions.schemas import NUMBER, array, record, string
+from model_functions.schemas import NUMBER, array, nullable, record, string
 
-TAG = "TensorFlow Serving and KServe v1"
 _ABOUT = (
     "For clients of TensorFlow Serving and of KServe's first protocol. instances takes an item each, inputs a tensor "
     'each; {"b64": …} stands for the text or the bytes that it decodes to, and NaN and Infinity are numbers.'
 )
-#: How a model may be asked for: its last path segments, and what stands in them.
-_WHICH = {"": "", "/versions/{version}": "version", "/labels/{label}": "label"}
+#: How a model may be asked for: the last part of its path, and what that is called.
+_WHICH = {"": "", "/versions/{version}": "_version", "/labels/{label}": "_label"}
+_OPENAI = record({"id": string(), "object": {"const": "model"}, "created": {"type": "integer"}, "owned_by": string()})
+_SIGNATURE: Record = {"enum": [SIGNATURE, "", None]}
 
 
 def describe(served: Served) -> Section:
-    section = Section(served, TAG, _ABOUT, refuse, record({"error": string()}))
-    ids = {"id": string(), "object": {"const": "model"}, "created": {"type": "integer"}, "owned_by": string()}
-    listed = record({"object": {"const": "list"}, "data": array(record(ids)), "models": array(string())})
-    section.add("GET", "/v1/models", "The models, as KServe and OpenAI list them.", answer(listed), STORE, id="models")
+    section = Section(served, "TensorFlow Serving and KServe v1", _ABOUT, refuse, record({"error": string()}))
+    listed = record({"object": {"const": "list"}, "data": array(_OPENAI), "models": array(string())})
+    section.tell("/v1/models", "The models, as KServe and OpenAI list them.", listed, STORE, id="list_models")
     for which, word in _WHICH.items():
+        path = f"/v1/models/{{model}}{which}"
+        status: Record = {"allOf": [_OPENAI, _status()]}
+        who = ["X-Model-Revision"]
+        section.tell(path, "Whether a model is there.", status, KNOWING, who=who, id=f"model_status{word}")
+        metadata = f"{path}/metadata"
+        section.tell(
+            metadata, "A model's signature.", _metadata(), LOADING, who=OF_A_MODEL, id=f"model_signature{word}"
+        )
         for model in served.models:
-            _describe_model(section, model, f"/v1/models/{{model}}{which}", word, record(ids))
+            _describe_asking(section, model, path, word)
     return section
 
 
-def _describe_model(section: Section, model: Model, path: str, word: str, openai: Record) -> None:
-    place = {"model": model.name, "version": model.versions, "label": [model.record["alias"]]}
-
-    def add(method: str, suffix: str, verb: str, summary: str, told: Record, *more: Any, **facts: Any) -> None:
-        name = operation_id("tensorflow_serving", verb, "by" if word else "", word, model.name)
-        answered = answer(told, of_a_model=verb not in ("status",))
-        section.add(method, path + suffix, summary, answered, *more, place=place, id=name, **facts)
-
-    add("GET", "", "status", "Whether a model is there.", {"allOf": [openai, _status()]}, KNOWING)
-    add("GET", "/metadata", "metadata", "A model's signature.", _metadata(), LOADING)
-    errors = [*ASKING, *JSON_BODY]
-    body = json_body(_request(model), {"instances": {"instances": model.items[:2]}})
-    add("POST", ":predict", "predict", "Predict each instance, or whole tensors.", _told(model), errors, body=body)
-    fields = {"signature_name": _signature(), "context": {"type": "object"}}
-    examples = record(fields | {"examples": array({"type": "object"}, minItems=1)}, ["examples"])
-    labels = array(
-        array({"type": "array", "prefixItems": [string(), {"type": "number"}], "minItems": 2, "maxItems": 2})
+def _describe_asking(section: Section, model: Model, path: str, word: str) -> None:
+    item, columns = model.items[0], columns_of(model, model.items[0])
+    examples = {"instances": {"instances": [item]}} | ({"inputs": {"inputs": columns}} if columns else {})
+    section.ask(
+        *(f"{path}:predict", "Predict each instance, or whole tensors.", _told(model), model),
+        json_body(_request(model), examples),
+        id=f"tensorflow_predict{word}",
     )
-    body = json_body(examples, {})
-    add("POST", ":classify", "classify", "The labels of each example.", record({"results": labels}), errors, body=body)
-    numbers = record({"results": array(NUMBER)})
-    add("POST", ":regress", "regress", "The number of each example.", numbers, errors, body=body)
-
-
-def _signature() -> Record:
-    return {"enum": [SIGNATURE, "", None]}
+    features = _features(model, item)
+    asked = {"features": {"examples": [features]}} if features else {}
+    fields = {"signature_name": _SIGNATURE, "context": {"type": "object"}}
+    schema = record(fields | {"examples": array({"type": "object"}, minItems=1)}, ["examples"])
+    labels = array({"type": "array", "prefixItems": [{}, NUMBER], "minItems": 2, "maxItems": 2})
+    section.ask(
+        *(f"{path}:classify", "The labels of each example, with their scores.", record({"results": array(labels)})),
+        *(model, json_body(schema, asked if _gives(model, "label", "probabilities") else {})),
+        id=f"tensorflow_classify{word}",
+        description="For models whose predictions have labels.",
+    )
+    section.ask(
+        *(f"{path}:regress", "The number of each example.", record({"results": array(NUMBER)})),
+        *(model, json_body(schema, {})),
+        id=f"tensorflow_regress{word}",
+        description="For models that predict a number.",
+    )
 
 
 def _request(model: Model) -> Record:
     properties = {
-        "signature_name": _signature(),
-        "instances": array({"anyOf": [model.schema("item"), {"type": "object"}]}, minItems=1),
+        "signature_name": _SIGNATURE,
+        "instances": array(
+            {"anyOf": [model.schema("item"), {"type": "object"}, string(), {"type": "array"}]}, minItems=1
+        ),
         "inputs": {"description": "The tensor of each input by name; of an only one, the tensor."},
-        "parameters": {"anyOf": [model.schema("parameters"), {"type": "null"}]},
+        "parameters": nullable(model.schema("parameters")),
     }
     given = [{"required": ["instances"]}, {"required": ["inputs"]}]
     return {"title": model.name, **record(properties, [], oneOf=given)}
@@ -78,8 +76,22 @@ def _request(model: Model) -> Record:
 
 def _told(model: Model) -> Record:
     rows = record({"predictions": array(model.schema("prediction"))})
-    columns = record({"outputs": {}, "predictions": {}})
-    return {"anyOf": [rows, columns]}
+    return {"anyOf": [rows, record({"outputs": {}, "predictions": {}})]}
+
+
+def _features(model: Model, item: object) -> Record | None:
+    """The item as an example: the inputs by name."""
+    if isinstance(item, dict):
+        return item
+    names = [spec["name"] for spec in model.inputs]
+    if model.kind == "row" and isinstance(item, list):
+        return dict(zip(names, item, strict=False))
+    return {names[0]: item} if len(names) == 1 and isinstance(item, str) else None
+
+
+def _gives(model: Model, *words: str) -> bool:
+    """Whether its predictions have one of the words."""
+    return any(f"'{word}'" in str(model.record.get("prediction")) for word in words)
 
 
 def _status() -> Record:
