@@ -85,8 +85,11 @@ def protocol_routes(name: str, service: "Service") -> ProtocolRoutes:
 
 
 def _joined(routes: Iterable[Route], method: str) -> Route:
-    """The route of several protocols that share a path: of the one that takes the method, else the first's."""
-    found = [route for route in routes if route.handlers]
+    """The route of several protocols that share a path: of the one that takes the method, else the first's.
+
+    Of several that take it the most exact: /models/{model}/info, and not /models/{model}/{version}.
+    """
+    found = sorted((route for route in routes if route.handlers), key=lambda route: len(route.place))
     taking = "GET" if method == "HEAD" else method
     for route in found:
         if taking in route.handlers:

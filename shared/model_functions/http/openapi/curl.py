@@ -1,6 +1,5 @@
 """An operation as commands to paste into a shell: one for each of its examples."""
 
-import base64
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -29,10 +28,14 @@ def commands(method: str, path: str, operation: Record, known: Record) -> Iterat
         yield "", f'{start} "{target}"'
     for media, facts in content.items():
         for name, example in facts.get("examples", {}).items():
-            value = example["value"]
-            told = f"{name} as {media}" if media != JSON else name
-            url = f"{target}?{urlencode(query)}" if (query := example.get("x-query")) else target
-            yield told, _sending(f'{start} "{url}"', media, value)
+            yield (
+                name if media == JSON else f"{name}, as {media}",
+                _sending(f'{start} "{target}"', media, example["value"]),
+            )
+        if "x-base64" in facts:
+            kind = f"-H {_quoted(f'Content-Type: {media}')}"
+            file = f"printf %s {_quoted(facts['x-base64'])} | base64 -d"
+            yield f"a file, as {media}", f'{file} | {start} "{target}" {kind} --data-binary @-'
 
 
 def is_short(command: str) -> bool:
@@ -43,11 +46,8 @@ def _sending(start: str, media: str, value: Any) -> str:
     kind = f"-H {_quoted(f'Content-Type: {media}')}"
     if media == JSON:
         return f"{start} {kind} -d {_quoted(json.dumps(value, ensure_ascii=False))}"
-    if media.startswith("multipart/"):
-        fields = " ".join(f"-F {_quoted(f'{name}={field}')}" for name, field in value.items())
-        return f"{start} {fields}"
-    if _is_base64(value):
-        return f"printf %s {_quoted(value)} | base64 -d | {start} {kind} --data-binary @-"
+    if isinstance(value, dict):
+        return " ".join([start, *(f"--data-urlencode {_quoted(f'{name}={field}')}" for name, field in value.items())])
     return f"{start} {kind} --data-binary {_quoted(value)}"
 
 
@@ -71,10 +71,3 @@ def _value(parameter: Record) -> Any:
 def _quoted(text: str) -> str:
     """As one word of a shell."""
     return "'" + text.replace("'", "'\\''") + "'"
-
-
-def _is_base64(text: str) -> bool:
-    try:
-        return len(text) > 100 and bool(base64.b64decode(text, validate=True))
-    except ValueError:
-        return False

@@ -1,6 +1,7 @@
 """OpenAI's API: chats, completions and embeddings, described."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from model_functions.http.openapi.section import ASKING, JSON_BODY, Section, answer, events, json_body, operation_id
 from model_functions.http.openapi.served import Model, Record, Served, parameter
@@ -36,44 +37,58 @@ def describe(served: Served) -> Section:
     told = {"message": string(), "type": string(), "param": nullable(string()), "code": string()}
     section = Section(served, "OpenAI", _ABOUT, refuse, record({"error": record(told)}))
     chatting = [model for model in served.speaking("openai_chat") if model.chats]
-    writing, embedding = served.speaking("openai_completions"), served.speaking("openai_embeddings")
-    for base in ("", "/models/{model}"):
-        kinds: list[tuple[str, str, str, list[Model], Any, Record, Any, bool]] = [
-            (
-                "chat/completions",
-                "chat",
-                "The next message of a chat.",
-                chatting,
-                _chat,
-                _chatted(),
-                _chat_example,
-                True,
-            ),
-            ("completions", "complete", "What follows a text.", writing, _completion, _completed(), _prompt, True),
-            ("embeddings", "embed", "The vectors of texts.", embedding, _embedding, _embedded(), _input, False),
-        ]
-        for path, name, summary, models, asked, answered, example, streams in kinds:
-            # Where the path names the model, each has an operation of its own.
-            for several in [[model] for model in models] if base else [models] if models else []:
-                place = {"model": several[0].name} if base else {}
-                named = {model.name: {"model": model.name} | example(model) for model in several}
-                schema = either([_named(asked(model), model, in_path=bool(base)) for model in several])
-                section.add(
-                    *("POST", f"{base}/v1/{path}", summary),
-                    answer(answered, of_a_model=True, also=events(_STREAM) if streams else None),
-                    [*ASKING, *JSON_BODY],
-                    place=place,
-                    body=json_body(schema, named),
-                    id=operation_id(name, *place.values()),
-                )
+    _describe(section, _Kind("chat/completions", "What follows a chat.", "messages", _chat, _chatted()), chatting)
+    prompted = _Kind("completions", "What follows a text.", "prompt", _completion, _completed())
+    _describe(section, prompted, served.speaking("openai_completions"))
+    embedding = _Kind("embeddings", "The vectors of texts.", "input", _embedding, _embedded())
+    _describe(section, embedding, served.speaking("openai_embeddings"))
     return section
 
 
-def _named(fields: Record, model: Model, *, in_path: bool) -> Record:
+class _Kind(NamedTuple):
+    """What may be asked.
+
+    Args:
+        field: the one that holds the data.
+        fields: of a request to a model.
+        answer: its schema.
+    """
+
+    path: str
+    summary: str
+    field: str
+    fields: Callable[[Model], Record]
+    answer: Record
+
+
+def _describe(section: Section, kind: _Kind, models: list[Model]) -> None:
+    if models:
+        _describe_at(section, kind, "", models)
+    for model in models:
+        _describe_at(section, kind, "/models/{model}", [model])
+
+
+def _describe_at(section: Section, kind: _Kind, base: str, models: list[Model]) -> None:
+    """Args:
+    models: those that may be asked there; where the path names one, that alone.
+    """
+    place = {"model": models[0].name} if base else {}
+    examples = {model.name: {"model": model.name, kind.field: _example(model, kind.field)} for model in models}
+    schema = either([_named(kind.fields(model), kind.field, model, in_path=bool(base)) for model in models])
+    also = None if kind.field == "input" else events(_STREAM)
+    section.add(
+        *("POST", f"{base}/v1/{kind.path}", kind.summary, answer(kind.answer, of_a_model=True, also=also)),
+        [*ASKING, *JSON_BODY],
+        place=place,
+        body=json_body(schema, examples),
+        id=operation_id("openai", kind.path, *place.values()),
+    )
+
+
+def _named(fields: Record, needed: str, model: Model, *, in_path: bool) -> Record:
     """The request of a model: its fields, any of which may be null, which is as if it were not there."""
-    needed = [name for name in ("messages", "prompt", "input") if name in fields]
-    required = [*needed, *([] if in_path or not model.needs_name else ["model"])]
-    free = {name: schema if name in needed else nullable(schema) for name, schema in fields.items()}
+    required = [needed, *([] if in_path or not model.needs_name else ["model"])]
+    free = {name: schema if name == needed else nullable(schema) for name, schema in fields.items()}
     names: Record = {"const": model.name} if "model" in required else {"enum": [model.name, *NAMELESS, None]}
     if in_path:
         names = {"type": ["string", "null"]}
@@ -136,14 +151,7 @@ def _embedded() -> Record:
     return record(told)
 
 
-def _chat_example(model: Model) -> Record:
-    chat = next((item for item in model.items if isinstance(item, list)), [{"role": "user", "content": "Hello"}])
-    return {"messages": chat}
-
-
-def _prompt(model: Model) -> Record:
-    return {"prompt": next((item for item in model.items if isinstance(item, str)), "Hello")}
-
-
-def _input(model: Model) -> Record:
-    return {"input": next((item for item in model.items if isinstance(item, str)), "Hello")}
+def _example(model: Model, field: str) -> Any:
+    if field == "messages":
+        return next((item for item in model.items if isinstance(item, list)), [{"role": "user", "content": "Hello"}])
+    return next((item for item in model.items if isinstance(item, str)), "Hello")
