@@ -1,4 +1,4 @@
-"""The description, held to what the functions do: every route stands in it, and every example is answered as it says."""
+"""The description, held to what the functions do: every route stands in it, every example is answered as it says."""
 
 import base64
 import json
@@ -38,9 +38,7 @@ def test_every_route_is_described_with_its_methods(service: Service, document: d
     described = {(one.operation["x-route"], one.method) for one in operations(document)}
     for route, method in routes(service):
         if (route, method) not in described:
-            model = service.models()[0]
-            place = {"model": model["model_name"], "version": model["revision"], "label": "prod"}
-            path = re.sub(r"\{(\w+)\}", lambda found: place.get(found[1], "x"), route)
+            path = _somewhere(route, service.models()[0])
             refused = service.handle(request(b"{}", method=method, target=path))
             # What only exists to refuse is no offer.
             assert refused.headers["X-Error-Code"] in ("not_found", "not_supported", "invalid_input"), (method, route)
@@ -112,6 +110,12 @@ def routes(service: Service) -> Iterator[tuple[str, str]]:
     for table in (own, *(protocol.table for protocol in tables)):
         for route, handlers in table.items():
             yield from ((route, method) for method in handlers)
+
+
+def _somewhere(route: str, model: dict[str, Any]) -> str:
+    """A path of the route."""
+    place = {"model": model["model_name"], "version": model["revision"], "label": model["alias"]}
+    return re.sub(r"\{(\w+)\}", lambda found: place.get(found[1], "x"), route)
 
 
 def _never(*given: Any) -> Response:
@@ -187,6 +191,5 @@ def validate(document: dict[str, Any], schema: dict[str, Any], value: Any, where
     jsonschema.Draft202012Validator.check_schema(schema)
     whole = {**schema, "components": document["components"]}
     error = next(iter(jsonschema.Draft202012Validator(whole).iter_errors(value)), None)
-    assert error is None, (
-        f"{where}\n{error.message[:500] if error else ''} {list(error.absolute_path) if error else ''}"
-    )
+    if error is not None:
+        pytest.fail(f"{where}\n{list(error.absolute_path)}: {error.message[:500]}")
