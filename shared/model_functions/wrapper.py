@@ -56,6 +56,8 @@ class ModelWrapper:
     """What else of ``from_source`` a publisher may say on the command line, as JSON or plain text."""
     media: ClassVar[tuple[str, ...]] = ()
     """Types of files that a request's body, or the files of its form, may be instead of JSON, as ``image/*``."""
+    reads_bodies: ClassVar[bool] = False
+    """Whether an item is whatever a request's whole body is, as TorchServe's handlers read it."""
     default_example: ClassVar[Any] = "Anna Schmidt moved from Berlin to Paris, and now works for the United Nations."
     """What warm-up predicts when the publisher gives no example."""
     speaks: ClassVar[tuple[str, ...]] = ()

@@ -173,6 +173,7 @@ class FamilyFunction(Service):
                 prediction = self._in_steps(model, data, parameters, request)
                 return model.wrapper.tensors_of(prediction) if question.as_tensors else prediction
             prepared = model.wrapper.prepare(data, parameters)
+            question.prepared(prepared)
             outputs = yield from self._forward(model, prepared, request)
             finish = model.wrapper.finish_tensors if question.as_tensors else model.wrapper.finish
             prediction = finish(prepared, outputs)
@@ -252,7 +253,8 @@ class FamilyFunction(Service):
         pieces = model.wrapper.stream(*question.read(model.wrapper))
         events = question.events(model, self._steps(model, pieces, request, held))
         first = next(events)
-        return streamed(EventStream(chain([first], events), held.pop_all(), request), headers_of(model))
+        headers = headers_of(model) | {"Content-Type": question.stream_type}
+        return streamed(EventStream(chain([first], events), held.pop_all(), request, question.stream_type), headers)
 
     def _steps(
         self, model: LoadedModel, pieces: Generator[Any, None, Any], request: Request, held: ExitStack
