@@ -31,6 +31,7 @@ LAYERS = (
     ("inputs",),
     ("parameters", "source"),
     ("boot",),
+    ("tally",),
     (
         *("settings", "metrics", "logs", "phases", "caller", "pace", "names", "once", "memory", "backoff"),
         "processor",

@@ -32,7 +32,7 @@ GENERATION_PARAMETERS = (
     Parameter("no_repeat_ngram_size", "integer", "Runs of so many tokens occur once; 0 is off.", 0, 0, 10),
     Parameter("repetition_penalty", "number", "Above 1 makes repeating words less likely.", 1.0, 0.5, 5),
     Parameter("do_sample", "boolean", "Draw the answer instead of searching for it.", False),
-    Parameter("temperature", "number", "Below 1 draws are safer, above 1 bolder.", 1.0, 0.05, 5),
+    Parameter("temperature", "number", "Below 1 draws are safer, above 1 bolder.", 1.0, 0.001, 5),
     Parameter("top_k", "integer", "Draw from so many tokens only; 0 is off.", 50, 0, 1000),
     Parameter("top_p", "number", "Draw from the likeliest tokens that add up to this.", 1.0, 0.01, 1),
     Parameter("seed", "integer", "The same seed draws the same answer.", None, 0, 2**63 - 1),
@@ -51,6 +51,7 @@ class GenerationWrapper(RowWrapper):
     batch = Batch(2048, 16, bucketed=False)
     answer_key: ClassVar[str]
     input_name = "text"
+    speaks = ("generate",)
     default_prefixes: ClassVar[Mapping[str, str]] = {}
     """The prefix that an architecture was trained with, by its ``model_type``."""
     model_types: ClassVar[tuple[str, ...]] = ()

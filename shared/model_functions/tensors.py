@@ -90,6 +90,8 @@ class TensorSpec:
             raise InvalidInput(path, f"{path} has the shape {array.shape}. Send {self.spelled()}.")
         if not array.size:
             raise InvalidInput(path, f"{path} has the shape {array.shape}, and so no values. Send at least one.")
+        if self.dtype == "string" and not {type(value) for value in array.flat} <= {bytes, str}:
+            raise InvalidInput(path, f"{path} holds something else than strings. Send strings alone.")
 
     def schema(self) -> dict[str, Any]:
         """A JSON Schema of its nested lists."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from model_functions.engines import EmbeddingEngine, TextRefused, Tokens
 from model_functions.errors import InvalidInput
-from model_functions.inputs import MAX_ITEMS, TextInput, check_count, json_type, one_or_many
+from model_functions.inputs import TextInput, check_count, json_type, one_or_many
 from model_functions.parameters import Parameter
 from model_functions.rows import Row, Rows, RowWrapper
 from model_functions.source import Source
@@ -125,6 +125,7 @@ class FeatureExtractionWrapper(RowWrapper):
     family, task = "feature_extraction", "feature-extraction"
     input_name = "text"
     formats = ("sentence_transformers",)
+    speaks = ("openai_embeddings",)
     batch = TEXT_BATCH
     declared = (
         Parameter("normalize", "boolean", "Give each vector the length 1.", False),
@@ -150,7 +151,7 @@ class FeatureExtractionWrapper(RowWrapper):
         prompts: Mapping[str, str] | None = None,
         assumed: str = "",
         max_characters: int = 10_000,
-        max_items: int = MAX_ITEMS,
+        max_items: int = MAX_TEXTS,
         defaults: Mapping[str, Any] | None = None,
         bounds: Mapping[str, tuple[float, float]] | None = None,
     ) -> None:

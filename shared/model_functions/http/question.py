@@ -9,7 +9,7 @@ from model_functions.cache import LoadedModel
 from model_functions.errors import ModelError, ModelNotFound
 from model_functions.http.message import EVENTS, Response
 from model_functions.http.streaming import event
-from model_functions.wrapper import ModelWrapper
+from model_functions.wrapper import ModelWrapper, Prepared
 
 
 @dataclass(slots=True)
@@ -34,6 +34,9 @@ class Question(ABC):
     def read(self, wrapper: ModelWrapper) -> tuple[Any, dict[str, Any]]:
         """Data and parameters. Raises InvalidInput."""
         return self.data, self.parameters
+
+    def prepared(self, prepared: Prepared) -> None:  # noqa: B027 - most have no use for it
+        """Is told what the model reads of it, before it reads it."""
 
     def wants_stream(self, wrapper: ModelWrapper) -> bool:
         """Whether the answer is asked for piece by piece. Raises NotAcceptable for a model that has no pieces."""

@@ -42,7 +42,7 @@ class Service(ABC):
         self.directory = Once(lambda: Directory(self.repository(), family))
         predict = self.predicting(lambda asked: read_prediction_request(asked, settings.max_body_bytes, media))
         own: dict[str, dict[str, Handler | str]] = {
-            "/": {"GET": waiting(self.front_page), "OPTIONS": "torchserve"},
+            "/": {"GET": waiting(self.front_page), "POST": "hugging_face", "OPTIONS": "torchserve"},
             "/predict": {"POST": predict, "GET": predict},
             "/warmup": {"POST": self.warm_up},
             "/health": {"GET": health},
@@ -98,6 +98,14 @@ class Service(ABC):
     @abstractmethod
     def models(self) -> list[dict[str, Any]]:
         """Records as http.description makes them."""
+
+    def loaded(self) -> list[LoadedModel] | None:
+        """The models that this instance has in memory; None where it has none of its own to tell of."""
+        return None
+
+    def unload(self, name: str) -> None:
+        """Lets go of a model that this instance has in memory."""
+        raise NotImplementedError(f"{self.name} has no models")
 
     def show_metrics(self, request: Request) -> Response:
         return Response.text(self.metrics.render(), "text/plain; version=0.0.4; charset=utf-8")
