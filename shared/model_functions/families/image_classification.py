@@ -71,6 +71,7 @@ class ImageInput:
         image = {
             "type": "string",
             "minLength": 1,
+            "format": "image",
             "contentEncoding": "base64",
             "contentMediaType": "image/*",
             "description": f"A PNG, JPEG, WebP or GIF image; the model sees {width} × {height} pixels, "

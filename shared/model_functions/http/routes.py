@@ -87,9 +87,13 @@ def protocol_routes(name: str, service: "Service") -> ProtocolRoutes:
 def _joined(routes: Iterable[Route], method: str) -> Route:
     """The route of several protocols that share a path: of the one that takes the method, else the first's.
 
-    Of several that take it the most exact: /models/{model}/info, and not /models/{model}/{version}.
+    Args:
+        routes: one a protocol; only those count that say most of the path, whatever methods the others take.
     """
-    found = sorted((route for route in routes if route.handlers), key=lambda route: len(route.place))
+    routes = list(routes)
+    found = [route for route in routes if route.handlers]
+    fewest = min((len(route.place) for route in found), default=0)
+    found = [route for route in found if len(route.place) == fewest]
     taking = "GET" if method == "HEAD" else method
     for route in found:
         if taking in route.handlers:

@@ -174,12 +174,25 @@ class Section:
         body: Record | None = None,
         place: Mapping[str, str | Sequence[str]] | None = None,
         parameters: Iterable[Record] = (),
+        each: bool = False,
     ) -> None:
         """Describes what a route answers that predicts nothing, of any model if it names one.
 
         Args:
             who: headers that say which model answers.
+            each: whether each model's path stands for itself, because others of its methods do.
         """
+        if each:
+            for model in self.served.models:
+                here = {"model": model.name, **(place or {})}
+                self.tell(
+                    *(route, summary, told, errors),
+                    id=operation_id(id, model.name),
+                    method=method,
+                    who=who,
+                    place=here,
+                )
+            return
         self.add(
             method,
             route,

@@ -43,22 +43,20 @@ def _describe_asking(section: Section, model: Model, path: str, word: str) -> No
         id=f"tensorflow_predict{word}",
     )
     features = _features(model, item)
-    asked = {"features": {"examples": [features]}} if features else {}
     fields = {"signature_name": _SIGNATURE, "context": {"type": "object"}}
     schema = record(fields | {"examples": array({"type": "object"}, minItems=1)}, ["examples"])
-    labels = array({"type": "array", "prefixItems": [{}, NUMBER], "minItems": 2, "maxItems": 2})
-    section.ask(
-        *(f"{path}:classify", "The labels of each example, with their scores.", record({"results": array(labels)})),
-        *(model, json_body(schema, asked if _gives(model, "label", "probabilities") else {})),
-        id=f"tensorflow_classify{word}",
-        description="For models whose predictions have labels.",
-    )
-    section.ask(
-        *(f"{path}:regress", "The number of each example.", record({"results": array(NUMBER)})),
-        *(model, json_body(schema, {})),
-        id=f"tensorflow_regress{word}",
-        description="For models that predict a number.",
-    )
+    body = json_body(schema, {"features": {"examples": [features]}} if features else {})
+    if _gives_labels(model):
+        pair = array({}, minItems=2, maxItems=2, description="A label and its score.")
+        section.ask(
+            *(f"{path}:classify", "The labels of each example.", record({"results": array(array(pair))}), model, body),
+            id=f"tensorflow_classify{word}",
+        )
+    if _gives_numbers(model):
+        section.ask(
+            *(f"{path}:regress", "The number of each example.", record({"results": array(NUMBER)}), model, body),
+            id=f"tensorflow_regress{word}",
+        )
 
 
 def _request(model: Model) -> Record:
@@ -89,9 +87,16 @@ def _features(model: Model, item: object) -> Record | None:
     return {names[0]: item} if len(names) == 1 and isinstance(item, str) else None
 
 
-def _gives(model: Model, *words: str) -> bool:
-    """Whether its predictions have one of the words."""
-    return any(f"'{word}'" in str(model.record.get("prediction")) for word in words)
+def _gives_labels(model: Model) -> bool:
+    told = str(model.record.get("prediction"))
+    return "'label'" in told or "'probabilities'" in told
+
+
+def _gives_numbers(model: Model) -> bool:
+    """Whether it predicts a number, as far as is known."""
+    prediction = model.record.get("prediction", {})
+    told = prediction.get("properties", {}).get("prediction") if model.kind == "row" else prediction
+    return told == {} or (isinstance(told, dict) and told.get("type") == "number")
 
 
 def _status() -> Record:

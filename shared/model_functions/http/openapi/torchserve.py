@@ -57,6 +57,7 @@ def _describe_management(section: Section) -> None:
     section.tell(
         *("/predictions/{model}", "A model's description, in OpenAPI 3.0.", document, models),
         method="OPTIONS",
+        each=True,
         id="torchserve_model_api",
     )
     listed = record(
@@ -72,6 +73,7 @@ def _describe_management(section: Section) -> None:
         section.tell(
             *(f"/models/{{model}}{which}", "A model's state.", array(record(one)), KNOWING),
             who=["X-Model-Revision"],
+            each=not which,
             id=f"torchserve_model{word}",
         )
 

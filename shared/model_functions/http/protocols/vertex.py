@@ -9,6 +9,7 @@ import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from model_functions.cache import LoadedModel
 from model_functions.errors import InvalidInput, NotSupported, ServingError
@@ -97,8 +98,8 @@ def read_raw(request: Request, limit: int) -> dict[str, Any]:
 
 def _checked(body: Any) -> dict[str, Any]:
     if not isinstance(body, dict) or "instances" not in body:
-        what = "no instances" if isinstance(body, dict) else json_type(body)
-        raise InvalidInput("instances", f'The body is or has {what}. Send {{"instances": [ITEM, …]}}.')
+        what = "has no instances" if isinstance(body, dict) else f"is {json_type(body)}"
+        raise InvalidInput("instances", f'The body {what}. Send {{"instances": [ITEM, …]}}.')
     instances, parameters = body["instances"], body.get("parameters")
     if not isinstance(instances, list) or not instances:
         what = "an empty list" if instances == [] else json_type(instances)
@@ -151,7 +152,8 @@ class RawQuestion(VertexQuestion):
         manifest = model.manifest
         headers = {
             "X-Vertex-AI-Deployed-Model-Id": manifest.revision,
-            "X-Vertex-AI-Model": _resource(self.place, "models", manifest.name),
+            # A header cannot hold whatever a path can.
+            "X-Vertex-AI-Model": quote(_resource(self.place, "models", manifest.name)),
             "X-Vertex-AI-Model-Version-Id": manifest.revision,
         }
         return answer_json(model, {"predictions": prediction}, headers)
