@@ -72,7 +72,7 @@ def _request(model: Model, *, in_path: bool) -> Record:
     if model.streams:
         fields["stream"] = nullable({"type": "boolean"})
     if model.family == "tabular":
-        fields["table"] = {"type": "object", "description": "A list of values for each column."}
+        fields["table"] = nullable({"type": "object", "description": "A list of values for each column."})
         return {"title": model.name, **record(fields, [name for name in required if name != "inputs"])}
     if model.family == "feature_extraction":
         # Its parameters stand beside the inputs.

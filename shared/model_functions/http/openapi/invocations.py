@@ -3,7 +3,7 @@
 from typing import Any
 
 from model_functions.errors import NotAcceptable
-from model_functions.http.openapi.bodies import csv_of, data_schema, files, query_parameters, table_of
+from model_functions.http.openapi.bodies import csv_of, data_schema, files, table_of
 from model_functions.http.openapi.section import ASKING, JSON_BODY, Section, answer, json_body, operation_id
 from model_functions.http.openapi.served import Model, Record, Served
 from model_functions.http.protocols.invocations import CSV, refuse
@@ -14,6 +14,8 @@ _ABOUT = (
     "For MLflow's clients and SageMaker's: data frames, instances, inputs, or the data itself, as JSON, CSV, a text, "
     "numpy's own form or a file. MLflow's bodies are answered with predictions, the others with the prediction alone."
 )
+
+_QUERY = "Where the body is a text or a file, the model's parameters stand in the query."
 
 
 def describe(served: Served) -> Section:
@@ -35,10 +37,15 @@ def _describe_asking(section: Section, model: Model, route: str, place: dict[str
         answer(told, of_a_model=True, also={NPY: {"schema": string(format="binary")}}),
         [*ASKING, *JSON_BODY, NotAcceptable],
         place=place,
-        parameters=query_parameters(model),
+        parameters=[] if place else [_name(section.served)],
+        description=_QUERY,
         body=json_body(_request(model), _examples(model)) | _tables(model) | files(model),
         id=operation_id(word or "invocations", model.name if word else ""),
     )
+
+
+def _name(served: Served) -> Record:
+    return {"name": "model_name", "in": "query", "required": served.default is None, "schema": {"enum": served.names}}
 
 
 def _request(model: Model) -> Record:

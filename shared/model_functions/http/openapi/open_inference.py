@@ -58,7 +58,7 @@ def _describe_the_server(section: Section) -> None:
         body=ready,
         id="repository_index",
     )
-    nothing = json_body(record({"parameters": {"type": "object", "maxProperties": 0}}, []), {"nothing": {}})
+    nothing = json_body(record({"parameters": nullable({"type": "object", "maxProperties": 0})}, []), {"nothing": {}})
     loaded = record({"name": string(), "load": {"const": True}})
     section.tell(
         *("/v2/repository/models/{model}/load", "Load a model.", loaded, [*LOADING, *JSON_BODY]),

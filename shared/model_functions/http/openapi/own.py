@@ -38,8 +38,8 @@ def describe(served: Served) -> Section:
     section = Section(served, TAG, _ABOUT, refuse, error())
     _describe_predict(served, section)
     warmed = record({"model_name": string(), "revision": string(), "phases": {"type": "object"}})
-    names = {"model_name": {"enum": served.names}} if served.names else {"model_name": string()}
     required = [] if served.default else ["model_name"]
+    names = {"model_name": {"enum": [*served.names, *([] if required else [None])]}}
     section.add(
         "POST",
         "/warmup",

@@ -23,6 +23,7 @@ from model_functions.errors import (
     ObjectNotFound,
     Overloaded,
     PayloadTooLarge,
+    RouteNotFound,
     ServingError,
     UnsupportedMediaType,
     UriTooLong,
@@ -117,6 +118,9 @@ class Section:
         path, placed = _placed(route, place or {})
         if self.served.is_gateway and ModelNotFound in errors:
             errors = [*errors, FunctionUnreachable]
+        if placed:
+            # What stands for the parameter may be no single part of a path.
+            errors = [*errors, RouteNotFound]
         operation: Record = {"operationId": id, "tags": [self.tag], "summary": summary, "x-route": route}
         operation |= {"description": description} if description else {}
         given = [*placed, *parameters, reference("parameters", "X-Request-Id")]
