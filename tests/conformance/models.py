@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from onnx import TensorProto, helper
+
 from deploy.publish import publish
 from model_functions.artifact.signing_key import SigningKey
 from model_functions.families.feature_extraction import FeatureExtractionWrapper
@@ -50,14 +53,52 @@ def _models(folder: Path) -> list[tuple[str, ModelWrapper, list[Any]]]:
         *((name, writer, ["hello world"]) for name in WRITERS),
         ("eye", eye, [eye.default_example]),
         ("sizes", TabularWrapper.from_estimator(tiny_models.classifier(), ROW), [ROW]),
+        ("flats", _flats(), [FLAT]),
         ("linear", OnnxWrapper.from_source(str(tiny_graphs.linear(folder / "linear.onnx"))), [[[0.5, 1.0, 2.0]]]),
         ("picture", OnnxWrapper.from_source(str(tiny_graphs.picture(folder / "picture.onnx"))), [_GREY]),
         ("sums", OnnxWrapper.from_source(str(tiny_graphs.weighted_sums(folder / "sums.onnx"))), [_SUMS]),
+        ("half_plus_two", OnnxWrapper.from_source(str(_half_plus_two(folder / "half.onnx"))), [1.0]),
+        ("types", OnnxWrapper.from_source(str(_types(folder / "types.onnx"))), [_TYPES]),
     ]
 
 
 _GREY = [[[1.0, 1.0, 0.0, 0.0]] * 4]
 _SUMS = {"values": [1.0, 2.0], "weights": [3.0, -4.0]}
+
+_NUMBERS = ("UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FLOAT16", "FLOAT", "DOUBLE")
+_TYPES = {"bool": [True], "string": ["a"], **{name.lower(): [1] for name in _NUMBERS}}
+
+
+def _half_plus_two(path: Path) -> Path:
+    """The model of TensorFlow Serving's documentation."""
+    nodes = [helper.make_node("Mul", ["x", "half"], ["z"]), helper.make_node("Add", ["z", "two"], ["y"])]
+    weights = {"half": np.array(0.5, np.float32), "two": np.array(2, np.float32)}
+    return tiny_graphs.save(path, nodes, [tiny_graphs.tensor("x", ["n"])], [tiny_graphs.tensor("y", ["n"])], weights)
+
+
+def _types(path: Path) -> Path:
+    """Gives every tensor back, one of each type, as ``same_int8`` for ``int8``."""
+    kinds = [(name.lower(), TensorProto.DataType.Value(name)) for name in ("BOOL", "STRING", *_NUMBERS)]
+    nodes = [helper.make_node("Identity", [name], [f"same_{name}"]) for name, _ in kinds]
+    inputs = [tiny_graphs.tensor(name, ["n", "m"], kind) for name, kind in kinds]
+    outputs = [tiny_graphs.tensor(f"same_{name}", ["n", "m"], kind) for name, kind in kinds]
+    return tiny_graphs.save(path, nodes, inputs, outputs)
+
+
+FLAT = {"city": "Berlin", "rooms": 2.5, "balcony": True}
+
+
+def _flats() -> TabularWrapper:
+    """Columns of every kind, which may be missing."""
+    from sklearn.compose import make_column_transformer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
+    rows = np.array([["Berlin", 2.5, True], ["Rome", 1.0, False]] * 5, dtype=object)
+    encoder = make_column_transformer((OneHotEncoder(handle_unknown="ignore"), [0]), remainder="drop")
+    estimator = make_pipeline(encoder, LogisticRegression()).fit(rows, ["dear", "cheap"] * 5)
+    return TabularWrapper.from_estimator(estimator, list(FLAT.values()), columns=list(FLAT))
 
 
 def _read(wrapper_class: type[ModelWrapper], folder: Path) -> ModelWrapper:
