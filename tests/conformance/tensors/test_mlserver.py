@@ -87,7 +87,7 @@ def test_arrays_of_each_type_as_np(place: Place, name: str) -> None:
         if one not in ("values", "weights")
     ]
     for one in inputs:
-        one.shape.root = [1, 3] if hasattr(one.shape, "root") else [1, 3]
+        one.shape = [1, 3]
     request = InferenceRequest(inputs=inputs, outputs=[RequestOutput(name=f"same_{name}")])
     response = infer(place, "onnx", "types", request)
     assert len(response.outputs) == 1
@@ -123,18 +123,21 @@ def test_moments_as_datetime(place: Place) -> None:
 
 
 def test_a_table_as_pd(place: Place) -> None:
-    frame = pd.DataFrame({"city": ["Berlin", "Rome"], "rooms": [2.5, 1.0], "balcony": [True, False]})
-    request = PandasCodec.encode_request(frame, use_bytes=False)
-    response = infer(place, "tabular", "flats", request)
+    response = infer(place, "tabular", "flats", flats([2.5, 1.0]))
     assert StringCodec.decode_output(output(response, "prediction")) == ["dear", "cheap"]
     probabilities = NumpyCodec.decode_output(output(response, "probabilities"))
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
 
 
 def test_a_table_that_lacks_values_as_pd(place: Place) -> None:
-    frame = pd.DataFrame({"city": ["Berlin", "Rome"], "rooms": [2.5, np.nan], "balcony": [True, False]})
-    response = infer(place, "tabular", "flats", PandasCodec.encode_request(frame, use_bytes=False))
+    response = infer(place, "tabular", "flats", flats([2.5, np.nan]))
     assert StringCodec.decode_output(output(response, "prediction")) == ["dear", "cheap"]
+
+
+def flats(rooms: list[float]) -> InferenceRequest:
+    frame = pd.DataFrame({"city": ["Berlin", "Rome"], "rooms": rooms, "balcony": [True, False]})
+    # Pandas 3 has a type of its own for texts, of which the codec does not know.
+    return PandasCodec.encode_request(frame.astype({"city": object}), use_bytes=False)
 
 
 def test_an_answer_as_a_table(place: Place) -> None:
