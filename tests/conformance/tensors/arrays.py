@@ -1,7 +1,5 @@
 """What the clients of tensors send, and what the models must answer."""
 
-import struct
-import zlib
 from typing import Any
 
 import numpy as np
@@ -17,20 +15,6 @@ def scores(features: NDArray[Any]) -> NDArray[Any]:
     """What the model ``linear`` makes of them."""
     found: NDArray[Any] = features.astype(np.float32) @ _WEIGHTS
     return found
-
-
-def _png(width: int = 8, height: int = 8) -> bytes:
-    """The file of a white image."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    rows = (b"\0" + b"\xff\xff\xff" * width) * height
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-
-
-PNG = _png()
 
 _EXTREMES = {kind: np.array([[np.iinfo(kind).min, 0, np.iinfo(kind).max]], kind) for kind in (
     "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64",

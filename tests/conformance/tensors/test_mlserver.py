@@ -26,8 +26,9 @@ from mlserver.types import (
     RequestOutput,
 )
 
+from tests.conformance.pictures import PNG
 from tests.conformance.place import Place
-from tests.conformance.tensors.arrays import ARRAYS, FEATURES, PNG, TEXTS, scores
+from tests.conformance.tensors.arrays import ARRAYS, FEATURES, TEXTS, scores
 
 
 def infer(place: Place, family: str, model: str, request: InferenceRequest) -> InferenceResponse:

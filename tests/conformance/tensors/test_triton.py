@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
 from tritonclient.utils import InferenceServerException
 
+from tests.conformance.pictures import PNG
 from tests.conformance.place import Place
-from tests.conformance.tensors.arrays import ARRAYS, FEATURES, PNG, TEXTS, scores
+from tests.conformance.tensors.arrays import ARRAYS, FEATURES, TEXTS, scores
 
 KINDS = ("BOOL", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64", "FP16", "FP32", "FP64")
 
