@@ -38,6 +38,7 @@ VERTEX = {
     "AIP_PREDICT_ROUTE": "/v1/endpoints/7/deployedModels/9:predict",
     "AIP_MODE": "PREDICTION",
     "AIP_STORAGE_URI": "",
+    "MODEL_NAME": "sizes",
 }
 
 GROUPS = sorted(path.parent.name for path in HERE.glob("*/requirements.txt"))
