@@ -18,7 +18,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from deploy.environments import made
-from deploy.project import BUILD
+from deploy.project import BUILD, ROOT
 from deploy.stage import stage
 from model_functions.artifact.signing import Trust
 from model_functions.artifact.signing_key import SigningKey
@@ -105,7 +105,7 @@ def calls(group: str, environment: Path, variables: dict[str, str], expression: 
     """The exit status of the group's pytest."""
     options = ["-v", "-c", str(HERE / "pytest.ini"), f"--junit-xml={REPORTS / group}.xml", "-k", expression]
     command = [str(environment / "bin" / "python"), "-m", "pytest", *options, str(HERE / group)]
-    return subprocess.run(command, cwd=HERE, env=clean_environment(**variables), check=False).returncode
+    return subprocess.run(command, cwd=ROOT, env=clean_environment(**variables), check=False).returncode
 
 
 def counted(report: Path) -> str:
