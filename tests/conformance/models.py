@@ -74,7 +74,8 @@ def _endless(folder: Path) -> Path:
     """The same writer, which never ends by itself what it writes."""
     path = folder / "generation_config.json"
     config = json.loads(path.read_text())
-    path.write_text(json.dumps(config | {"suppress_tokens": [*config["suppress_tokens"], *config["eos_token_id"]]}))
+    ends = config.pop("eos_token_id")
+    path.write_text(json.dumps(config | {"suppress_tokens": [*config["suppress_tokens"], *ends]}))
     return folder
 
 

@@ -11,6 +11,9 @@ from pydantic import BaseModel, SecretStr
 
 from tests.conformance.place import Place
 
+#: Its clients are kept for all calls, and must not outlive the loop that they began in.
+LOOP = asyncio.Runner()
+
 KEY = SecretStr("x")
 CHAT = [SystemMessage("one two"), HumanMessage("hello")]
 
@@ -64,14 +67,14 @@ def test_a_batch(chat: ChatOpenAI) -> None:
 
 
 def test_an_asynchronous_message(chat: ChatOpenAI) -> None:
-    assert asyncio.run(chat.ainvoke(CHAT)).content
+    assert LOOP.run(chat.ainvoke(CHAT)).content
 
 
 def test_asynchronous_pieces(chat: ChatOpenAI) -> None:
     async def run() -> list[Any]:
         return [piece async for piece in chat.astream(CHAT)]
 
-    assert len(asyncio.run(run())) > 1
+    assert len(LOOP.run(run())) > 1
 
 
 def test_a_message_ends_where_it_is_told(chat: ChatOpenAI) -> None:
@@ -137,4 +140,4 @@ def test_an_embedding_of_a_query(embeddings: OpenAIEmbeddings) -> None:
 
 
 def test_an_asynchronous_embedding(embeddings: OpenAIEmbeddings) -> None:
-    assert len(asyncio.run(embeddings.aembed_query("anna"))) == 6
+    assert len(LOOP.run(embeddings.aembed_query("anna"))) == 6
