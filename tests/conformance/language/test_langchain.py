@@ -20,7 +20,9 @@ CHAT = [SystemMessage("one two"), HumanMessage("hello")]
 
 @pytest.fixture
 def chat(place: Place) -> ChatOpenAI:
-    return ChatOpenAI(model="writer", base_url=f"{place.url('text_generation')}/v1", api_key=KEY, max_completion_tokens=8)
+    return ChatOpenAI(
+        model="writer", base_url=f"{place.url('text_generation')}/v1", api_key=KEY, max_completion_tokens=8
+    )
 
 
 @pytest.fixture

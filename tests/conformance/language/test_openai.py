@@ -43,7 +43,12 @@ def asked(place: Place, family: str, ask: Callable[[AsyncOpenAI], Awaitable[Any]
 def test_a_chat(writer: OpenAI) -> None:
     answer = writer.chat.completions.create(model="writer", messages=CHAT, max_tokens=8)
     [choice] = answer.choices
-    assert (answer.object, answer.model, choice.index, choice.message.role) == ("chat.completion", "writer", 0, "assistant")
+    assert (answer.object, answer.model, choice.index, choice.message.role) == (
+        "chat.completion",
+        "writer",
+        0,
+        "assistant",
+    )
     assert choice.finish_reason in ("length", "stop")
     assert choice.message.content
     assert answer.usage is not None
@@ -54,7 +59,7 @@ def test_a_chat(writer: OpenAI) -> None:
 
 
 def test_the_same_seed_says_the_same(writer: OpenAI) -> None:
-    def said(seed: int) -> str | None:
+    def said(seed: int) -> Any:
         drawn = writer.chat.completions.create(model="writer", messages=CHAT, max_tokens=12, temperature=1.5, seed=seed)
         return drawn.choices[0].message.content
 
@@ -64,7 +69,9 @@ def test_the_same_seed_says_the_same(writer: OpenAI) -> None:
 
 def test_no_temperature_is_greedy(writer: OpenAI) -> None:
     said = {
-        writer.chat.completions.create(model="writer", messages=CHAT, max_tokens=8, temperature=0).choices[0].message.content
+        writer.chat.completions.create(model="writer", messages=CHAT, max_tokens=8, temperature=0)
+        .choices[0]
+        .message.content
         for _ in range(2)
     }
     assert len(said) == 1
@@ -317,7 +324,9 @@ def test_a_text_ends_where_it_is_told(writer: OpenAI) -> None:
     assert answer.choices[0].text == whole[: whole.index(stop)]
 
 
-@pytest.mark.parametrize("asking", [{"prompt": ""}, {"prompt": [9_999_999]}, {"suffix": "end"}, {"best_of": 100}], ids=str)
+@pytest.mark.parametrize(
+    "asking", [{"prompt": ""}, {"prompt": [9_999_999]}, {"suffix": "end"}, {"best_of": 100}], ids=str
+)
 def test_a_wrong_text_is_a_bad_request(writer: OpenAI, asking: dict[str, Any]) -> None:
     with pytest.raises(REFUSED):
         writer.completions.create(**{"model": "writer", "prompt": "hello"} | asking)
@@ -357,7 +366,9 @@ def test_the_raw_embedding_is_text(sentences: OpenAI) -> None:
 
 
 def test_asynchronous_embeddings(place: Place) -> None:
-    answer = asked(place, "feature_extraction", lambda client: client.embeddings.create(model="sentences", input=["anna"]))
+    answer = asked(
+        place, "feature_extraction", lambda client: client.embeddings.create(model="sentences", input=["anna"])
+    )
     assert len(answer.data[0].embedding) == 6
 
 

@@ -16,6 +16,7 @@ def scores(features: NDArray[Any]) -> NDArray[Any]:
     found: NDArray[Any] = features.astype(np.float32) @ _WEIGHTS
     return found
 
+
 _EXTREMES = {kind: np.array([[np.iinfo(kind).min, 0, np.iinfo(kind).max]], kind) for kind in (
     "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64",
 )}  # fmt: skip

@@ -56,7 +56,9 @@ def test_model_metadata(place: Place) -> None:
     answer = requests.get(f"{place.url('onnx')}/v2/models/linear", timeout=60)
     metadata = MetadataModelResponse.model_validate_json(answer.content)
     assert metadata.inputs is not None
-    assert [(one.name, str(one.datatype.value), one.shape) for one in metadata.inputs] == [("features", "FP32", [-1, 3])]
+    assert [(one.name, str(one.datatype.value), one.shape) for one in metadata.inputs] == [
+        ("features", "FP32", [-1, 3])
+    ]
 
 
 def test_repository_index(place: Place) -> None:
@@ -118,7 +120,9 @@ def test_an_image_as_base64(place: Place) -> None:
 
 
 def test_moments_as_datetime(place: Place) -> None:
-    request = InferenceRequest(inputs=[DatetimeCodec.encode_input("text", [datetime(2026, 11, 21, 18, 5)], use_bytes=False)])
+    request = InferenceRequest(
+        inputs=[DatetimeCodec.encode_input("text", [datetime(2026, 11, 21, 18, 5)], use_bytes=False)]
+    )
     response = infer(place, "text_classification", "sentiment", request)
     assert len(StringCodec.decode_output(output(response, "label"))) == 1
 

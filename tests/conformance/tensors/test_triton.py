@@ -99,7 +99,7 @@ def test_a_model_is_loaded_and_listed_as_ready(onnx: InferenceServerClient) -> N
 def test_a_model_is_unloaded_and_comes_back(onnx: InferenceServerClient) -> None:
     onnx.load_model("picture")
     onnx.unload_model("picture")
-    pixels = np.tile(np.float32([1, 1, 0, 0]), (1, 4, 1))
+    pixels = np.tile(np.array([1, 1, 0, 0], np.float32), (1, 4, 1))
     assert onnx.infer("picture", [tensor("pixels", pixels, "FP32")]).as_numpy("side").shape[0] == 1
 
 
@@ -238,7 +238,13 @@ def test_a_table_is_one_tensor(place: Place) -> None:
         given = (
             [tensor(one["name"], rows[:, columns[one["name"]]], one["datatype"]) for one in (column, *others)]
             if others
-            else [tensor(column["name"], rows.astype(np.float32 if column["datatype"] == "FP32" else np.float64), column["datatype"])]
+            else [
+                tensor(
+                    column["name"],
+                    rows.astype(np.float32 if column["datatype"] == "FP32" else np.float64),
+                    column["datatype"],
+                )
+            ]
         )
         result = client.infer("sizes", given)
         assert [label.decode() for label in result.as_numpy("prediction")] == ["large", "small"]
@@ -246,7 +252,10 @@ def test_a_table_is_one_tensor(place: Place) -> None:
 
 @pytest.mark.parametrize("family", ["summarization", "translation"])
 def test_written_texts_are_bytes(place: Place, family: str) -> None:
-    model, output = {"summarization": ("summarizer", "summary_text"), "translation": ("translator", "translation_text")}[family]
+    model, output = {
+        "summarization": ("summarizer", "summary_text"),
+        "translation": ("translator", "translation_text"),
+    }[family]
     with InferenceServerClient(place.address(family)) as client:
         assert client.infer(model, texts()).as_numpy(output).shape == (len(TEXTS),)
 
