@@ -146,3 +146,8 @@ def finished(steps: Steps) -> Response:
                 awaited.wait()
     except StopIteration as end:
         return cast(Response, end.value)
+
+
+def to_the_slash(prefix: str) -> Response:
+    """The answer at the very prefix that something is mounted under: the page's own addresses are relative to it."""
+    return Response(308, headers={"Location": f"{prefix.rpartition('/')[2]}/", "Content-Type": "text/plain"})
