@@ -1,12 +1,14 @@
 """The API of the tutorial that this project began with."""
 
+from typing import Any
+
 import requests
 
 from tests.conformance.place import Place
 
 
 def test_a_prediction(place: Place) -> None:
-    body = {"model_name": "sizes", "data": [3, 3, 3]}
+    body: dict[str, Any] = {"model_name": "sizes", "data": [3, 3, 3]}
     answer = requests.post(f"{place.url('tabular')}/predict", json=body, timeout=60).json()
     assert answer["body"]["prediction"] == "large"
 
@@ -18,7 +20,7 @@ def test_a_form_at_the_proxy(place: Place) -> None:
 
 
 def test_an_unknown_model(place: Place) -> None:
-    body = {"model_name": "nothing", "data": [3, 3, 3]}
+    body: dict[str, Any] = {"model_name": "nothing", "data": [3, 3, 3]}
     response = requests.post(f"{place.url('tabular')}/predict", json=body, timeout=60)
     assert (response.status_code, response.json()["error"]["code"]) == (404, "model_not_found")
 

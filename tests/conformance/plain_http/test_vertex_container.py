@@ -1,6 +1,7 @@
 """What Vertex AI asks of a container: the routes of its variables, on a function that was started with them."""
 
 import os
+from typing import Any
 
 import pytest
 import requests
@@ -18,7 +19,7 @@ def test_health(container: str) -> None:
 
 
 @pytest.mark.parametrize("parameters", [{}, {"parameters": {}}, {"parameters": None}], ids=str)
-def test_predictions(container: str, parameters: dict[str, object]) -> None:
+def test_predictions(container: str, parameters: dict[str, Any]) -> None:
     body = {"instances": [[3, 3, 3], {"length": -3, "width": -3, "weight": -3}]} | parameters
     response = requests.post(f"{container}{HEALTH}:predict", json=body, timeout=60)
     assert response.status_code == 200, response.text
