@@ -60,7 +60,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.conformance", description=__doc__.partition("\n")[0])
-    parser.add_argument("group", nargs="*", choices=GROUPS, help="default: all")
+    parser.add_argument("group", nargs="*", help=f"of {', '.join(GROUPS)}; default: all")
     parser.add_argument("-k", help="only the calls whose names match, as pytest's own -k", default="")
     return parser.parse_args()
 
