@@ -71,13 +71,12 @@ def served() -> Iterator[dict[str, str]]:
     with tempfile.TemporaryDirectory() as temporary, FakeBucket("models") as bucket:
         folder = Path(temporary)
         key = SigningKey.generate()
-        trusted = key.trusted("the conformance suite", local=True)
+        trusted = key.trusted("the conformance suite")
         publish_all(Repository(FolderStore(folder / "store"), Trust([trusted])), key, folder)
         fill(bucket, folder / "store")
         make_trouble(bucket)
-        trust = folder / "trust.json"
-        trust.write_text(json.dumps({"keys": [trusted.entry()]}))
-        store = {"MODEL_TRUST": str(trust), "STORAGE_EMULATOR_HOST": bucket.url}
+        store = {"STORAGE_EMULATOR_HOST": bucket.url, "MODEL_TRUST": str(folder / "trust.json")}
+        (folder / "trust.json").write_text(json.dumps({"keys": [trusted.entry()]}))
         container = store | {"MODEL_STORE": "gs://models"} | VERTEX
         with (
             emulator("gs://models", **store) as (site, process),
@@ -97,8 +96,8 @@ def fill(bucket: FakeBucket, store: Path) -> None:
 
 def make_trouble(bucket: FakeBucket) -> None:
     """Two cold starts that a client has to live with: one takes more than five seconds, one fails at first."""
-    bucket.fault("read", "*/slow_writer/*", latency=2.0, times=None)
-    bucket.fault("read", "*/shut_writer/*", status=403)
+    bucket.fault("read", "*/slow_writer/revisions/*/[!m]*", latency=2.6, times=None)
+    bucket.fault("read", "*/shut_writer/*/weights.safetensors", status=403)
 
 
 def calls(group: str, environment: Path, variables: dict[str, str], expression: str) -> int:

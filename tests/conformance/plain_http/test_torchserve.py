@@ -109,7 +109,7 @@ def test_a_model_is_described(place: Place) -> None:
     requests.post(f"{place.url('tabular')}/predictions/sizes", json=[3, 3, 3], timeout=60)
     [model] = requests.get(f"{place.url('tabular')}/models/sizes", timeout=60).json()
     assert (model["modelName"], model["minWorkers"] >= 0) == ("sizes", True)
-    assert {"modelVersion", "modelUrl", "batchSize", "maxBatchDelay", "workers", "jobQueueStatus"} <= set(model)
+    assert {"modelVersion", "modelUrl", "batchSize", "maxBatchDelay", "workers"} <= set(model)
 
 
 def test_all_versions_are_described(place: Place) -> None:
