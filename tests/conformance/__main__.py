@@ -13,7 +13,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -68,36 +68,41 @@ def _arguments() -> argparse.Namespace:
 @contextmanager
 def served() -> Iterator[dict[str, str]]:
     """The functions over a store of tiny models: variables that say where."""
-    with tempfile.TemporaryDirectory() as temporary, FakeBucket("models") as bucket:
+    with tempfile.TemporaryDirectory() as temporary, FakeBucket("models") as bucket, ExitStack() as running:
         folder = Path(temporary)
         key = SigningKey.generate()
         trusted = key.trusted("the conformance suite")
         publish_all(Repository(FolderStore(folder / "store"), Trust([trusted])), key, folder)
         fill(bucket, folder / "store")
-        make_trouble(bucket)
-        store = {"STORAGE_EMULATOR_HOST": bucket.url, "MODEL_TRUST": str(folder / "trust.json")}
         (folder / "trust.json").write_text(json.dumps({"keys": [trusted.entry()]}))
-        container = store | {"MODEL_STORE": "gs://models"} | VERTEX
-        with (
-            emulator("gs://models", **store) as (site, process),
-            function(stage("tabular", build=folder / "build"), free_port(), **container) as (vertex, _),
-        ):
-            try:
-                yield {"CONFORMANCE_SITE": site, "CONFORMANCE_CONTAINER": vertex}
-            finally:
-                (REPORTS / "site.log").write_text("\n".join(process.lines))
+        settings = {"STORAGE_EMULATOR_HOST": bucket.url, "MODEL_TRUST": str(folder / "trust.json")}
+
+        def alone(family: str, store: str, **more: str) -> str:
+            """The address of a function in a process of its own."""
+            staged = stage(family, build=folder / "build" / store)
+            variables = settings | {"MODEL_STORE": f"gs://models/{store}"} | more
+            return running.enter_context(function(staged, free_port(), **variables))[0]
+
+        site, process = running.enter_context(emulator("gs://models/well", **settings))
+        try:
+            yield {
+                "CONFORMANCE_SITE": site,
+                "CONFORMANCE_CONTAINER": alone("tabular", "well", **VERTEX),
+                "CONFORMANCE_SLOW": alone("text_generation", "slow"),
+                "CONFORMANCE_SHUT": alone("text_generation", "shut"),
+            }
+        finally:
+            (REPORTS / "site.log").write_text("\n".join(process.lines))
 
 
 def fill(bucket: FakeBucket, store: Path) -> None:
+    """The store three times: as it is, where each answer takes its time, and where the first one is a refusal."""
     for path in store.rglob("*.*"):
         if path.is_file() and not path.name.startswith("."):
-            bucket.put(path.relative_to(store).as_posix(), path.read_bytes())
-
-
-def make_trouble(bucket: FakeBucket) -> None:
-    """Two cold starts that a client has to live with: one takes more than five seconds, one fails at first."""
-    bucket.fault("read", "*/slow_writer/revisions/*/[!m]*", latency=2.6, times=None)
-    bucket.fault("read", "*/shut_writer/*/weights.safetensors", status=403)
+            for place in ("well", "slow", "shut"):
+                bucket.put(f"{place}/{path.relative_to(store).as_posix()}", path.read_bytes())
+    bucket.fault("read", "slow/*", latency=1.8, times=None)
+    bucket.fault("read", "shut/*", status=403)
 
 
 def calls(group: str, environment: Path, variables: dict[str, str], expression: str) -> int:

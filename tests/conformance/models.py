@@ -23,9 +23,6 @@ from model_functions.wrapper import ModelWrapper
 from tests import tiny_graphs, tiny_models
 from tests.tiny_models import TEXT
 
-#: The same writer, whose store the fakes slow down or shut: a model is cold once.
-WRITERS = ("writer", "slow_writer", "shut_writer")
-
 ROW = dict(zip(tiny_models.COLUMNS, (0.5, 1.0, 2.0), strict=True))
 
 
@@ -51,7 +48,7 @@ def _models(folder: Path) -> list[tuple[str, ModelWrapper, list[Any]]]:
         ("sentences", _read(FeatureExtractionWrapper, tiny_models.sentence_folder(folder / "sentences")), ["anna"]),
         ("summarizer", SummarizationWrapper.from_source(str(generator), defaults=lengths), [TEXT]),
         ("translator", TranslationWrapper.from_source(str(generator), defaults=lengths), [TEXT]),
-        *((name, writer, ["hello world"]) for name in WRITERS),
+        ("writer", writer, ["hello world"]),
         ("eye", eye, [eye.default_example]),
         ("sizes", TabularWrapper.from_estimator(tiny_models.classifier(), ROW), [ROW]),
         ("flats", _flats(), [FLAT]),

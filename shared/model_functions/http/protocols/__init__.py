@@ -13,7 +13,7 @@ _BEGINNINGS: dict[str, tuple[str, ...]] = {
     "/v1/projects": ("vertex",),
     "/predictions": ("torchserve",),
     "/explanations": ("torchserve",),
-    "/models": ("hugging_face", "torchserve", "openai", "invocations"),
+    "/models": ("torchserve", "hugging_face", "openai", "invocations"),
     "/ping": ("torchserve",),
     "/invocations": ("invocations",),
     "/version": ("invocations",),
