@@ -129,6 +129,9 @@ class FamilyFunction(Service):
     def loaded(self) -> list[LoadedModel]:
         return self.cache().models() if self.cache.is_made else []
 
+    def unloaded(self) -> frozenset[str]:
+        return self.cache().unloaded() if self.cache.is_made else frozenset()
+
     def unload(self, name: str) -> None:
         self.cache().unload(name)
 

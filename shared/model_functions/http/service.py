@@ -99,9 +99,13 @@ class Service(ABC):
     def models(self) -> list[dict[str, Any]]:
         """Records as http.description makes them."""
 
-    def loaded(self) -> list[LoadedModel] | None:
-        """The models that this instance has in memory; None where it has none of its own to tell of."""
-        return None
+    def loaded(self) -> list[LoadedModel]:
+        """The models that this instance has in memory."""
+        return []
+
+    def unloaded(self) -> frozenset[str]:
+        """The models that somebody unloaded from this instance, and that have not been asked since."""
+        return frozenset()
 
     def unload(self, name: str) -> None:
         """Lets go of a model that this instance has in memory."""
