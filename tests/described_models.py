@@ -25,7 +25,9 @@ from tests import tiny_graphs, tiny_models
 _TEXT = "anna lives in berlin"
 _CHAT = [{"role": "user", "content": "hello"}]
 _SHORT: dict[str, Any] = {"max_characters": 20}
-_LENGTHS: dict[str, Any] = {"defaults": {"max_new_tokens": 4}, "bounds": {"max_new_tokens": (1, 4)}}
+#: No parameter can contradict another.
+_BOUNDS = {"max_new_tokens": (1, 4), "min_new_tokens": (0, 1), "num_beams": (1, 1), "num_return_sequences": (1, 1)}
+_LENGTHS: dict[str, Any] = {"defaults": {"max_new_tokens": 4}, "bounds": _BOUNDS}
 
 #: The functions of the models.
 FAMILIES = (
@@ -75,11 +77,7 @@ def _summarizer(folder: Path) -> Made:
 
 def _writer(folder: Path) -> Made:
     tiny_models.llama_folder(folder, positions=4100)
-    lengths: dict[str, Any] = {
-        "defaults": {"max_new_tokens": 4, "min_new_tokens": 4},
-        "bounds": {"max_new_tokens": (1, 8)},
-    }
-    wrapper = TextGenerationWrapper.from_source(str(folder), max_characters=200, **lengths)
+    wrapper = TextGenerationWrapper.from_source(str(folder), max_characters=200, **_LENGTHS)
     return wrapper, ["hello world", _CHAT], "torch"
 
 

@@ -78,4 +78,9 @@ def _tables(model: Model) -> Record:
     row = table_of(model, model.items[0])
     if row is None or model.media:
         return {}
-    return {CSV: {"schema": string(minLength=1), "examples": {"a table": {"value": csv_of(row)}}}}
+    return {
+        CSV: {
+            "schema": {"description": "Rows, with the columns' names first or without."},
+            "examples": {"a table": {"value": csv_of(row)}},
+        }
+    }
