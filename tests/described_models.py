@@ -27,7 +27,7 @@ _CHAT = [{"role": "user", "content": "hello"}]
 _SHORT: dict[str, Any] = {"max_characters": 20}
 #: No parameter can contradict another.
 _BOUNDS = {"max_new_tokens": (1, 4), "min_new_tokens": (0, 1), "num_beams": (1, 1), "num_return_sequences": (1, 1)}
-_LENGTHS: dict[str, Any] = {"defaults": {"max_new_tokens": 4}, "bounds": _BOUNDS}
+_LENGTHS: dict[str, Any] = {"defaults": {"max_new_tokens": 4, "num_beams": 1}, "bounds": _BOUNDS}
 
 #: The functions of the models.
 FAMILIES = (

@@ -39,7 +39,7 @@ def describe(served: Served) -> Section:
     _describe_predict(served, section)
     warmed = record({"model_name": string(), "revision": string(), "phases": {"type": "object"}})
     required = [] if served.default else ["model_name"]
-    names = {"model_name": {"enum": [*served.names, *([] if required else [None])]}}
+    names = {"model_name": {"enum": [*served.names, *([] if required else [None])]} if served.names else string()}
     section.add(
         "POST",
         "/warmup",
