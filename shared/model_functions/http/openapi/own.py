@@ -176,7 +176,9 @@ def _file_parameters(served: Served) -> list[Record]:
     for model in served.models:
         if model.media:
             found |= {"model_name": {"enum": served.names}} | _spelled(model)
-    return [{"name": name, "in": "query", "schema": schema, "description": _NAMED} for name, schema in found.items()]
+    # Beside JSON they mean nothing, so that nothing is refused there.
+    told = {name: {"description": schema.get("description", "The model.")} for name, schema in found.items()}
+    return [{"name": name, "in": "query", "schema": one, "description": _NAMED} for name, one in told.items()]
 
 
 def _spelled(model: Model) -> Record:
