@@ -132,8 +132,8 @@ class TensorSpec:
             low, high = _INTEGERS[self.dtype]
             return {"type": "integer", "minimum": low, "maximum": high}
         if self.dtype in _FLOATS and self.dtype != "float64":
-            low, high = self._range()
-            return {"type": "number", "minimum": low, "maximum": high}
+            largest = _FLOATS[self.dtype]
+            return {"type": "number", "minimum": -largest, "maximum": largest}
         return {"type": {"bool": "boolean", "string": "string"}.get(self.dtype, "number")}
 
 

@@ -22,7 +22,7 @@ from tests.running import ROOT, emulator
 FUNCTIONS = (*FAMILIES, "gateway")
 
 #: Of every family what its models make: the own interface, and one operation of each protocol that has their data.
-_OF_MODELS = "predict|predict_by_query|ask|(infer|generate|tensorflow_predict|vertex_predict)_{name}_model"
+_OF_MODELS = "predict|predict_by_query|ask|(infer|tensorflow_predict)_{name}_model"
 _OF_MODELS += "|openai_(chat_completions|completions|embeddings)"
 #: Of the gateway, which hands on the rest, what it reads itself, and something of each protocol.
 _OF_GATEWAY = "predict|predict_by_query|warm_up|list_models|openai_completions|model_(info|ready|status|metadata)"
