@@ -21,6 +21,9 @@ from model_functions.errors import (
 from model_functions.http.message import Request
 
 MAX_DEPTH = 64
+#: Values of JSON, each of which takes some thirty bytes of memory, however few in the text. Strings may be as long as
+#: the body.
+MAX_JSON_VALUES = 4 * 1024 * 1024
 _BLOCK = 64 * 1024
 _STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 _BRACKETS = re.compile(r"[\[\]{}]")
@@ -106,6 +109,12 @@ def parse_json(body: bytes, *, constants: bool = False) -> Any:
     if not text.strip():
         raise InvalidJson('The body is empty. Send JSON: {"model_name": NAME, "data": DATA}.')
     _check_depth(text)
+    # A value takes two characters at least.
+    if len(text) > 2 * MAX_JSON_VALUES and text.count(",") >= MAX_JSON_VALUES:
+        raise PayloadTooLarge(
+            f"The body has {text.count(',') + 1} values of JSON; the limit is {MAX_JSON_VALUES}. Send fewer per "
+            "request, or tensors as bytes (POST /v2/models/MODEL/infer)."
+        )
     try:
         value = (_LENIENT if constants else _DECODER).decode(text)
         if "\\u" in text:

@@ -18,7 +18,7 @@ from model_functions.errors import (
     ServingError,
     UnsupportedMediaType,
 )
-from model_functions.http.body import parse_json, read_body, read_json
+from model_functions.http.body import MAX_JSON_VALUES, parse_json, read_body, read_json
 from tests.shared.http.requests import request
 
 
@@ -52,6 +52,14 @@ def test_what_is_no_json_is_refused_with_a_reason(body: bytes, kind: type[Servin
     with pytest.raises(kind) as caught:
         parse_json(body)
     assert message in caught.value.message
+
+
+def test_more_values_than_memory_is_meant_for_are_refused_and_long_strings_are_not() -> None:
+    with pytest.raises(PayloadTooLarge) as caught:
+        parse_json(b"[" + b"1," * MAX_JSON_VALUES + b"1]")
+    assert caught.value.message.startswith(f"The body has {MAX_JSON_VALUES + 1} values of JSON; the limit is ")
+    text = "a, b" * (MAX_JSON_VALUES // 2)
+    assert parse_json(f'["{text}"]'.encode()) == [text]
 
 
 def test_brackets_in_strings_are_no_depth() -> None:
