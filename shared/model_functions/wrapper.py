@@ -11,6 +11,7 @@ from model_functions.parameters import Parameter, check_names, check_parameters
 
 if TYPE_CHECKING:
     from model_functions.source import Source
+    from model_functions.tensors import TensorSpec
 
 STREAM = Parameter("stream", "boolean", "Send the answer while it is written, as server-sent events.", False)
 
@@ -54,6 +55,8 @@ class ModelWrapper:
     """Types of files that a request's body, or the files of its form, may be instead of JSON, as ``image/*``."""
     default_example: ClassVar[Any] = "Anna Schmidt moved from Berlin to Paris, and now works for the United Nations."
     """What warm-up predicts when the publisher gives no example."""
+    speaks: ClassVar[tuple[str, ...]] = ()
+    """What its models can be asked beyond what all can: ``openai_chat`` and its like (http/protocols)."""
     formats: ClassVar[tuple[str, ...]] = ()
     """Formats of files (Source.format) that are models of this family."""
     architectures: ClassVar[tuple[str, ...]] = ()
@@ -117,6 +120,21 @@ class ModelWrapper:
         predictions = self.postprocess(outputs, prepared.parameters)
         return predictions[0] if prepared.single else predictions
 
+    def tensor_inputs(self) -> list[TensorSpec]:
+        raise NotImplementedError
+
+    def tensor_outputs(self) -> list[TensorSpec]:
+        raise NotImplementedError
+
+    def data_of(self, tensors: Mapping[str, Any]) -> Any:
+        raise NotImplementedError
+
+    def tensors_of(self, predictions: list[Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def finish_tensors(self, prepared: Prepared, outputs: Any) -> dict[str, Any]:
+        raise NotImplementedError
+
     @property
     def streams(self) -> bool:
         """Whether ``stream`` works: a wrapper that can do it declares the parameter ``STREAM``."""
@@ -165,6 +183,7 @@ class ModelWrapper:
             "parameters": {name: parameter.schema() for name, parameter in self.parameters.items()},
         }
         interface |= {"media": list(self.media)} if self.media else {}
+        interface |= {"speaks": list(self.speaks)} if self.speaks else {}
         return interface | ({"streams": True} if self.streams else {})
 
 

@@ -73,14 +73,19 @@ def _at_its_edge(handle: Handle, settings: Settings) -> Callable[[Any], Any]:
 
 def _refusing(error: ServingError) -> Handle:
     """Answers everything but health with the error: an instance that dies at import says nothing to anybody."""
+    from model_functions.http import errors
     from model_functions.http.front_door import FrontDoor
+    from model_functions.http.routes import Route, Routes
     from model_functions.http.service import health
     from model_functions.metrics import Metrics
 
     def refuse(request: Request) -> Response:
         raise error
 
-    paths = ("/", "/predict", "/warmup", "/ready", "/metrics", "/openapi.json", "/docs")
-    routes = {path: {"GET": refuse, "POST": refuse} for path in paths}
-    routes["/health"] = {"GET": health}
-    return FrontDoor(routes, Metrics()).steps
+    class Refusing(Routes):
+        def find(self, request: Request) -> Route:
+            if request.path == "/health":
+                return super().find(request)
+            return Route("other", {"GET": refuse, "POST": refuse}, errors.refuse, {})
+
+    return FrontDoor(Refusing({"/health": {"GET": health}}), Metrics()).steps

@@ -31,15 +31,37 @@ _CHARSETS = {"", "utf-8", "utf8", "us-ascii"}
 
 
 def read_body(request: Request, limit: int) -> bytes:
-    """The whole body.
+    """The whole body, decompressed.
+
+    Raises PayloadTooLarge, IncompleteBody, InvalidRequest, UnsupportedMediaType, InvalidEncoding.
+    """
+    coding = request.headers.get("content-encoding", "").strip().lower()
+    if coding in ("", "identity"):
+        return raw_body(request, limit)
+    # Imported here: few requests are compressed.
+    from model_functions.http.coding import decompressed
+
+    return decompressed(raw_body(request, limit), coding, limit)
+
+
+def raw_body(request: Request, limit: int) -> bytes:
+    """The whole body as it came.
 
     Raises PayloadTooLarge, IncompleteBody, InvalidRequest. The rest of a body that is refused is read and
     dropped, so that the answer reaches the caller and no memory is held.
     """
+    if request.raw is None:
+        request.raw = _raw_body(request, limit)
+    return request.raw
+
+
+def _raw_body(request: Request, limit: int) -> bytes:
     blocks, count = [], 0
     length = request.headers.get("content-length", "")
     declared = int(length) if length.isdecimal() and len(length) < 20 else -1
-    while count != declared and (block := _block(request)):
+    # All at once, which copies nothing, if that is not too much.
+    size = declared if 0 < declared <= limit else _BLOCK
+    while count != declared and (block := _block(request, size)):
         count += len(block)
         if count <= limit:
             blocks.append(block)
@@ -49,7 +71,7 @@ def read_body(request: Request, limit: int) -> bytes:
         raise too_large(count, limit)
     if count < declared:
         raise IncompleteBody(f"The body ended after {count} of {declared} bytes. Send it again.")
-    return b"".join(blocks)
+    return blocks[0] if len(blocks) == 1 else b"".join(blocks)
 
 
 def too_large(count: int, limit: int) -> PayloadTooLarge:
@@ -60,18 +82,23 @@ def broken() -> InvalidRequest:
     return InvalidRequest("The body cannot be read: its framing is broken. Send it again.")
 
 
-def read_json(request: Request, limit: int, also: Sequence[str] = ()) -> Any:
+def read_json(request: Request, limit: int, also: Sequence[str] = (), *, constants: bool = False) -> Any:
     """The body as JSON: strict UTF-8, no duplicate keys, no NaN, at most 64 levels deep.
 
     Args:
         also: other media types that the caller might have meant, for the refusal of a wrong one.
+        constants: whether NaN, Infinity and -Infinity are numbers.
     """
     _check_media_type(request, also)
-    return parse_json(read_body(request, limit))
+    return parse_json(read_body(request, limit), constants=constants)
 
 
-def parse_json(body: bytes) -> Any:
-    """Raises InvalidEncoding, InvalidJson and its kinds, InvalidInput for a number that is too large."""
+def parse_json(body: bytes, *, constants: bool = False) -> Any:
+    """Raises InvalidEncoding, InvalidJson and its kinds, InvalidInput for a number that is too large.
+
+    Args:
+        constants: as in ``read_json``.
+    """
     try:
         text = body.decode()
     except UnicodeDecodeError as exc:
@@ -80,7 +107,7 @@ def parse_json(body: bytes) -> Any:
         raise InvalidJson('The body is empty. Send JSON: {"model_name": NAME, "data": DATA}.')
     _check_depth(text)
     try:
-        value = _DECODER.decode(text)
+        value = (_LENIENT if constants else _DECODER).decode(text)
         if "\\u" in text:
             # A lone surrogate, spelled \\ud800, is no character: nothing could write it out again.
             json.dumps(value, ensure_ascii=False).encode()
@@ -91,9 +118,9 @@ def parse_json(body: bytes) -> Any:
     return value
 
 
-def _block(request: Request) -> bytes:
+def _block(request: Request, size: int) -> bytes:
     try:
-        return request.read(_BLOCK)
+        return request.read(size)
     except ServingError:
         raise
     except Exception as exc:
@@ -105,14 +132,7 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def check_not_compressed(request: Request) -> None:
-    coding = request.headers.get("content-encoding", "").strip().lower()
-    if coding not in ("", "identity"):
-        raise UnsupportedMediaType(f'The body is compressed as "{coding[:20]}". Send it as it is.')
-
-
 def _check_media_type(request: Request, also: Sequence[str]) -> None:
-    check_not_compressed(request)
     found, _, options = request.headers.get("content-type", "").partition(";")
     if found in _MEDIA_TYPES and not options:
         return
@@ -162,3 +182,4 @@ def _integer(text: str) -> int:
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_integer)
+_LENIENT = json.JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_int=_integer)

@@ -1,10 +1,10 @@
-"""Errors as answers: one record, rendered in the native shape."""
+"""Errors as answers: one record, rendered in the shape of ``/predict``."""
 
 from http import HTTPStatus
 from typing import Any
 
 from model_functions.errors import ServingError
-from model_functions.http.message import Response
+from model_functions.http.message import Request, Response
 
 
 def render(error: ServingError, request_id: str) -> Response:
@@ -22,3 +22,7 @@ def render(error: ServingError, request_id: str) -> Response:
         # Callers of the first version of /predict look for this key.
         body["405"] = "Method Not Allowed"
     return Response.json(body, error.status, {"X-Error-Code": error.code} | error.headers)
+
+
+def refuse(error: ServingError, request: Request) -> Response:
+    return render(error, request.id)

@@ -5,20 +5,16 @@ import math
 import random
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Self
 
 from model_functions import logs
 from model_functions.errors import InvalidInput, MethodNotAllowed, RouteNotFound, ServingError, UriTooLong
-from model_functions.http.errors import render
-from model_functions.http.message import Chunks, Request, Response, Steps, finished
+from model_functions.http.errors import refuse
+from model_functions.http.message import Chunks, Handler, Request, Response, Steps, finished
+from model_functions.http.routes import Routes
 from model_functions.metrics import Metrics
 from model_functions.phases import Entries, server_timing
-
-Handler = Callable[[Request], Response | Steps]
-
-#: Handlers by path and method, as ``{"/predict": {"POST": predict}}``.
-Routes = Mapping[str, Mapping[str, Handler]]
 
 #: Characters of path and query; longer data belongs into a POST.
 MAX_TARGET_LENGTH = 8 * 1024
@@ -72,21 +68,22 @@ class FrontDoor:
 
     def _end(self, request: Request, status: int, phases: Entries | None = None) -> None:
         seconds = time.perf_counter() - request.came
-        route = request.path if request.path in self.routes else "other"
-        self.metrics.request(route, status, seconds)
+        self.metrics.request(request.route, status, seconds)
         if log.isEnabledFor(logging.INFO):
             entries = phases or request.phases.entries()
-            logs.answered(log.name, request.method[:10], route, status, request.id, seconds, entries)
+            logs.answered(log.name, request.method[:10], request.route, status, request.id, seconds, entries)
 
     def _found(self, request: Request) -> Handler:
         """What answers the request. Raises ServingError for what nothing does."""
-        handlers = self.routes.get(request.path)
-        if handlers is None:
+        route = self.routes.find(request)
+        request.refuse, handlers = route.refuse, route.handlers
+        if not handlers:
             raise RouteNotFound(f"There is no {request.path[:60]!r} here. GET /docs lists what there is.")
-        if request.method == "OPTIONS":
-            return lambda _: Response(204, headers={"Allow": _allowed(handlers)})
+        request.route, request.place = route.template, route.place
         handler = handlers.get("GET" if request.method == "HEAD" else request.method)
-        if handler is None or (request.method == "HEAD" and request.path == "/predict"):
+        if handler is None and request.method == "OPTIONS":
+            return lambda _: Response(204, headers={"Allow": _allowed(handlers)})
+        if not callable(handler) or (request.method == "HEAD" and request.path == "/predict"):
             raise method_not_allowed(request, handlers)
         if request.target_length > MAX_TARGET_LENGTH:
             raise UriTooLong(
@@ -109,7 +106,7 @@ def _failed(request: Request, exc: Exception) -> Response:
         exc = ServingError("Something went wrong here. The function's log has it under this request id.")
     elif exc.status >= 500:
         log.warning("%s: %s", exc.code, exc.message, extra=fields)
-    return render(exc, request.id)
+    return (request.refuse or refuse)(exc, request)
 
 
 class _Ending:

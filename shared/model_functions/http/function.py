@@ -8,15 +8,17 @@ from itertools import chain
 from typing import Any
 
 from model_functions import memory
+from model_functions.artifact.manifest import Manifest
 from model_functions.budget import MemoryBudget
 from model_functions.cache import LoadedModel, ModelCache
 from model_functions.caller import Caller
-from model_functions.errors import InvalidInput, ModelError, NotAcceptable, ServingError
+from model_functions.errors import InvalidInput, RouteNotFound, ServingError
 from model_functions.http import description, pages
-from model_functions.http.message import Awaited, Request, Response, Steps
-from model_functions.http.prediction import PredictionRequest, read_prediction_request
-from model_functions.http.service import Service
-from model_functions.http.streaming import EventStream, event, named, streamed
+from model_functions.http.message import Awaited, Handler, Request, Response, Steps
+from model_functions.http.prediction import PredictionRequest
+from model_functions.http.question import Published, Question, answer_json, check_version, headers_of
+from model_functions.http.service import Service, waiting
+from model_functions.http.streaming import EventStream, named, streamed
 from model_functions.loading import ModelLoader
 from model_functions.names import function_name
 from model_functions.once import Once
@@ -24,36 +26,50 @@ from model_functions.phases import Phases
 from model_functions.queue import ALONE, LATER, Work, WorkQueue, unforeseen
 from model_functions.rows import Batch, Row, RowWrapper
 from model_functions.settings import Settings
-from model_functions.wrapper import STREAM, ModelWrapper
+from model_functions.wrapper import ModelWrapper, Prepared
 
 
 class FamilyFunction(Service):
     """The function of the family that the wrapper class names."""
 
     def __init__(self, wrapper_class: type[ModelWrapper], settings: Settings) -> None:
-        super().__init__(function_name(wrapper_class.family), wrapper_class.family, settings)
-        self.family = wrapper_class.family
+        super().__init__(function_name(wrapper_class.family), wrapper_class.family, settings, wrapper_class.media)
+        self.family: str = wrapper_class.family
         self.wrapper_class = wrapper_class
         self.cache = Once(self.open_cache)
         self.queue = self.open_queue()
 
-    def predict(self, request: Request) -> Steps:
-        asked = read_prediction_request(request, self.settings.max_body_bytes, self.wrapper_class.media)
-        name = asked.model_name
-        if not name:
-            if not self._knows_the_default():
-                yield None
-            name = self.default_name()
-        if not self.cache.is_made or not self.cache().has(name):
-            yield None
-        with self.cache().use(name, request.phases) as model:
-            if not wants_stream(model.wrapper, asked, request):
-                prediction = yield from self._predicted(model, asked, request)
-                return answer(model, {"body": prediction})
-        yield None
-        with ExitStack() as held:
-            model = held.enter_context(self.cache().use(name, request.phases))
-            return self._streamed(model, asked, request, held)
+    def predicting(self, read: Callable[[Request], Question], speaks: str | None = None) -> Handler:
+        def handle(request: Request) -> Steps:
+            if speaks is not None and speaks not in self.wrapper_class.speaks:
+                raise RouteNotFound(
+                    f"{self.family} models do not answer {request.route}. GET /docs lists what they do."
+                )
+            return self._answered(read(request), request)
+
+        return handle
+
+    def telling(self, tell: Callable[[Request, LoadedModel], Response]) -> Handler:
+        def handle(request: Request) -> Response:
+            with self.cache().use(self._named(request), request.phases) as model:
+                self._check_version(request, model.manifest)
+                return tell(request, model)
+
+        return waiting(handle)
+
+    def knowing(self, tell: Callable[[Request, Published], Response]) -> Handler:
+        def handle(request: Request) -> Response:
+            name, alias = self._named(request), self.settings.model_alias
+            is_loaded = self.cache.is_made and self.cache().has(name)
+            if is_loaded:
+                with self.cache().use(name, request.phases) as model:
+                    revision = model.manifest.revision
+            else:
+                revision = self.repository().resolve(self.family, name, alias, request.phases).revision
+            check_version(request.place, name, revision, alias)
+            return tell(request, Published(name, self.family, alias, revision, is_loaded))
+
+        return waiting(handle)
 
     def warm_up(self, request: Request) -> Steps:
         yield None
@@ -61,7 +77,8 @@ class FamilyFunction(Service):
         with self.cache().use(name, request.phases) as model:
             sample = PredictionRequest(name, model.manifest.examples[0], {})
             yield from self._predicted(model, sample, request)
-            return answer(model, {"phases": request.phases.ledger()})
+            told = {"model_name": name, "revision": model.manifest.revision, "phases": request.phases.ledger()}
+            return answer_json(model, told)
 
     def preload(self) -> None:
         """Warms the default model up before anybody asks; a failure is logged, and told to the first request."""
@@ -111,43 +128,69 @@ class FamilyFunction(Service):
     def models(self) -> list[dict[str, Any]]:
         return description.models(self.repository(), self.settings.model_alias, self.family)
 
+    def _named(self, request: Request) -> str:
+        return request.place.get("model") or self.default_name()
+
+    def _check_version(self, request: Request, manifest: Manifest) -> None:
+        if request.place:
+            check_version(request.place, manifest.name, manifest.revision, self.settings.model_alias)
+
+    def _answered(self, question: Question, request: Request) -> Steps:
+        name = request.place.get("model") or question.model_name
+        if not name:
+            if not self._knows_the_default():
+                yield None
+            name = self.default_name()
+        if not self.cache.is_made or not self.cache().has(name):
+            yield None
+        with self.cache().use(name, request.phases) as model:
+            self._check_version(request, model.manifest)
+            if not question.wants_stream(model.wrapper):
+                prediction = yield from self._predicted(model, question, request)
+                return question.answer(model, prediction)
+        yield None
+        with ExitStack() as held:
+            model = held.enter_context(self.cache().use(name, request.phases))
+            return self._streamed(model, question, request, held)
+
     def _predicted(
-        self, model: LoadedModel, asked: PredictionRequest, request: Request
+        self, model: LoadedModel, question: Question, request: Request
     ) -> Generator[Awaited | None, None, Any]:
         """The wrapper's prediction. Raises InvalidInput, ModelError, Overloaded, DeadlineExceeded."""
-        data, parameters = read(model.wrapper, asked)
+        data, parameters = question.read(model.wrapper)
         if model.wrapper.streams or not model.pace.is_short:
             yield None
         try:
             if model.wrapper.streams:
-                return self._in_steps(model, data, parameters, request)
-            if isinstance(model.wrapper, RowWrapper):
-                return (yield from self._row_by_row(model, model.wrapper, data, parameters, request))
-            return (yield from self._alone(model, lambda: model.wrapper.predict(data, parameters), request))
+                prediction = self._in_steps(model, data, parameters, request)
+                return model.wrapper.tensors_of(prediction, parameters) if question.as_tensors else prediction
+            prepared = model.wrapper.prepare(data, parameters)
+            outputs = yield from self._forward(model, prepared, request)
+            finish = model.wrapper.finish_tensors if question.as_tensors else model.wrapper.finish
+            return finish(prepared, outputs)
         except (ServingError, GeneratorExit):
             raise
         except BaseException as exc:
             raise unforeseen(model.manifest.name, request.id, exc) from exc
 
-    def _row_by_row(
-        self, model: LoadedModel, wrapper: RowWrapper, data: Any, parameters: dict[str, Any], request: Request
+    def _forward(
+        self, model: LoadedModel, prepared: Prepared, request: Request
     ) -> Generator[Awaited | None, None, Any]:
-        """The prediction of a wrapper whose rows are read with those of others."""
-        prepared = wrapper.prepare(data, parameters)
-        rows, asked = prepared.features, prepared.parameters
-        if wrapper.max_batch == 0:
-            found = yield from self._alone(model, lambda: wrapper.forward(rows, asked), request)
-            return wrapper.finish(prepared, found)
+        """What the model gives for a request; its rows may be read with those of others."""
+        wrapper, features, asked = model.wrapper, prepared.features, prepared.parameters
+        if not isinstance(wrapper, RowWrapper) or wrapper.max_batch == 0:
+            return (yield from self._alone(model, lambda: wrapper.forward(features, asked), request))
+        rows: list[Row] = features.rows
 
         def read_rows(features: list[Any]) -> list[Any]:
             return wrapper.forward_while(features, asked, self.queue.check)
 
-        size = sum(row.size for row in rows.rows)
-        found = self._at_once(model, len(rows.rows), size, lambda: wrapper.forward(rows, asked), request)
+        size = sum(row.size for row in rows)
+        found = self._at_once(model, len(rows), size, lambda: wrapper.forward(features, asked), request)
         if found is LATER:
-            outputs = yield from self._in_turn(model, read_rows, rows.rows, wrapper.limits, request)
-            found = replace(rows, outputs=outputs)
-        return wrapper.finish(prepared, found)
+            outputs = yield from self._in_turn(model, read_rows, rows, wrapper.limits, request)
+            found = replace(features, outputs=outputs)
+        return found
 
     def _alone(
         self, model: LoadedModel, call: Callable[[], Any], request: Request
@@ -190,29 +233,16 @@ class FamilyFunction(Service):
             *_, (_, prediction) = self._steps(model, model.wrapper.steps(data, parameters), request, held)
         return prediction
 
-    def _streamed(self, model: LoadedModel, asked: PredictionRequest, request: Request, held: ExitStack) -> Response:
+    def _streamed(self, model: LoadedModel, question: Question, request: Request, held: ExitStack) -> Response:
         """The prediction in pieces. Raises InvalidInput, ModelError, for what fails before the first one.
 
         Args:
             held: kept until the last piece.
         """
-        pieces = model.wrapper.stream(*read(model.wrapper, asked))
-        told = self._steps(model, pieces, request, held)
-
-        def events() -> Iterator[bytes]:
-            for kind, found in told:
-                value = found
-                if kind is not None:
-                    value = {"model_name": model.manifest.name, "revision": model.manifest.revision, "body": found}
-                try:
-                    yield event(kind, value)
-                except ValueError as exc:
-                    raise not_finite(model) from exc
-
-        rest = events()
-        first = next(rest)
-        chunks = EventStream(chain([first], rest), held.pop_all(), request.id)
-        return streamed(chunks, headers_of(model))
+        pieces = model.wrapper.stream(*question.read(model.wrapper))
+        events = question.events(model, self._steps(model, pieces, request, held))
+        first = next(events)
+        return streamed(EventStream(chain([first], events), held.pop_all(), request), headers_of(model))
 
     def _steps(
         self, model: LoadedModel, pieces: Generator[Any, None, Any], request: Request, held: ExitStack
@@ -245,51 +275,3 @@ def account(work: Work, request: Request) -> None:
     request.phases.record("queue", (work.began or time.perf_counter()) - work.asked)
     if work.ended:
         request.phases.record("infer", work.ended - work.began)
-
-
-def answer(model: LoadedModel, fields: dict[str, Any]) -> Response:
-    """The fields with the name and the revision of who gave them. Raises ModelError for a NaN among them."""
-    name, revision = model.manifest.name, model.manifest.revision
-    try:
-        return Response.json({"model_name": name, "revision": revision} | fields, headers=headers_of(model))
-    except ValueError as exc:
-        raise not_finite(model) from exc
-
-
-def headers_of(model: LoadedModel) -> dict[str, str]:
-    """Who answers, and what computed it on this very instance."""
-    engine = model.manifest.here.engine
-    return {
-        "X-Model-Revision": model.manifest.revision,
-        "X-Model-Engine": engine.name,
-        "X-Model-Precision": engine.precision,
-    }
-
-
-def not_finite(model: LoadedModel) -> ModelError:
-    return ModelError(
-        f"{model.manifest.name} answered with a number that is not finite. Report the input to its owner."
-    )
-
-
-def wants_stream(wrapper: ModelWrapper, asked: PredictionRequest, request: Request) -> bool:
-    """Whether the answer is asked for piece by piece: by the parameter, or where it is silent by ``Accept``."""
-    parameter = wrapper.parameters.get(STREAM.name)
-    if parameter is None:
-        if request.accepts_events():
-            raise NotAcceptable(f"{wrapper.task} models do not stream. Accept application/json.")
-        return False
-    if STREAM.name in asked.spelled:
-        return bool(parameter.parse(asked.spelled[STREAM.name]))
-    given = asked.parameters.get(STREAM.name)
-    return bool(parameter.default) or request.accepts_events() if given is None else bool(parameter.check(given))
-
-
-def read(wrapper: ModelWrapper, asked: PredictionRequest) -> tuple[Any, dict[str, Any]]:
-    """Data and parameters, which a query string or a form spells."""
-    data = wrapper.input.from_query(asked.data) if asked.is_query else asked.data
-    parameters = {
-        name: wrapper.parameters[name].parse(text) if name in wrapper.parameters else text
-        for name, text in asked.spelled.items()
-    }
-    return data, asked.parameters | parameters

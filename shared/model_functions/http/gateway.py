@@ -1,13 +1,16 @@
-"""The front page and ``/predict`` for every family: finds the family of a model and asks its function."""
+"""The front page, and predictions in every protocol: finds the family of a model and asks its function."""
 
+from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlencode
 
+from model_functions.cache import LoadedModel
 from model_functions.errors import ConfigurationInvalid, InvalidInput, ModelNotFound
 from model_functions.http import description, pages
-from model_functions.http.message import Request, Response, Steps
-from model_functions.http.prediction import ANY_MEDIA, read_prediction_request
-from model_functions.http.service import Service
+from model_functions.http.body import raw_body
+from model_functions.http.message import Handler, Request, Response, Steps
+from model_functions.http.prediction import ANY_MEDIA
+from model_functions.http.question import Published, Question
+from model_functions.http.service import Service, waiting
 from model_functions.http.upstream import FunctionClient
 from model_functions.once import Once
 from model_functions.settings import Settings
@@ -17,24 +20,29 @@ class Gateway(Service):
     """The function without a model."""
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__("gateway", None, settings)
+        super().__init__("gateway", None, settings, ANY_MEDIA)
         self.functions = Once(lambda: open_functions(settings))
 
-    def predict(self, request: Request) -> Steps:
+    def predicting(self, read: Callable[[Request], Question], speaks: str | None = None) -> Handler:
+        def handle(request: Request) -> Response:
+            # Where the path names the model, its function reads the question, once.
+            return self._forward(request, request.place.get("model") or read(request).model_name)
+
+        return waiting(handle)
+
+    def telling(self, tell: Callable[[Request, LoadedModel], Response]) -> Handler:
+        return self._passing_on
+
+    def knowing(self, tell: Callable[[Request, Published], Response]) -> Handler:
+        return self._passing_on
+
+    def _passing_on(self, request: Request) -> Steps:
         yield None
-        asked = read_prediction_request(request, self.settings.max_body_bytes, ANY_MEDIA)
-        target = "/predict?" + urlencode(request.query)
-        if asked.is_query:
-            return self._forward(request, asked.model_name, target, None)
-        if asked.file_body is not None:
-            return self._forward(request, asked.model_name, target, asked.file_body)
-        body = {"model_name": asked.model_name, "data": asked.data, "parameters": asked.parameters}
-        return self._forward(request, asked.model_name, "/predict", body)
+        return self._forward(request, request.place.get("model"))
 
     def warm_up(self, request: Request) -> Steps:
         yield None
-        name = self.warm_up_name(request)
-        return self._forward(request, name, "/warmup", {"model_name": name})
+        return self._forward(request, self.warm_up_name(request))
 
     def ready(self, request: Request) -> Response:
         self.repository()
@@ -46,11 +54,10 @@ class Gateway(Service):
     def models(self) -> list[dict[str, Any]]:
         return description.models(self.repository(), self.settings.model_alias)
 
-    def _forward(self, request: Request, name: str | None, target: str, body: Any) -> Response:
+    def _forward(self, request: Request, name: str | None) -> Response:
         family = self._family(name)
-        method = "GET" if body is None else "POST"
         with request.phases("function"):
-            return self.functions().ask(family, method, target, body, request)
+            return self.functions().ask(family, request, raw_body(request, self.settings.max_body_bytes))
 
     def _family(self, name: str | None) -> str:
         if name is None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, Self, cast
 
 from model_functions.caller import Caller
+from model_functions.errors import ServingError
 from model_functions.phases import Phases
 
 JSON = "application/json"
@@ -42,6 +43,10 @@ class Request:
         target_length: characters of path and query as sent.
         id: the caller's, or one of ours; the front door sets it.
         came: when it did.
+        route: the template of the path, as ``/v2/models/{model}``; the front door sets it.
+        place: what stands in the path for the template's names.
+        refuse: renders an error as the route's protocol has it; the front door sets it.
+        raw: the body as it came, once somebody has read it.
     """
 
     method: str
@@ -54,6 +59,10 @@ class Request:
     came: float = field(default_factory=time.perf_counter)
     phases: Phases = field(default_factory=Phases)
     caller: Caller = field(default_factory=Caller)
+    route: str = "other"
+    place: Mapping[str, str] = field(default_factory=dict)
+    refuse: "Refuse | None" = None
+    raw: bytes | None = None
 
     def accepts_html(self) -> bool:
         """Whether the caller would rather see a page than JSON, as a browser does."""
@@ -120,6 +129,12 @@ Steps = Generator[Awaited | None, None, Response]
 
 #: What answers a request, whichever edge it came through.
 Handle = Callable[[Request], Steps]
+
+#: What answers the requests of a route.
+Handler = Callable[[Request], Response | Steps]
+
+#: An error as an answer.
+Refuse = Callable[[ServingError, Request], Response]
 
 
 def finished(steps: Steps) -> Response:

@@ -1,37 +1,68 @@
-"""A prediction's request and answer on ``/predict``: the same for a family and for the gateway."""
+"""What ``/predict`` asks and answers: the same for a family and for the gateway."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from model_functions.errors import InvalidEncoding, InvalidInput
-from model_functions.http.body import check_not_compressed, media_type, parse_json, read_body, read_json
+from model_functions.cache import LoadedModel
+from model_functions.errors import InvalidEncoding, InvalidInput, NotAcceptable
+from model_functions.http.body import media_type, parse_json, read_body, read_json
 from model_functions.http.front_door import method_not_allowed
-from model_functions.http.message import Request
+from model_functions.http.message import Request, Response
+from model_functions.http.question import Question, answer_json, finite_event
 from model_functions.inputs import json_type
+from model_functions.wrapper import STREAM, ModelWrapper
 
 _FIELDS = ("model_name", "data", "inputs", "parameters")
 
 
 @dataclass(slots=True)
-class PredictionRequest:
+class PredictionRequest(Question):
     """What the caller asks.
 
     Args:
         data: the input; for a query string the list of its texts, which the model's input reads.
-        parameters: by name.
         spelled: parameters as the texts that a query string or a form has of them.
         is_query: whether it came as a query string.
-        file_body: the body, if it is a file or a form with files.
+        accepts_events: whether the caller would rather have the answer piece by piece.
     """
 
-    model_name: str | None
-    data: Any
-    parameters: dict[str, Any]
     spelled: dict[str, str] = field(default_factory=dict)
     is_query: bool = False
-    file_body: bytes | None = None
+    accepts_events: bool = False
+
+    def read(self, wrapper: ModelWrapper) -> tuple[Any, dict[str, Any]]:
+        """A query string or a form spells them."""
+        data = wrapper.input.from_query(self.data) if self.is_query else self.data
+        parameters = {
+            name: wrapper.parameters[name].parse(text) if name in wrapper.parameters else text
+            for name, text in self.spelled.items()
+        }
+        return data, self.parameters | parameters
+
+    def wants_stream(self, wrapper: ModelWrapper) -> bool:
+        """By the parameter, or where it is silent by ``Accept``."""
+        parameter = wrapper.parameters.get(STREAM.name)
+        if parameter is None:
+            if self.accepts_events:
+                raise NotAcceptable(f"{wrapper.task} models do not stream. Accept application/json.")
+            return False
+        if STREAM.name in self.spelled:
+            return bool(parameter.parse(self.spelled[STREAM.name]))
+        given = self.parameters.get(STREAM.name)
+        return bool(parameter.default) or self.accepts_events if given is None else bool(parameter.check(given))
+
+    def answer(self, model: LoadedModel, prediction: Any) -> Response:
+        return answer_json(model, _told(model, prediction))
+
+    def events(self, model: LoadedModel, told: Iterator[tuple[str | None, Any]]) -> Iterator[bytes]:
+        for kind, value in told:
+            yield finite_event(model, kind, value if kind is None else _told(model, value))
+
+
+def _told(model: LoadedModel, prediction: Any) -> dict[str, Any]:
+    return {"model_name": model.manifest.name, "revision": model.manifest.revision, "body": prediction}
 
 
 #: The type of a form, which may hold files wherever a body may be one.
@@ -47,6 +78,12 @@ def read_prediction_request(request: Request, limit: int, media: Sequence[str] =
     Args:
         media: types of files that the body, or the files of a form, may be.
     """
+    asked = _read(request, limit, media)
+    asked.accepts_events = request.accepts_events()
+    return asked
+
+
+def _read(request: Request, limit: int, media: Sequence[str]) -> PredictionRequest:
     if request.method != "GET":
         if not media:
             return from_json(read_json(request, limit))
@@ -54,9 +91,7 @@ def read_prediction_request(request: Request, limit: int, media: Sequence[str] =
         if kind == FORM:
             return from_form(request, limit)
         if any(fnmatchcase(kind, known) for known in media):
-            check_not_compressed(request)
-            body = read_body(request, limit)
-            return _with_files([body], body, request.query, {})
+            return _with_files([read_body(request, limit)], request.query, {})
         try:
             return from_json(read_json(request, limit, [*media, FORM]))
         except InvalidEncoding as exc:
@@ -105,9 +140,7 @@ def from_form(request: Request, limit: int) -> PredictionRequest:
     # Imported here: a request in JSON has no use for it.
     from model_functions.http.form import read_form
 
-    check_not_compressed(request)
-    body = read_body(request, limit)
-    parts = read_form(body, request.headers["content-type"])
+    parts = read_form(read_body(request, limit), request.headers["content-type"])
     files = [part.data for part in parts if part.filename is not None]
     if not files:
         raise InvalidInput("data", "The form has no file. Send one, as curl -F file=@image.png does.")
@@ -117,12 +150,10 @@ def from_form(request: Request, limit: int) -> PredictionRequest:
     if len(listed) > 1 or not isinstance(parameters, dict):
         raise InvalidInput("parameters", 'The field "parameters" is no object by name. Send one, as JSON.')
     texts = [(name, part.data.decode(errors="replace")) for name, part in fields if name != "parameters"]
-    return _with_files(files, body, request.query + texts, parameters)
+    return _with_files(files, request.query + texts, parameters)
 
 
-def _with_files(
-    files: list[bytes], body: bytes, texts: list[tuple[str, str]], parameters: dict[str, Any]
-) -> PredictionRequest:
+def _with_files(files: list[bytes], texts: list[tuple[str, str]], parameters: dict[str, Any]) -> PredictionRequest:
     """Where the body is the data, what is asked of it stands in the URL, or in the other fields of its form."""
     spelled = dict(texts)
     if "data" in spelled or "inputs" in spelled:
@@ -131,7 +162,7 @@ def _with_files(
     if len(spelled) != len(texts) or twice:
         raise InvalidInput("parameters", "The request has a parameter twice. Send each once.")
     name = checked_model_name(spelled.pop("model_name", None))
-    return PredictionRequest(name, files[0] if len(files) == 1 else files, parameters, spelled, file_body=body)
+    return PredictionRequest(name, files[0] if len(files) == 1 else files, parameters, spelled)
 
 
 def checked_model_name(value: Any) -> str | None:

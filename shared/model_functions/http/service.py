@@ -1,17 +1,20 @@
 """What every function answers besides predictions: the frame that a family and the gateway fill."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from model_functions.artifact.signing import Trust
+from model_functions.cache import LoadedModel
 from model_functions.directory import Directory
 from model_functions.errors import InvalidInput
 from model_functions.http import openapi, pages
 from model_functions.http.body import read_json
-from model_functions.http.front_door import FrontDoor, Routes
-from model_functions.http.message import Request, Response, Steps
-from model_functions.http.prediction import checked_model_name
+from model_functions.http.front_door import FrontDoor
+from model_functions.http.message import Handler, Request, Response, Steps
+from model_functions.http.prediction import checked_model_name, read_prediction_request
+from model_functions.http.question import Published, Question
+from model_functions.http.routes import Routes, Table, protocol_routes
 from model_functions.metrics import Metrics
 from model_functions.once import Once
 from model_functions.repository import Repository
@@ -25,18 +28,22 @@ class Service(ABC):
     Args:
         name: the function's name.
         family: whose models it serves; None means all.
+        media: types of files that a body may be.
     """
 
-    def __init__(self, name: str, family: str | None, settings: Settings) -> None:
+    def __init__(self, name: str, family: str | None, settings: Settings, media: Sequence[str]) -> None:
         self.name = name
+        self.family = family
         self.settings = settings
+        self.media = media
         self.metrics = Metrics()
         # Opened when first needed: health must answer even where the settings cannot work.
         self.repository = Once(lambda: open_repository(settings))
         self.directory = Once(lambda: Directory(self.repository(), family))
-        self.routes: Routes = {
+        predict = self.predicting(lambda asked: read_prediction_request(asked, settings.max_body_bytes, media))
+        own: Table = {
             "/": {"GET": waiting(self.front_page)},
-            "/predict": {"POST": self.predict, "GET": self.predict},
+            "/predict": {"POST": predict, "GET": predict},
             "/warmup": {"POST": self.warm_up},
             "/health": {"GET": health},
             "/ready": {"GET": waiting(self.ready)},
@@ -44,6 +51,7 @@ class Service(ABC):
             "/openapi.json": {"GET": waiting(self.openapi)},
             "/docs": {"GET": waiting(self.docs)},
         }
+        self.routes = Routes(own, lambda name: protocol_routes(name, self))
         door = FrontDoor(self.routes, self.metrics, settings.timeout_s)
         self.handle, self.steps = door.handle, door.steps
 
@@ -51,15 +59,29 @@ class Service(ABC):
         """What the function serves, as JSON, or for a browser as a page."""
         if request.accepts_html():
             return self.page()
-        return Response.json({"function": self.name, "models": self.models()}, headers={"Vary": "Accept"})
+        return Response.json(
+            {"status": "alive", "function": self.name, "models": self.models()}, headers={"Vary": "Accept"}
+        )
 
     @abstractmethod
     def page(self) -> Response:
         """The front page for a browser."""
 
     @abstractmethod
-    def predict(self, request: Request) -> Steps:
-        """The prediction for the request's data."""
+    def predicting(self, read: Callable[[Request], Question], speaks: str | None = None) -> Handler:
+        """Answers what a request asks of a model. The path names it as ``{model}``, or else the question does.
+
+        Args:
+            speaks: what the model's family must have said that it can (``ModelWrapper.speaks``).
+        """
+
+    @abstractmethod
+    def telling(self, tell: Callable[[Request, LoadedModel], Response]) -> Handler:
+        """Answers with what a model says of itself once it is loaded, the path's ``{model}`` or the default one."""
+
+    @abstractmethod
+    def knowing(self, tell: Callable[[Request, Published], Response]) -> Handler:
+        """Answers with what is known of a published model without loading it."""
 
     @abstractmethod
     def warm_up(self, request: Request) -> Steps:

@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from typing import Any, Self
 
 from model_functions.errors import ServingError
-from model_functions.http.errors import render
-from model_functions.http.message import EVENTS, Response
+from model_functions.http.errors import refuse
+from model_functions.http.message import EVENTS, Request, Response
 
 log = logging.getLogger(__name__)
 
@@ -20,10 +20,10 @@ class EventStream:
         held: what is let go of once nobody reads on.
     """
 
-    def __init__(self, events: Iterator[bytes], held: ExitStack, request_id: str) -> None:
+    def __init__(self, events: Iterator[bytes], held: ExitStack, request: Request) -> None:
         self._events = events
         self._held = held
-        self._request_id = request_id
+        self._request = request
 
     def __iter__(self) -> Self:
         return self
@@ -37,7 +37,7 @@ class EventStream:
         except ServingError as error:
             return self._failed(error)
         except Exception:
-            log.exception("stream failed", extra={"fields": {"request_id": self._request_id}})
+            log.exception("stream failed", extra={"fields": {"request_id": self._request.id}})
             text = "Something went wrong here. The function's log has it under this request id."
             return self._failed(ServingError(text))
 
@@ -47,7 +47,9 @@ class EventStream:
     def _failed(self, error: ServingError) -> bytes:
         self.close()
         self._events = iter(())
-        return event("error", json.loads(render(error, self._request_id).body))
+        refused = (self._request.refuse or refuse)(error, self._request)
+        # Clients that know no event of that name see the message alone.
+        return event("error", json.loads(refused.body))
 
 
 def event(name: str | None, value: Any) -> bytes:

@@ -1,27 +1,34 @@
 """The gateway's calls to the families' functions."""
 
 import contextlib
-import json
 import math
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import urllib3
 
 from model_functions.errors import DeadlineExceeded, FunctionUnreachable
-from model_functions.http.message import EVENTS, JSON, Request, Response
+from model_functions.http.message import Request, Response
 from model_functions.http.streaming import EventStream, streamed
 from model_functions.names import function_name
 
 #: Seconds to connect, and to wait for an answer: a cold function loads its model meanwhile.
 TIMEOUT = urllib3.Timeout(connect=5, read=300)
 
+#: Headers of a request that its function is to see; the gateway's own proof of who it is takes Authorization's place.
+_ASKED_WITH = (
+    *("accept", "accept-encoding", "content-type", "content-encoding", "inference-header-content-length"),
+    *("x-amzn-sagemaker-custom-attributes",),
+)
 #: Headers of a function's answer that are the caller's too.
 _PASSED_ON = (
-    *("Content-Type", "X-Error-Code", "Retry-After", "Allow", "Server-Timing"),
-    *("X-Model-Revision", "X-Model-Engine", "X-Model-Precision"),
+    *("Content-Type", "Content-Encoding", "Vary", "X-Error-Code", "Retry-After", "Retry-After-Ms", "Allow"),
+    *("Server-Timing", "X-Model-Revision", "X-Model-Engine", "X-Model-Precision", "Inference-Header-Content-Length"),
+    *("X-Error-Message", "X-Vertex-AI-Deployed-Model-Id", "X-Vertex-AI-Model", "X-Vertex-AI-Model-Version-Id"),
 )
 
 
@@ -38,35 +45,36 @@ class FunctionClient:
         self._pool = urllib3.PoolManager(maxsize=64, retries=False, timeout=TIMEOUT)
         self._tokens = IdTokens() if send_tokens else None
 
-    def ask(self, family: str, method: str, target: str, body: Any, request: Request) -> Response:
+    def ask(self, family: str, request: Request, body: bytes) -> Response:
         """The function's answer to the caller's request, whatever its status.
 
         Raises FunctionUnreachable, DeadlineExceeded.
-
-        Args:
-            body: the caller's own if it is bytes; else it is sent as JSON; None: there is none.
         """
         name = function_name(family)
         url = f"{self.url}/{name}"
-        headers = {"Accept": EVENTS if request.accepts_events() else JSON, "X-Request-Id": request.id}
+        headers = {header: request.headers[header] for header in _ASKED_WITH if header in request.headers}
+        # Else the client would name what it could unpack itself.
+        headers |= {"X-Request-Id": request.id, "Accept-Encoding": headers.pop("accept-encoding", "identity")}
         remaining = request.caller.remaining()
         if remaining < math.inf:
             headers["X-Request-Timeout-Ms"] = str(max(1, round(remaining * 1000)))
         if self._tokens is not None:
             headers["Authorization"] = f"Bearer {self._tokens.token(url)}"
-        data = None
-        if body is not None:
-            own = isinstance(body, bytes)
-            headers["Content-Type"] = request.headers["content-type"] if own else JSON
-            data = body if own else json.dumps(body, ensure_ascii=False).encode()
         try:
             answer = self._pool.request(
-                method, url + target, headers=headers, body=data, redirect=False, preload_content=False
+                request.method,
+                url + _target(request),
+                headers=headers,
+                body=body or None,
+                redirect=False,
+                preload_content=False,
+                decode_content=False,
             )
-            if answer.headers.get("Content-Type", "").startswith(EVENTS):
+            _check_ours(name, answer, request)
+            if "Content-Length" not in answer.headers:
                 # Else it would be noticed with the next piece only that nobody reads on.
                 request.caller.when_gone(lambda: _interrupt(answer))
-                return _passed_on_in_pieces(name, answer, request.id)
+                return _passed_on_in_pieces(name, answer, request)
             answer.read(cache_content=True)
         except urllib3.exceptions.ReadTimeoutError as exc:
             raise DeadlineExceeded(f"The function {name} did not answer within {TIMEOUT.read_timeout} s.") from exc
@@ -74,7 +82,7 @@ class FunctionClient:
             raise FunctionUnreachable(
                 f"The function {name} cannot be reached. Is it deployed, and FUNCTIONS_URL right?", retry_after=2
             ) from exc
-        return _passed_on(name, answer)
+        return Response(answer.status, answer.data, _headers(answer))
 
 
 class IdTokens:
@@ -108,21 +116,25 @@ class IdTokens:
             return token
 
 
-def _passed_on(name: str, answer: urllib3.BaseHTTPResponse) -> Response:
-    if not answer.headers.get("Content-Type", "").startswith(JSON):
-        # Not our function speaks but what stands before it: its page would help nobody.
-        hint = {
-            401: "Let the gateway in: grant its service account roles/run.invoker.",
-            403: "Let the gateway in: grant its service account roles/run.invoker.",
-            404: "Is it deployed, and FUNCTIONS_URL right?",
-        }.get(answer.status, "Try again.")
-        raise FunctionUnreachable(
-            f"The function {name} cannot be reached: status {answer.status}. {hint}", retry_after=2
-        )
-    return Response(answer.status, answer.data, _headers(answer))
+def _target(request: Request) -> str:
+    query = urlencode(request.query)
+    return quote(request.path, safe="/:") + (f"?{query}" if query else "")
 
 
-def _passed_on_in_pieces(name: str, answer: urllib3.BaseHTTPResponse, request_id: str) -> Response:
+def _check_ours(name: str, answer: urllib3.BaseHTTPResponse, request: Request) -> None:
+    """Raises FunctionUnreachable where what stands before our function speaks: its page would help nobody."""
+    if answer.headers.get("X-Request-Id") == request.id:
+        return
+    hint = {
+        401: "Let the gateway in: grant its service account roles/run.invoker.",
+        403: "Let the gateway in: grant its service account roles/run.invoker.",
+        404: "Is it deployed, and FUNCTIONS_URL right?",
+    }.get(answer.status, "Try again.")
+    answer.close()
+    raise FunctionUnreachable(f"The function {name} cannot be reached: status {answer.status}. {hint}", retry_after=2)
+
+
+def _passed_on_in_pieces(name: str, answer: urllib3.BaseHTTPResponse, request: Request) -> Response:
     def pieces() -> Iterator[bytes]:
         try:
             yield from answer.stream(decode_content=False)
@@ -132,7 +144,8 @@ def _passed_on_in_pieces(name: str, answer: urllib3.BaseHTTPResponse, request_id
     held = ExitStack()
     # Not given back to the pool: the function learns from the end of the connection that nobody reads on.
     held.callback(answer.close)
-    return streamed(EventStream(pieces(), held, request_id), _headers(answer))
+    response = streamed(EventStream(pieces(), held, request), {})
+    return replace(response, headers=response.headers | _headers(answer))
 
 
 def _interrupt(answer: urllib3.BaseHTTPResponse) -> None:

@@ -12,8 +12,9 @@ import pytest
 
 from model_functions.http.asgi_edge import QUICK_BODY, AsgiEdge
 from model_functions.http.body import read_body
-from model_functions.http.front_door import FrontDoor, Handler
-from model_functions.http.message import Request, Response, Steps
+from model_functions.http.front_door import FrontDoor
+from model_functions.http.message import Handler, Request, Response, Steps
+from model_functions.http.routes import Routes
 from model_functions.metrics import Metrics
 
 LIMIT = 4 * QUICK_BODY
@@ -69,7 +70,7 @@ def served(handler: Handler, wire: Callable[[], Wire], **scope: Any) -> Wire:
 
 
 def edge_of(handler: Handler) -> AsgiEdge:
-    door = FrontDoor({"/predict": {"POST": handler, "GET": handler}}, Metrics())
+    door = FrontDoor(Routes({"/predict": {"POST": handler, "GET": handler}}), Metrics())
     return AsgiEdge(door.steps, threads=2, max_body_bytes=LIMIT, body_timeout_s=0.2)
 
 

@@ -7,6 +7,7 @@ from model_functions.errors import InvalidInput, error_classes
 from model_functions.http.errors import render
 from model_functions.http.front_door import FrontDoor
 from model_functions.http.message import Request, Response
+from model_functions.http.routes import Routes
 from model_functions.logs import JsonFormatter
 from model_functions.metrics import Metrics
 from tests.shared.http.requests import body, get, message, request
@@ -27,12 +28,14 @@ def refusing(request: Request) -> Response:
 
 METRICS = Metrics()
 DOOR = FrontDoor(
-    {
-        "/": {"GET": hello},
-        "/predict": {"POST": hello, "GET": hello},
-        "/broken": {"GET": broken},
-        "/no": {"GET": refusing},
-    },
+    Routes(
+        {
+            "/": {"GET": hello},
+            "/predict": {"POST": hello, "GET": hello},
+            "/broken": {"GET": broken},
+            "/no": {"GET": refusing},
+        }
+    ),
     METRICS,
 )
 
@@ -99,7 +102,7 @@ def test_the_shortest_of_the_deadlines_counts() -> None:
         seen.append(request.caller.remaining())
         return Response()
 
-    door = FrontDoor({"/": {"GET": patient}}, Metrics(), timeout_s=300)
+    door = FrontDoor(Routes({"/": {"GET": patient}}), Metrics(), timeout_s=300)
     for headers in ({}, {"x-request-timeout-ms": "2000"}, {"x-request-timeout-ms": "3600000"}):
         door.handle(get("/", headers))
     assert seen == pytest.approx([300, 2, 300], abs=1)
@@ -141,7 +144,7 @@ def test_codes_are_unique_but_for_a_kinds_own_parent() -> None:
 
 def test_metrics_count_by_route_and_status() -> None:
     metrics = Metrics()
-    door = FrontDoor({"/": {"GET": hello}}, metrics)
+    door = FrontDoor(Routes({"/": {"GET": hello}}), metrics)
     for target in ("/", "/", "/a", "/b"):
         door.handle(get(target))
     text = metrics.render()

@@ -294,7 +294,7 @@ def test_the_openapi_document_describes_what_is_accepted(tabular: FamilyFunction
     for wrong in ({"data": ROW[:2]}, {"data": ROW, "x": 1}, {}):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(wrong, schema)
-    assert set(document["paths"]) <= set(tabular.routes)
+    assert all(tabular.routes.find(get(path)).handlers for path in document["paths"])
 
 
 def test_the_docs_work_offline(tabular: FamilyFunction) -> None:

@@ -113,8 +113,9 @@ def test_who_hangs_up_ends_the_wait_for_the_next_piece(gateway: Gateway, site: S
         yield 'data: {"text": "one"}\n\n'
         silent.wait(60)
 
-    site.answer = lambda: Response(pieces(), content_type="text/event-stream")
+    site.answer = lambda: Response(pieces(), headers={"X-Request-Id": "ours"}, content_type="text/event-stream")
     asked = post({"model_name": "tiny_classifier", "data": ROW})
+    asked.headers = {**asked.headers, "x-request-id": "ours"}
     response = gateway.handle(asked)
     assert response.chunks is not None
     assert b"one" in next(response.chunks)

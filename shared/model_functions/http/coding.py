@@ -1,0 +1,33 @@
+"""Decompresses bodies, and never to more than a request may have."""
+
+import zlib
+
+from model_functions.errors import InvalidEncoding, PayloadTooLarge, UnsupportedMediaType
+
+#: What zlib calls each coding; ``deflate`` is zlib's own form, which some send without its header.
+_FORMS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+
+
+def decompressed(body: bytes, coding: str, limit: int) -> bytes:
+    """Raises UnsupportedMediaType, InvalidEncoding for a body that is no such, PayloadTooLarge."""
+    form = _FORMS.get(coding)
+    if form is None:
+        raise UnsupportedMediaType(f'The body is compressed as "{coding[:20]}". Send gzip, deflate, or it as it is.')
+    if coding == "deflate" and not _has_header(body):
+        form = -zlib.MAX_WBITS
+    decompressor = zlib.decompressobj(form)
+    try:
+        found = decompressor.decompress(body, limit + 1)
+    except zlib.error as exc:
+        raise InvalidEncoding(f"The body cannot be decompressed as {coding}: {exc}. Send it again.") from exc
+    if len(found) > limit:
+        raise PayloadTooLarge(f"The body has more than {limit} bytes decompressed, the limit. Send less per request.")
+    if not decompressor.eof or decompressor.unused_data:
+        what = "it ends too early" if not decompressor.eof else "more stands behind its end"
+        raise InvalidEncoding(f"The body cannot be decompressed as {coding}: {what}. Send it again.")
+    return found
+
+
+def _has_header(body: bytes) -> bool:
+    """Whether it begins as zlib's form does (RFC 1950, 2.2)."""
+    return len(body) >= 2 and body[0] & 15 == 8 and int.from_bytes(body[:2]) % 31 == 0
