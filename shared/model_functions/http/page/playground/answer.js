@@ -24,7 +24,7 @@ function errorView({ error, headers }) {
 }
 
 function answerView(answer, data) {
-  return views[model.task]?.(answer, data) ?? make("pre", { tabindex: 0 }, JSON.stringify(answer, null, 2));
+  return views[model.task]?.(answer, data) ?? make("pre", { tabindex: 0, role: "group", "aria-label": "Answer, as JSON" }, JSON.stringify(answer, null, 2));
 }
 
 function tableRow(first, second, number) {
