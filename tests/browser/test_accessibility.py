@@ -48,6 +48,11 @@ def test_the_page_keeps_nobody_out_while_it_is_empty(page: Playground) -> None:
     assert everywhere(page, problems) == []
 
 
+def test_the_page_keeps_nobody_out_where_no_list_comes(page: Playground) -> None:
+    page.open_with("window.fetch = async () => Response.json({}, { status: 503 })", "#notice .error")
+    assert everywhere(page, problems) == []
+
+
 def everywhere(page: Playground, look: Callable[[WebDriver], list[str]]) -> list[str]:
     """What is found in light and dark, on a desk and on a phone."""
     found = []

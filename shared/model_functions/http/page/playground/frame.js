@@ -51,6 +51,6 @@ async function start() {
   narrow.addEventListener("change", foldModels);
   showTheme();
   const answer = await ask(base, { headers: { Accept: "application/json" } });
-  byId("notice").replaceChildren(...(answer.error ? [errorView(answer)] : []));
+  byId("notice").replaceChildren(...(answer.error ? [make("main", {}, errorView(answer))] : []));
   if (!answer.error) list(answer.value.models);
 }
