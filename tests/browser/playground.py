@@ -40,7 +40,7 @@ class Playground:
         self.wait(lambda: self.one("#send").is_displayed())
 
     def models(self) -> list[str]:
-        return [link.text.splitlines()[0] for link in self.all("#models a")]
+        return [link.text.splitlines()[0] for link in self.all("#models a:not([hidden])")]
 
     def open_with(self, script: str, shown: str) -> None:
         """Opens the page anew, after the script; waits until what the selector means is shown."""
@@ -124,6 +124,12 @@ class Playground:
     def value(self, label: str) -> str | None:
         value: str | None = self.field(label).get_property("value")
         return value
+
+    def hint(self, label: str) -> str:
+        """What describes the control that the label is bound to."""
+        described = self.field(label).get_attribute("aria-describedby")
+        assert described
+        return self.text(f"#{described}")
 
     def show_parameters(self) -> None:
         self.one("#parameters summary").click()
