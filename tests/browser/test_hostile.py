@@ -32,9 +32,8 @@ MODEL: dict[str, Any] = {
 }
 
 FETCH = """
-    const models = %s;
     window.fetch = async (address, options) => {
-        if (!options.body) return Response.json({ function: "gateway", models });
+        if (!options.body) return Response.json({ function: "gateway", models: %s });
         return new Response(...window.told);
     };
 """
@@ -145,7 +144,7 @@ def test_the_browser_takes_no_text_for_markup_or_code(page: Playground, markup: 
 @pytest.mark.parametrize(
     "added",
     [
-        "const one = document.createElement('img'); one.setAttribute('onerror', 'hostile = 1'); one.src = 'x'",
+        "const one = document.createElement('img'); one.src = 'https://example.com/x.png'",
         "const one = document.createElement('style'); one.textContent = 'body { color: red }'",
         "const one = document.createElement('iframe'); one.src = 'https://example.com/'",
         "const one = document.createElement('form'); one.action = 'https://example.com/'",
