@@ -25,10 +25,13 @@ LAYERS = (
     ("engines", "store"),
     ("rows",),
     ("wrapper",),
+    ("row_tensors",),
+    ("string_tensors",),
     ("tensors", "source_code"),
     ("inputs",),
     ("parameters", "source"),
     ("boot",),
+    ("tally",),
     (
         *("settings", "metrics", "logs", "phases", "caller", "pace", "names", "once", "memory", "backoff"),
         "processor",
@@ -40,6 +43,8 @@ LAYERS = (
 OWNERS = {
     "flask": "http/flask_edge.py",
     "werkzeug": "http/form.py",
+    "django": "http/django_edge.py",
+    "asgiref": "http/django_edge.py",
     "dill": "artifact/stream.py",
     "google.cloud": "store/upload.py",
     "google.auth": {"http/upstream.py", "store/credentials.py", "store/upload.py"},

@@ -23,6 +23,7 @@ from model_functions.errors import (
 )
 from model_functions.pace import Pace
 from model_functions.phases import Phases
+from model_functions.tally import Tally
 from model_functions.wrapper import ModelWrapper
 
 log = logging.getLogger(__name__)
@@ -44,11 +45,13 @@ class LoadedModel:
 
     Args:
         pace: how long it takes lately.
+        tally: of its answers.
     """
 
     wrapper: ModelWrapper
     manifest: Manifest
     pace: Pace = field(default_factory=Pace)
+    tally: Tally = field(default_factory=Tally)
 
 
 @dataclass(eq=False)
@@ -60,12 +63,14 @@ class _Entry:
         outcome: the model, or what made its load fail, for those who wait for it.
         ready: the model, once it is loaded.
         users: who wait for the model or use it; it stays while there are any.
+        leaving: whether it goes with the last of them.
     """
 
     since: float
     outcome: Future[LoadedModel | ServingError] = field(default_factory=Future)
     ready: LoadedModel | None = None
     users: int = 0
+    leaving: bool = False
 
     @property
     def loaded(self) -> bool:
@@ -134,6 +139,18 @@ class ModelCache:
         with self._lock:
             return sorted(name for name, entry in self._entries.items() if entry.loaded)
 
+    def models(self) -> list[LoadedModel]:
+        with self._lock:
+            return [entry.ready for _, entry in sorted(self._entries.items()) if entry.ready is not None]
+
+    def unload(self, name: str) -> None:
+        """The model leaves, once nobody uses it any more. The next request for it loads it again."""
+        with self._lock:
+            entry = self._entries.get(name)
+            if entry is not None and entry.loaded:
+                entry.leaving = True
+                self._leave(name, entry)
+
     @property
     def evictions(self) -> int:
         return self._evictions
@@ -165,7 +182,9 @@ class ModelCache:
             entry.users -= 1
             if began is not None:
                 self._uses.add(self.clock() - began)
-            if len(self._entries) > 1 and self._entries.get(name) is entry:
+            if entry.leaving:
+                self._leave(name, entry)
+            elif len(self._entries) > 1 and self._entries.get(name) is entry:
                 self._entries[name] = self._entries.pop(name)
 
     def fly(self, name: str, entry: _Entry, phases: Phases) -> None:
@@ -228,6 +247,16 @@ class ModelCache:
                 break
             leaving.append(name)
         return leaving
+
+    def _leave(self, name: str, entry: _Entry) -> None:
+        if entry.users or self._entries.get(name) is not entry:
+            return
+        del self._entries[name]
+        self._budget.release(name)
+        # Whoever used it last may hold it for a moment.
+        entry.ready, entry.outcome = None, Future()
+        memory.reclaim()
+        log.info("unloaded %s", name, extra={"fields": {"model": name}})
 
     def _evict(self, names: list[str], arriving: str) -> None:
         for name in names:

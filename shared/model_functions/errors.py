@@ -130,6 +130,13 @@ class InvalidInput(ServingError):
         self.path = path
 
 
+class NotSupported(ServingError):
+    """A protocol has it, and nothing here does."""
+
+    status = 501
+    code = "not_supported"
+
+
 # The instance cannot answer.
 
 

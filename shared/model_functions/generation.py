@@ -1,8 +1,10 @@
 """What the families that write text share: their parameters and their three steps."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Mapping
 from itertools import accumulate
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from model_functions.engines import GenerationEngine, Tokens
 from model_functions.errors import InvalidInput
@@ -10,7 +12,12 @@ from model_functions.inputs import MAX_ITEMS, TextInput
 from model_functions.parameters import Parameter
 from model_functions.rows import Batch, Row, Rows, RowWrapper
 from model_functions.source import Source
+from model_functions.string_tensors import string_spec, strings
+from model_functions.tensors import TensorSpec
 from model_functions.text_rows import text_rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 #: Tokens that one request may make the model consider: items × beams or sequences × new tokens.
 MAX_WORK = 32_768
@@ -25,7 +32,7 @@ GENERATION_PARAMETERS = (
     Parameter("no_repeat_ngram_size", "integer", "Runs of so many tokens occur once; 0 is off.", 0, 0, 10),
     Parameter("repetition_penalty", "number", "Above 1 makes repeating words less likely.", 1.0, 0.5, 5),
     Parameter("do_sample", "boolean", "Draw the answer instead of searching for it.", False),
-    Parameter("temperature", "number", "Below 1 draws are safer, above 1 bolder.", 1.0, 0.05, 5),
+    Parameter("temperature", "number", "Below 1 draws are safer, above 1 bolder.", 1.0, 0.001, 5),
     Parameter("top_k", "integer", "Draw from so many tokens only; 0 is off.", 50, 0, 1000),
     Parameter("top_p", "number", "Draw from the likeliest tokens that add up to this.", 1.0, 0.01, 1),
     Parameter("seed", "integer", "The same seed draws the same answer.", None, 0, 2**63 - 1),
@@ -43,6 +50,8 @@ class GenerationWrapper(RowWrapper):
     # A step takes hardly longer for several texts than for one, whatever their lengths.
     batch = Batch(2048, 16, bucketed=False)
     answer_key: ClassVar[str]
+    input_name = "text"
+    speaks = ("generate",)
     default_prefixes: ClassVar[Mapping[str, str]] = {}
     """The prefix that an architecture was trained with, by its ``model_type``."""
     model_types: ClassVar[tuple[str, ...]] = ()
@@ -125,12 +134,26 @@ class GenerationWrapper(RowWrapper):
         ends = list(accumulate(counts))
         return [texts[end - count : end] for count, end in zip(counts, ends, strict=True)]
 
+    def tensor_outputs(self) -> list[TensorSpec]:
+        return [string_spec(self.answer_key)]
+
+    def tensors_of(self, predictions: list[Any]) -> dict[str, NDArray[Any]]:
+        return answer_tensors(predictions, self.answer_key)
+
     def postprocess(self, outputs: Rows, parameters: dict[str, Any]) -> list[Any]:
         answers = [{self.answer_key: text} for texts in outputs.outputs for text in texts]
         count = parameters["num_return_sequences"]
         if count == 1:
             return answers
         return [answers[start : start + count] for start in range(0, len(answers), count)]
+
+
+def answer_tensors(predictions: list[Any], key: str) -> dict[str, NDArray[Any]]:
+    """The texts, shape (items,), or (items, sequences) where several are asked for."""
+    several = bool(predictions) and isinstance(predictions[0], list)
+    answers = [answer for found in predictions for answer in (found if several else [found])]
+    texts = strings(answer[key] for answer in answers)
+    return {key: texts.reshape(len(predictions), -1) if several else texts}
 
 
 def check_search(texts: int, parameters: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """What ``data`` may be: how one item is told from many, and which items are refused."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from model_functions.errors import InvalidInput
@@ -66,21 +66,24 @@ Message = dict[str, str]
 
 @dataclass(frozen=True)
 class Asked:
-    """What a model shall go on with.
+    """What a model shall go on with: one of the three.
 
     Args:
         path: where in the request it stands.
+        tokens: by their numbers in the model's vocabulary.
     """
 
     path: str
-    value: str | list[Message]
+    text: str = ""
+    messages: list[Message] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)
 
 
 class PromptInput:
-    """A text, or a chat, which is a list of messages; or a list of texts and chats.
+    """A text, a chat, which is a list of messages, or the model's own tokens by their numbers; or a list of those.
 
     Args:
-        max_characters: of the longest text, or of all messages of a chat.
+        max_characters: of the longest text, or of all messages of a chat; and tokens, at most.
         chats: whether the model takes them.
     """
 
@@ -92,8 +95,8 @@ class PromptInput:
         self.chats = chats
 
     def items(self, data: Any) -> tuple[list[Asked], bool]:
-        # A message stands for nothing alone: a list that begins with one is a chat.
-        if not isinstance(data, list) or (data and isinstance(data[0], dict)):
+        # Neither a message nor a number stands for something alone: a list that begins with one is a single item.
+        if not isinstance(data, list) or (data and (isinstance(data[0], dict) or _is_number(data[0]))):
             return [self._item(data, "data")], True
         check_count(data, self.max_items)
         return [self._item(item, f"data[{index}]") for index, item in enumerate(data)], False
@@ -103,17 +106,20 @@ class PromptInput:
 
     def schema(self) -> dict[str, Any]:
         text = {"type": "string", "minLength": 1, "maxLength": self.max_characters}
-        if not self.chats:
-            return one_or_many(text, self.max_items)
+        tokens = {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1}
+        tokens |= {"maxItems": self.max_characters}
         fields = {"role": {"type": "string", "minLength": 1}, "content": text}
         message = {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
         chat = {"type": "array", "items": message, "minItems": 1, "maxItems": MAX_MESSAGES}
-        many = {"type": "array", "items": {"anyOf": [text, chat]}, "minItems": 1, "maxItems": self.max_items}
-        return {"anyOf": [text, chat, many]}
+        one = [text, chat, tokens] if self.chats else [text, tokens]
+        many = {"type": "array", "items": {"anyOf": one}, "minItems": 1, "maxItems": self.max_items}
+        return {"anyOf": [*one, many]}
 
     def _item(self, value: Any, path: str) -> Asked:
+        if isinstance(value, list) and value and _is_number(value[0]):
+            return Asked(path, tokens=self._tokens(value, path))
         if isinstance(value, list):
-            return Asked(path, self._chat(value, path))
+            return Asked(path, messages=self._chat(value, path))
         if not isinstance(value, str):
             way_out = "Send a text, or a chat as a list of messages." if self.chats else "Send a text."
             raise InvalidInput(path, f"{path} is {json_type(value)}. {way_out}")
@@ -121,6 +127,17 @@ class PromptInput:
             raise InvalidInput(path, f"{path} is an empty text. Send at least one character.")
         check_characters(path, len(value), self.max_characters, "Send less of it.")
         return Asked(path, value)
+
+    def _tokens(self, numbers: list[Any], path: str) -> list[int]:
+        if len(numbers) > self.max_characters:
+            raise InvalidInput(
+                path, f"{path} has {len(numbers)} tokens; the limit is {self.max_characters}. Send less of it."
+            )
+        for index, number in enumerate(numbers):
+            if not _is_number(number) or number < 0:
+                what = number if _is_number(number) else json_type(number)
+                raise InvalidInput(f"{path}[{index}]", f"{path}[{index}] is {what}. Tokens are integers from 0.")
+        return numbers
 
     def _chat(self, messages: list[Any], path: str) -> list[Message]:
         if not self.chats:
@@ -150,6 +167,11 @@ def _check_message(message: Any, path: str) -> None:
             raise InvalidInput(f"{path}.{name}", f"{path}.{name} is {json_type(message[name])}. Send a string.")
         if not message[name]:
             raise InvalidInput(f"{path}.{name}", f"{path}.{name} is an empty text. Send at least one character.")
+
+
+def _is_number(value: Any) -> bool:
+    # JSON's true is no number, though Python's is.
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def check_characters(path: str, count: int, limit: int, way_out: str) -> None:

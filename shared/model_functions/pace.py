@@ -13,6 +13,7 @@ class Pace:
     def __init__(self) -> None:
         self._seconds = self._size = self._longest = 0.0
         self._is_warm = False
+        self.runs = 0
         self.slowest = 0.0
         """Seconds that the slowest requests take, when nobody is in their way."""
 
@@ -22,6 +23,7 @@ class Pace:
         Args:
             sizes: of each request's part in it.
         """
+        self.runs += 1
         if not self._is_warm:
             self._is_warm = True
             return

@@ -16,6 +16,8 @@ class Phases:
     def __init__(self) -> None:
         self.started = time.perf_counter()
         self.milliseconds: dict[str, float] = {}
+        self.recorded = 0.0
+        """When ``record`` was called last; 0 before."""
         self._stack: list[str] = []
         self._since = 0.0
 
@@ -35,6 +37,7 @@ class Phases:
     def record(self, name: str, seconds: float) -> None:
         """Adds what another thread has spent on the request, or what this one has measured itself."""
         self.milliseconds[name] = self.milliseconds.get(name, 0.0) + seconds * 1000
+        self.recorded = time.perf_counter()
 
     def start_earlier(self, started: float, **seconds: float) -> None:
         """Counts from a moment before these phases were made, whose time went into the phases named."""

@@ -19,8 +19,8 @@ _MEMORY = re.compile(r"(?P<number>[0-9]{1,15})(?P<unit>Mi|Gi)?")
 @dataclass(frozen=True)
 class Settings:
     model_store: str
-    """``MODEL_STORE``: where the models are, ``gs://BUCKET[/PREFIX]`` or a folder; by default, off Google Cloud,
-    the folder ``store`` beside the staged function."""
+    """``MODEL_STORE``: where the models are, ``gs://BUCKET[/PREFIX]`` or a folder; by default ``AIP_STORAGE_URI``,
+    which Vertex AI sets, and off Google Cloud the folder ``store`` beside the staged function."""
 
     model_alias: str = "prod"
     """``MODEL_ALIAS``: the alias that names the revision to serve."""
@@ -37,6 +37,12 @@ class Settings:
     functions_url: str | None = None
     """``FUNCTIONS_URL``: what the gateway puts before ``/<function-name>``, as
     ``https://REGION-PROJECT.cloudfunctions.net``."""
+
+    predict_route: str | None = None
+    """``AIP_PREDICT_ROUTE``, which Vertex AI sets: the path at which it asks for predictions."""
+
+    health_route: str | None = None
+    """``AIP_HEALTH_ROUTE``, which Vertex AI sets: the path at which it asks whether the container is alive."""
 
     max_body_bytes: int = 8 * 1024 * 1024
     """``MAX_BODY_BYTES``: the largest request body."""
@@ -64,20 +70,23 @@ class Settings:
     """``LOG_LEVEL``: the least severity that is logged."""
 
     on_google_cloud: bool = False
-    """``K_SERVICE``, which Google Cloud sets: local keys do not count there, and the gateway sends ID tokens."""
+    """``K_SERVICE``, which Google Cloud sets, as Vertex AI does ``AIP_MODE``: local keys do not count there, and the
+    gateway sends ID tokens."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
         """Raises ConfigurationInvalid with the variable's name."""
         given = os.environ if environment is None else environment
-        on_google_cloud = bool(given.get("K_SERVICE"))
+        on_google_cloud = bool(given.get("K_SERVICE") or given.get("AIP_MODE"))
         return cls(
-            model_store=given.get("MODEL_STORE") or _default_store(on_google_cloud),
+            model_store=given.get("MODEL_STORE") or given.get("AIP_STORAGE_URI") or _default_store(on_google_cloud),
             model_alias=given.get("MODEL_ALIAS") or cls.model_alias,
             model_name=given.get("MODEL_NAME") or None,
             model_preload=_boolean(given, "MODEL_PRELOAD"),
             trust_file=Path(given.get("MODEL_TRUST") or cls.trust_file),
             functions_url=(given.get("FUNCTIONS_URL") or "").rstrip("/") or None,
+            predict_route=_route(given, "AIP_PREDICT_ROUTE"),
+            health_route=_route(given, "AIP_HEALTH_ROUTE"),
             max_body_bytes=_positive(given, "MAX_BODY_BYTES", cls.max_body_bytes),
             body_timeout_s=_positive(given, "BODY_TIMEOUT_SECONDS", cls.body_timeout_s, " of seconds"),
             timeout_s=_timeout(given, "CLOUD_RUN_TIMEOUT_SECONDS"),
@@ -107,6 +116,13 @@ def _positive(given: Mapping[str, str], name: str, default: int, of: str = " of 
     if not text.isdecimal() or int(text) == 0:
         raise ConfigurationInvalid(f'{name} is "{text}". Set it to a positive number{of}.')
     return int(text)
+
+
+def _route(given: Mapping[str, str], name: str) -> str | None:
+    text = given.get(name) or None
+    if text is not None and not text.startswith("/"):
+        raise ConfigurationInvalid(f'{name} is "{text[:60]}". Set it to a path, as /predict.')
+    return text
 
 
 def _timeout(given: Mapping[str, str], name: str) -> float:

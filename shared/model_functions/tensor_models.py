@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from model_functions.errors import InvalidInput
 from model_functions.parameters import Parameter
 from model_functions.rows import Batch, Row, Rows, RowWrapper
-from model_functions.tensors import MAX_ITEMS, TensorInput, TensorSpec, looks_batched
+from model_functions.tensors import MAX_ITEMS, TensorInput, Tensors, TensorSpec, looks_batched
+from model_functions.wrapper import Prepared
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from model_functions.engines import TensorEngine
     from model_functions.engines.tensors import Arrays
 
@@ -126,31 +129,32 @@ class TensorWrapper(RowWrapper):
         # Only those of the same outputs are read together.
         names, rows = tuple(self._asked(parameters)), []
         for item in items:
-            arrays = tensors.arrays(item, self.tensors)
-            arrays |= {
-                name: steps.prepared(arrays[name], given, 0) for name, given in self.before.items() if name in arrays
-            }
-            size = sum(array.size for array in arrays.values())
-            rows.append(Row(arrays, size, (names, tensors.kind(arrays, self.tensors))))
+            for arrays in tensors.blocks(item, self.tensors, self.limits.size):
+                for name in self.before.keys() & arrays.keys():
+                    lead = int(name in self.tensors.counted)
+                    arrays[name] = steps.prepared(arrays[name], self.before[name], lead)
+                size = sum(array.size for array in arrays.values())
+                rows.append(Row(arrays, size, (names, tensors.kind(arrays, self.tensors))))
         return Rows(rows)
 
     def forward_rows(self, rows: list[Arrays], parameters: dict[str, Any]) -> list[dict[str, Any]]:
-        """The outputs of each item by name."""
-        largest = (self.tensors.largest_batch or len(rows)) if self.tensors.batched else 1
-        starts = range(0, len(rows), largest)
-        return [found for start in starts for found in self._read(rows[start : start + largest], parameters)]
+        """The outputs of each block of items by name."""
+        from model_functions.engines import tensors
 
-    def _read(self, rows: list[Arrays], parameters: dict[str, Any]) -> list[dict[str, Any]]:
+        groups = tensors.grouped(rows, self.tensors)
+        return [found for group in groups for found in self._read(group, parameters)]
+
+    def _read(self, blocks: list[Arrays], parameters: dict[str, Any]) -> list[dict[str, Any]]:
         from model_functions.engines import tensors
 
         names = self._asked(parameters)
-        outputs = dict(zip(names, self.engine.run(tensors.stacked(rows, self.tensors), names), strict=True))
+        outputs = dict(zip(names, self.engine.run(tensors.stacked(blocks, self.tensors), names), strict=True))
         if not self.tensors.batched:
             return [outputs]
-        count = len(rows)
-        asked = max(count, self.tensors.smallest_batch)
-        parts = {name: tensors.rows(output, name, count, asked) for name, output in outputs.items()}
-        return [{name: part[index] for name, part in parts.items()} for index in range(count)]
+        counts = [tensors.items(block, self.tensors) for block in blocks]
+        asked = max(sum(counts), self.tensors.smallest_batch)
+        parts = {name: tensors.parts(output, name, counts, asked) for name, output in outputs.items()}
+        return [{name: part[place] for name, part in parts.items()} for place in range(len(blocks))]
 
     def postprocess(self, outputs: Rows, parameters: dict[str, Any]) -> list[Any]:
         from model_functions.engines import steps, tensors
@@ -161,9 +165,43 @@ class TensorWrapper(RowWrapper):
                 name: tensors.plain(steps.finished(output, self.after.get(name, []), top_k))
                 for name, output in item.items()
             }
-            for item in outputs.outputs
+            for block in outputs.outputs
+            for item in self._items(block)
         ]
         return answers if len(self.engine.outputs) > 1 else [next(iter(answer.values())) for answer in answers]
+
+    def _items(self, block: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """The outputs of each item of a block."""
+        if not self.tensors.batched:
+            yield block
+            return
+        for index in range(len(next(iter(block.values())))):
+            yield {name: part[index] for name, part in block.items()}
+
+    def tensor_inputs(self) -> list[TensorSpec]:
+        each = self.tensors.counted
+        return [_of_any_batch(spec) if spec.name in each else spec for spec in self.tensors.specs]
+
+    def tensor_outputs(self) -> list[TensorSpec]:
+        from model_functions.engines import steps
+
+        specs = [steps.answered(spec, self.after.get(spec.name, [])) for spec in self.engine.outputs]
+        return [_of_any_batch(spec) for spec in specs] if self.tensors.batched else specs
+
+    def tensor_labels(self, output: str) -> list[str]:
+        found = [value for word, value in self.after.get(output, []) if word == "labels"]
+        return found[0] if found else []
+
+    def data_of(self, tensors: Mapping[str, NDArray[Any]]) -> Tensors:
+        return Tensors(tensors)
+
+    def finish_tensors(self, prepared: Prepared, outputs: Rows) -> dict[str, NDArray[Any]]:
+        from model_functions.engines import steps, tensors
+
+        return {
+            name: steps.answer(tensors.whole([block[name] for block in outputs.outputs]), self.after.get(name, []))
+            for name in outputs.outputs[0]
+        }
 
     def _asked(self, parameters: dict[str, Any]) -> list[str]:
         """The names of the outputs to answer with."""
@@ -176,6 +214,12 @@ class TensorWrapper(RowWrapper):
                     f'"outputs": the model has no output "{name[:40]}". Its outputs: {", ".join(known)}.',
                 )
         return asked or known
+
+
+def _of_any_batch(spec: TensorSpec) -> TensorSpec:
+    """A fixed batch is filled up and split, so that a caller may send any."""
+    fixed = spec.shape and isinstance(spec.shape[0], int)
+    return replace(spec, shape=(None, *spec.shape[1:])) if fixed and spec.shape else spec
 
 
 def beside(path: Path, known: tuple[str, ...]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``data`` as tensors: numbers in nested lists, checked against the names, types and shapes that a model declares."""
+"""``data`` as tensors: nested lists, or whole arrays, checked against the names, types and shapes a model declares."""
 
 import json
 import math
@@ -29,6 +29,18 @@ _FLOATS = {
     "float64": 1.7976931348623157e308,
 }
 DTYPES = (*_FLOATS, *_INTEGERS, "bool", "string")
+#: What numpy calls the types that it does not have: bfloat16 is widened, and strings are objects, bytes or str.
+_IN_NUMPY = {"bfloat16": "float32", "string": "object"}
+
+#: Bytes of whole arrays in a request, for each of the values that lists may have.
+_WIDEST = 8
+
+
+class Tensors(dict[str, Any]):
+    """``data`` as whole arrays by the inputs' names, those of all items at once: no list is ever made of them.
+
+    A float may be infinite or NaN, which arrays can say, and masks and missing values are said so.
+    """
 
 
 @dataclass(frozen=True)
@@ -63,6 +75,23 @@ class TensorSpec:
             return "(of any rank)"
         sizes = ", ".join("any" if size is None else str(size) for size in self.shape)
         return f"({sizes},)" if len(self.shape) == 1 else f"({sizes})"
+
+    def check_array(self, array: Any, path: str) -> None:
+        """Raises InvalidInput for an array of another type or shape, or without values."""
+        found = array.dtype.name
+        if found != _IN_NUMPY.get(self.dtype, self.dtype):
+            known = {there: here for here, there in _IN_NUMPY.items() if there == "object"}
+            raise InvalidInput(path, f"{path} is {known.get(found, found)}. Send {self.dtype}.")
+        sizes = self.shape if self.shape is not None else array.shape
+        fits = len(sizes) == array.ndim and all(
+            size == wanted or not isinstance(wanted, int) for size, wanted in zip(array.shape, sizes, strict=True)
+        )
+        if not fits:
+            raise InvalidInput(path, f"{path} has the shape {array.shape}. Send {self.spelled()}.")
+        if not array.size:
+            raise InvalidInput(path, f"{path} has the shape {array.shape}, and so no values. Send at least one.")
+        if self.dtype == "string" and not {type(value) for value in array.flat} <= {bytes, str}:
+            raise InvalidInput(path, f"{path} holds something else than strings. Send strings alone.")
 
     def schema(self) -> dict[str, Any]:
         """A JSON Schema of its nested lists."""
@@ -176,7 +205,10 @@ class TensorInput:
         return self.sizes.get(size, (1, None))[0] if size is not None else 1
 
     def items(self, data: Any) -> tuple[list[dict[str, Any]], bool]:
-        """The tensors of each item by name, as nested lists."""
+        """The tensors of each item by name, as nested lists; Tensors stay as they are, all items in one."""
+        if isinstance(data, Tensors):
+            self._check_whole(data)
+            return [data], False
         if self._is_single(data):
             found, single = [self._item(data, "data")], True
         else:
@@ -205,6 +237,36 @@ class TensorInput:
             return one_or_many(named, self.max_items)
         [alone] = self._items.values()
         return one_or_many({"anyOf": [alone.schema(), named]}, self.max_items)
+
+    def _check_whole(self, tensors: Tensors) -> None:
+        self._check_names(tensors, "inputs")
+        symbols: dict[str, tuple[int, str]] = {}
+        counts: dict[str, int] = {}
+        for name, array in tensors.items():
+            spec, path, item = next(one for one in self.specs if one.name == name), f"inputs.{name}", self._items[name]
+            counted = self.counts_items(spec)
+            # The first dimension counts items, however many the model takes at once.
+            shape = ("items", *item.shape) if counted and item.shape is not None else spec.shape
+            replace(spec, shape=shape).check_array(array, path)
+            if counted and not array.ndim:
+                raise InvalidInput(path, f"{path} is a single value. Send it as the first of a batch, of shape (1,).")
+            if counted:
+                counts[path] = len(array)
+            self._check_symbols(item, list(array.shape[counted:]), path, symbols)
+        self._check_counts(counts)
+        size, limit = sum(array.nbytes for array in tensors.values()), self.max_values * _WIDEST
+        if size > limit:
+            raise InvalidInput("inputs", f"inputs has {size} bytes; the limit is {limit}. Send fewer per request.")
+
+    def _check_counts(self, counts: dict[str, int]) -> None:
+        first = next(iter(counts), None)
+        for path, count in counts.items():
+            if count > self.max_items:
+                raise InvalidInput(path, f"{path} has {count} items; the limit is {self.max_items}. Send fewer.")
+            if first is not None and count != counts[first]:
+                raise InvalidInput(
+                    path, f"{path} has {count} items, and {first} has {counts[first]}. They must be equally many."
+                )
 
     def _is_single(self, data: Any) -> bool:
         if not isinstance(data, list):

@@ -47,6 +47,7 @@ class HandlerWrapper(ModelWrapper):
 
     family = ""
     task = "torchserve"
+    reads_bodies = True
 
     def __init__(self, handler: Any, context: Any, family: str, form: str, *, kind: str = "json") -> None:
         super().__init__(RequestInput(kind))

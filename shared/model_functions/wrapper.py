@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from model_functions.inputs import Input
 from model_functions.parameters import Parameter, check_names, check_parameters
+from model_functions.string_tensors import check_tensor_names, string_spec, strings, texts
+from model_functions.tensors import TensorSpec
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from model_functions.source import Source
-    from model_functions.tensors import TensorSpec
 
 STREAM = Parameter("stream", "boolean", "Send the answer while it is written, as server-sent events.", False)
 
@@ -53,6 +56,8 @@ class ModelWrapper:
     """What else of ``from_source`` a publisher may say on the command line, as JSON or plain text."""
     media: ClassVar[tuple[str, ...]] = ()
     """Types of files that a request's body, or the files of its form, may be instead of JSON, as ``image/*``."""
+    reads_bodies: ClassVar[bool] = False
+    """Whether an item is whatever a request's whole body is, as TorchServe's handlers read it."""
     default_example: ClassVar[Any] = "Anna Schmidt moved from Berlin to Paris, and now works for the United Nations."
     """What warm-up predicts when the publisher gives no example."""
     speaks: ClassVar[tuple[str, ...]] = ()
@@ -61,6 +66,10 @@ class ModelWrapper:
     """Formats of files (Source.format) that are models of this family."""
     architectures: ClassVar[tuple[str, ...]] = ()
     """How the names of a Hugging Face model's classes end, as ``ForTokenClassification``."""
+    input_name: ClassVar[str] = "data"
+    """What its input is called as a tensor, a string for each item."""
+    output_name: ClassVar[str] = "prediction"
+    """What its predictions are called as a tensor, JSON for each item."""
     assumed = ""
     """What was taken for granted of the source, for the publisher to read."""
 
@@ -120,21 +129,6 @@ class ModelWrapper:
         predictions = self.postprocess(outputs, prepared.parameters)
         return predictions[0] if prepared.single else predictions
 
-    def tensor_inputs(self) -> list[TensorSpec]:
-        raise NotImplementedError
-
-    def tensor_outputs(self) -> list[TensorSpec]:
-        raise NotImplementedError
-
-    def data_of(self, tensors: Mapping[str, Any]) -> Any:
-        raise NotImplementedError
-
-    def tensors_of(self, predictions: list[Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
-        raise NotImplementedError
-
-    def finish_tensors(self, prepared: Prepared, outputs: Any) -> dict[str, Any]:
-        raise NotImplementedError
-
     @property
     def streams(self) -> bool:
         """Whether ``stream`` works: a wrapper that can do it declares the parameter ``STREAM``."""
@@ -165,6 +159,35 @@ class ModelWrapper:
     def postprocess(self, outputs: Any, parameters: dict[str, Any]) -> list[Any]:
         """One JSON-ready prediction an item, in order."""
         raise NotImplementedError
+
+    def tensor_inputs(self) -> list[TensorSpec]:
+        """Its inputs where a protocol speaks of tensors; the first dimension of each counts items."""
+        return [string_spec(self.input_name)]
+
+    def tensor_outputs(self) -> list[TensorSpec]:
+        """Its outputs where a protocol speaks of tensors; the first dimension of each counts items."""
+        return [string_spec(self.output_name)]
+
+    def tensor_labels(self, output: str) -> list[str]:
+        """What the places along the output's last dimension stand for; nothing where that is unknown."""
+        return []
+
+    def data_of(self, tensors: Mapping[str, NDArray[Any]]) -> Any:
+        """``data`` for tensors by the inputs' names; those of strings are arrays of bytes. Raises InvalidInput.
+
+        Of a wrapper that streams it is a list.
+        """
+        check_tensor_names(tensors, self.tensor_inputs())
+        return self.input.from_query(texts(tensors[self.input_name], self.input_name))
+
+    def tensors_of(self, predictions: list[Any]) -> dict[str, NDArray[Any]]:
+        """The predictions of several items as tensors by the outputs' names."""
+        return {self.output_name: strings(predictions)}
+
+    def finish_tensors(self, prepared: Prepared, outputs: Any) -> dict[str, NDArray[Any]]:
+        """``finish`` for tensors by the outputs' names."""
+        predictions = self.finish(prepared, outputs)
+        return self.tensors_of([predictions] if prepared.single else predictions)
 
     def copied_bytes(self) -> tuple[int, int]:
         """Bytes of weights that this engine copies and others of its kind do not: while it starts, and afterwards."""

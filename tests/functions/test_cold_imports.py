@@ -104,6 +104,7 @@ def test_a_waiting_function_has_imported_nothing_heavy(family: str) -> None:
     modules = imported(family, "")
     assert not modules & set(HEAVY)
     assert family == "gateway" or "urllib3" not in modules
+    assert not {name for name in modules if name.startswith("model_functions.http.protocols.")}
 
 
 @pytest.fixture(scope="module")
@@ -162,3 +163,4 @@ def test_a_cold_start_imports_what_its_model_needs(model: str, bucket: FakeBucke
     found = {name for name in tops if not name.startswith("_")} - {"main", "cython_runtime"}
     assert found <= allowed, f"{model} imports {sorted(found - allowed)} too"
     assert not {"google.cloud.storage", "google.auth"} & modules
+    assert not {name for name in modules if name.startswith("model_functions.http.protocols.")}

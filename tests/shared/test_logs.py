@@ -79,3 +79,15 @@ def test_nothing_is_lost_once_the_loop_is_closed() -> None:
         logs.collect(closed)
         tell(1)
     assert len(output.writes) == 1
+
+
+def test_in_a_site_a_request_is_a_record_of_its_logging(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "_is_the_sites", False)
+    logs.leave_to_the_site()
+    with caplog.at_level("INFO", "door"):
+        tell(1)
+    [record] = caplog.records
+    assert record.getMessage() == "POST /predict 200 in 12.3 ms"
+    assert record.__dict__["request_id"] == "id1"

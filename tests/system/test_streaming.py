@@ -4,7 +4,6 @@ import itertools
 import json
 import os
 import re
-import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -16,53 +15,28 @@ from typing import Any
 import httpx
 import pytest
 
-from deploy.publish import publish
-from deploy.stage import stage
-from model_functions.artifact.signing import Trust
-from model_functions.artifact.signing_key import SigningKey
-from model_functions.families.text_generation import TextGenerationWrapper
-from model_functions.repository import Repository
-from model_functions.store.folder import FolderStore
-from tests import tiny_models
 from tests.running import EDGES, Process, call, emulator, free_port, function
 
 LONG = {"max_new_tokens": 4000, "min_new_tokens": 4000, "do_sample": True, "seed": 1}
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory, key: SigningKey, trust: Trust) -> Path:
-    """A store with ``long_writer``, which takes some seconds for its longest answer."""
-    folder = tmp_path_factory.mktemp("long")
-    wrapper = TextGenerationWrapper.from_source(str(tiny_models.llama_folder(folder / "llama", positions=4100)))
-    repository = Repository(FolderStore(folder / "store"), trust)
-    publish(wrapper, name="long_writer", examples=["hello world"], repository=repository, key=key, engine="torch")
-    return folder / "store"
-
-
-@pytest.fixture(scope="module")
-def build(trust_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = stage("text_generation", build=tmp_path_factory.mktemp("build"))
-    shutil.copy(trust_file, folder / "trust.json")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def flask(store: Path, build: Path) -> Iterator[tuple[str, Process]]:
-    with function(build, free_port(), **EDGES["flask"], MODEL_STORE=str(store)) as running:
+def flask(long_store: Path, staged_writer: Path) -> Iterator[tuple[str, Process]]:
+    with function(staged_writer, free_port(), **EDGES["flask"], MODEL_STORE=str(long_store)) as running:
         warm(running[0])
         yield running
 
 
 @pytest.fixture(scope="module")
-def asgi(store: Path, build: Path) -> Iterator[tuple[str, Process]]:
-    with function(build, free_port(), **EDGES["asgi"], MODEL_STORE=str(store)) as running:
+def asgi(long_store: Path, staged_writer: Path) -> Iterator[tuple[str, Process]]:
+    with function(staged_writer, free_port(), **EDGES["asgi"], MODEL_STORE=str(long_store)) as running:
         warm(running[0])
         yield running
 
 
 @pytest.fixture(scope="module")
-def site(store: Path, trust_file: Path) -> Iterator[tuple[str, Process]]:
-    with emulator(store, MODEL_TRUST=str(trust_file)) as running:
+def site(long_store: Path, trust_file: Path) -> Iterator[tuple[str, Process]]:
+    with emulator(long_store, MODEL_TRUST=str(trust_file)) as running:
         warm(running[0])
         yield running
 
@@ -192,8 +166,8 @@ def descendants(pid: int) -> Iterator[int]:
             yield from descendants(child)
 
 
-def test_a_function_that_dies_in_the_middle_is_an_error_event(store: Path, trust_file: Path) -> None:
-    with emulator(store, MODEL_TRUST=str(trust_file)) as (url, process):
+def test_a_function_that_dies_in_the_middle_is_an_error_event(long_store: Path, trust_file: Path) -> None:
+    with emulator(long_store, MODEL_TRUST=str(trust_file)) as (url, process):
         warm(url)
         with streaming(url, asked(**LONG, stream=True)) as response:
             found = events(response)

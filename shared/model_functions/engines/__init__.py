@@ -179,8 +179,12 @@ class WritingEngine(Protocol):
     def text(self, numbers: list[int]) -> str:
         """The text of tokens, without special ones."""
 
-    def special(self, text: str) -> int | None:
-        """The special token of this very text, if there is one."""
+    def specials(self) -> dict[int, str]:
+        """The special tokens, and their texts."""
+
+    @property
+    def vocabulary(self) -> int:
+        """How many tokens there are."""
 
     def fits(self, prompt: int, longest: int, answers: int) -> bool:
         """Whether there is memory for so many answers to a prompt, side by side.

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from model_functions.engines.likelihood import Likelihood, likelihood
 from model_functions.engines.search import Floats, Integers, Rules, narrowed, ruled
 
 
@@ -14,7 +15,7 @@ class Choice:
     a prompt is answered alike alone and among others.
 
     Args:
-        parameters: those of GENERATION_PARAMETERS that concern the search.
+        parameters: those of GENERATION_PARAMETERS that concern the search, and ``logprobs``.
         copy: which of its prompt's answers it is.
     """
 
@@ -29,6 +30,11 @@ class Choice:
             or rules.first is not None
             or rules.last
         )
+        self._presence: float = parameters.get("presence_penalty") or 0.0
+        self._frequency: float = parameters.get("frequency_penalty") or 0.0
+        self._logprobs: int | None = parameters.get("logprobs")
+        self.likelihood: Likelihood | None = None
+        """Of the last token, where it is asked for."""
 
     def token(self, scores: Floats, sequence: Integers, length: int) -> int:
         """The token that follows.
@@ -38,11 +44,25 @@ class Choice:
             sequence: the tokens before it.
             length: of the answer, with this token.
         """
-        scores, sequences = scores[None], sequence[None]
+        token = self._chosen(scores[None], sequence[None], length)
+        if self._logprobs is not None:
+            self.likelihood = likelihood(scores, token, self._logprobs)
+        return token
+
+    def _chosen(self, scores: Floats, sequences: Integers, length: int) -> int:
         # Most answers follow no rules, and a copy of all scores takes a while.
         if self._ruled or length <= self._parameters["min_new_tokens"]:
             scores = ruled(scores, sequences, self._rules, self._parameters, length)
+        if self._presence or self._frequency:
+            scores = self._penalised(scores, sequences[0, sequences.shape[1] - length + 1 :])
         return self._drawn(scores) if self._parameters["do_sample"] else int(scores.argmax())
+
+    def _penalised(self, scores: Floats, answer: Integers) -> Floats:
+        """The scores with less for the tokens that the answer has already: once, and for each time."""
+        tokens, counts = np.unique(answer, return_counts=True)
+        scores = scores.copy()
+        scores[0, tokens] -= (self._presence + self._frequency * counts).astype(np.float32)
+        return scores
 
     def _drawn(self, scores: Floats) -> int:
         places = self._likeliest(scores)

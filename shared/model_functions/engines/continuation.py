@@ -1,9 +1,10 @@
 """Goes on with prompts, a token each step: the likeliest ones or drawn ones, every answer as if it were alone."""
 
 from collections import deque
-from collections.abc import Collection, Generator, Iterator
+from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 
 from model_functions.engines import WritingEngine
 from model_functions.engines.choice import Choice
+from model_functions.engines.likelihood import Likelihood, Token
 from model_functions.engines.scheduler import PagedDecoder, Scheduler, Seat, Text, need
-from model_functions.engines.search import Decoder, Integers, Rules, beams
+from model_functions.engines.search import Decoder, Integers, beams
 
-#: Tokens of a prompt that are decoded with its answer to look for stop sequences among beams.
+#: Tokens before others that are decoded with them, where the space between them and nothing else matters.
 _TAIL = 8
 
 
@@ -24,11 +26,13 @@ class Piece(NamedTuple):
     Args:
         number: the answer's.
         ended: this is its last piece, whose text may be empty.
+        tokens: those since its last piece, where they are asked for.
     """
 
     number: int
     text: str
     ended: bool
+    tokens: list[Token]
 
 
 class Writing:
@@ -37,7 +41,7 @@ class Writing:
     Args:
         prompts: their tokens.
         openings: what each prompt's answers are told to begin with.
-        parameters: those of GENERATION_PARAMETERS, and ``stop``.
+        parameters: those of GENERATION_PARAMETERS, ``stop`` and ``logprobs``.
     """
 
     def __init__(
@@ -45,15 +49,19 @@ class Writing:
     ) -> None:
         self._engine, self._prompts, self._parameters = engine, prompts, parameters
         # A special token is never seen in a text.
-        stops = {stop: engine.special(stop) for stop in parameters["stop"] or []}
-        special = {number: stop for stop, number in stops.items() if number is not None}
-        self._rules = replace(engine.rules, ends=(*engine.rules.ends, *(set(special) - set(engine.rules.ends))))
-        self._ends = dict.fromkeys(self._rules.ends) | special
-        self._stops = [stop for stop, number in stops.items() if number is None]
+        stops = parameters["stop"] or []
+        self._specials = engine.specials() if stops or parameters.get("logprobs") is not None else {}
+        ends = {number: text for number, text in self._specials.items() if text in stops}
+        self._rules = replace(engine.rules, ends=(*engine.rules.ends, *(set(ends) - set(engine.rules.ends))))
+        self._ends = dict.fromkeys(self._rules.ends) | ends
+        self._stops = [stop for stop in stops if stop not in ends.values()]
         self.answers = [
             self._answer(prompt, opening)
             for prompt, opening in zip(prompts, openings, strict=True)
             for _ in range(parameters["num_return_sequences"])
+        ]
+        self._choices = [
+            Choice(self._rules, parameters, copy) for _ in prompts for copy in range(parameters["num_return_sequences"])
         ]
 
     def steps(self) -> Iterator[Piece | None]:
@@ -79,7 +87,7 @@ class Writing:
                         answer.add(token)
 
     def _alone(self) -> Iterator[Piece | None]:
-        continuation = Continuation(self._engine.read(self._prompts), self._prompts, self._rules, self._parameters)
+        continuation = Continuation(self._engine.read(self._prompts), self._prompts, self._choices)
         going_on = len(self.answers)
         while going_on:
             pieces = [self._piece(number, token) for number, token in continuation.step().items()]
@@ -113,19 +121,20 @@ class Writing:
 
     def _text(self, index: int, prompt: list[int], told: deque[Piece]) -> Text:
         copies: int = self._parameters["num_return_sequences"]
+        first = index * copies
 
         def take(copy: int, token: int) -> bool:
-            piece = self._piece(index * copies + copy, token)
+            piece = self._piece(first + copy, token)
             if piece.text or piece.ended:
                 told.append(piece)
             return not piece.ended
 
-        choices = [Choice(self._rules, self._parameters, copy) for copy in range(copies)]
-        return Text(prompt, self._parameters["max_new_tokens"], choices, take)
+        return Text(prompt, self._parameters["max_new_tokens"], self._choices[first : first + copies], take)
 
     def _piece(self, number: int, token: int) -> Piece:
         answer = self.answers[number]
-        return Piece(number, answer.add(token), answer.finish_reason is not None)
+        text, ended = answer.add(token, self._choices[number].likelihood), answer.finish_reason is not None
+        return Piece(number, text, ended, answer.untold() if text or ended else [])
 
     def _decoder(self, prompt: list[int], held: ExitStack) -> Generator[None, None, Decoder]:
         """The model with the prompt before it, for as many beams as are asked for."""
@@ -144,7 +153,8 @@ class Writing:
         return decoder
 
     def _answer(self, prompt: list[int], opening: str) -> "Answer":
-        return Answer(self._engine, prompt, self._ends, self._stops, self._parameters["max_new_tokens"], opening)
+        longest = self._parameters["max_new_tokens"]
+        return Answer(self._engine, prompt, self._ends, self._stops, longest, opening, specials=self._specials)
 
     def _stopped(self, prompt: list[int]) -> Any:
         def stopped(rows: Integers) -> NDArray[np.bool_]:
@@ -173,16 +183,16 @@ class Continuation:
 
     Args:
         decoder: has the prompts before it.
-        parameters: those of GENERATION_PARAMETERS that concern the search.
+        choices: of each prompt's answers, which are as many for each.
     """
 
-    def __init__(self, decoder: Decoder, prompts: list[list[int]], rules: Rules, parameters: dict[str, Any]) -> None:
+    def __init__(self, decoder: Decoder, prompts: list[list[int]], choices: list[Choice]) -> None:
         self._decoder = decoder
-        self._copies: int = parameters["num_return_sequences"]
+        self._copies = len(choices) // len(prompts)
         self._length = 0
-        self._answers = list(range(len(prompts) * self._copies))
+        self._answers = list(range(len(choices)))
         self._sequences = [np.array(prompt, dtype=np.int64) for prompt in prompts]
-        self._choices = [Choice(rules, parameters, answer % self._copies) for answer in self._answers]
+        self._choices = choices
 
     def step(self) -> dict[int, int]:
         """The next token of each answer that goes on, by its number: each prompt's together, in order."""
@@ -221,6 +231,7 @@ class Answer:
         stops: texts that end it, and are not told.
         longest: in tokens.
         opening: told before all else.
+        specials: the special tokens' texts.
     """
 
     def __init__(
@@ -231,8 +242,11 @@ class Answer:
         stops: list[str],
         longest: int,
         opening: str = "",
+        *,
+        specials: Mapping[int, str] = MappingProxyType({}),
     ) -> None:
         self._engine, self._ends, self._stops, self._longest = engine, ends, stops, longest
+        self._specials = specials
         # Decoding all of it anew for each token would take ever longer: the tokens since the last whole character
         # are enough, behind those of a few characters before.
         self._before, self._tokens, self._whole = prompt, list[int](), ""
@@ -245,9 +259,39 @@ class Answer:
         self.finish_reason: str | None = None
         """``stop`` for an end token or a stop sequence, ``length`` for the longest answer; None while it goes on."""
         self.stop_sequence: str | None = None
+        self.tokens: list[Token] = []
+        """Those that came with their likelihoods."""
+        self._told_tokens = 0
 
-    def add(self, token: int) -> str:
+    def add(self, token: int, likelihood: Likelihood | None = None) -> str:
         """Takes one token more, and tells the text that is certain now."""
+        if likelihood is None:
+            return self._add(token)
+        top = [
+            Token(other, self._text_of(other), logprob, other in self._specials, [])
+            for other, logprob in likelihood.top
+        ]
+        before = len(self._settled)
+        told = self._add(token)
+        text = self._specials.get(token, self._settled[before:])
+        # Of a character's tokens the last has it, whatever each would be alone.
+        top = [other._replace(text=text) if other.number == token else other for other in top]
+        self.tokens.append(Token(token, text, likelihood.logprob, token in self._specials, top))
+        return told
+
+    def untold(self) -> list[Token]:
+        """The tokens since this was asked last."""
+        start, self._told_tokens = self._told_tokens, len(self.tokens)
+        return self.tokens[start:]
+
+    def _text_of(self, token: int) -> str:
+        """What the token would add to the text."""
+        if token in self._specials:
+            return self._specials[token]
+        certain = self._settled[len(self._whole) :]
+        return _text_after(self._engine, self._before[-_TAIL:], [*self._tokens, token]).removeprefix(certain)
+
+    def _add(self, token: int) -> str:
         self.count += 1
         ended = token in self._ends
         last = ended or self.count == self._longest

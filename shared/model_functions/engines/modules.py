@@ -308,7 +308,8 @@ def _file(archive: NDArray[np.uint8], suffix: str) -> Iterator[str]:
 
 
 def _tensor(array: NDArray[Any], spec: TensorSpec) -> torch.Tensor:
-    tensor = torch.from_numpy(array)
+    # A request's bytes cannot be written to, and a module may.
+    tensor = torch.from_numpy(array if array.flags.writeable else array.copy())
     return tensor.to(torch.bfloat16) if spec.dtype == "bfloat16" else tensor
 
 

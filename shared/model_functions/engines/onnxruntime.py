@@ -13,6 +13,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, R
 
 from model_functions.engines import Half
 from model_functions.errors import InvalidInput
+from model_functions.string_tensors import decoded
 from model_functions.tensors import TensorSpec
 
 #: The ONNX graph of one node, ``single = Cast(half)``: numpy's own conversion takes ten times as long.
@@ -138,10 +139,16 @@ class OnnxModel:
 
     def run(self, arrays: dict[str, NDArray[Any]], outputs: list[str]) -> list[Any]:
         """Raises InvalidInput for values that an operator cannot take, as an index beyond a table's end."""
+        strings = {name: _texts(array, name) for name, array in arrays.items() if array.dtype == object}
         try:
-            return self.graph.outputs(arrays, outputs)
+            return self.graph.outputs(arrays | strings, outputs)
         except (Fail, InvalidArgument, RuntimeException) as exc:
             raise InvalidInput("data", f"The model cannot take this data: {reason(exc)[:200]}") from exc
+
+
+def _texts(array: NDArray[Any], name: str) -> NDArray[Any]:
+    found = [decoded(value, f"inputs.{name}") for value in array.reshape(-1).tolist()]
+    return np.array(found, dtype=object).reshape(array.shape)
 
 
 def reason(exc: Exception) -> str:

@@ -22,8 +22,12 @@ class Tokenizer(Protocol):
     def text(self, numbers: list[int]) -> str:
         """The text of tokens, without special ones."""
 
-    def special(self, text: str) -> int | None:
-        """The special token of this very text, if there is one."""
+    def specials(self) -> dict[int, str]:
+        """The special tokens, and their texts."""
+
+    @property
+    def vocabulary(self) -> int:
+        """How many tokens there are."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +71,12 @@ class PagedWriter:
     def text(self, numbers: list[int]) -> str:
         return self.tokenizer.text(numbers)
 
-    def special(self, text: str) -> int | None:
-        return self.tokenizer.special(text)
+    def specials(self) -> dict[int, str]:
+        return self.tokenizer.specials()
+
+    @property
+    def vocabulary(self) -> int:
+        return self.tokenizer.vocabulary
 
     def read(self, prompts: list[list[int]]) -> PagedDecoder:
         [prompt] = prompts

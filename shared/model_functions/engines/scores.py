@@ -1,7 +1,11 @@
 """From logits to probabilities."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
+
+from model_functions.string_tensors import strings
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -17,6 +21,12 @@ def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     tail = np.exp(-np.abs(logits))
     scores: NDArray[np.float32] = np.where(logits >= 0, 1 / (1 + tail), tail / (1 + tail))
     return scores
+
+
+def with_best(scores: NDArray[np.float32], labels: list[str]) -> dict[str, NDArray[Any]]:
+    """Scores of shape (items, labels) as tensors: ``label``, the best of each item, and ``scores``."""
+    best = scores.argmax(axis=1).tolist()
+    return {"label": strings(labels[place] for place in best), "scores": scores.astype(np.float32, copy=False)}
 
 
 def _unchanged(logits: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -201,7 +201,7 @@ class _Beams:
         """The best candidates of each text: their scores, the beams they continue, and with which token."""
         texts = len(self.running)
         sequences = self.running[:, :, :length].reshape(texts * self.beams, length)
-        scores = _log_softmax(_next(self.decoder, sequences, self.beams))
+        scores = log_softmax(_next(self.decoder, sequences, self.beams))
         seen = np.hstack((np.repeat(self.before, len(sequences), axis=0), sequences))
         scores = ruled(scores, seen, self.rules, self.parameters, length)
         drawn = self.parameters["do_sample"]
@@ -209,7 +209,7 @@ class _Beams:
             scores = narrowed(scores, self.parameters, keep=len(self.rules.ends) + 1)
         vocabulary = scores.shape[1]
         scores = (scores.reshape(texts, self.beams, -1) + self.running_scores[:, :, None]).reshape(texts, -1)
-        chosen = _draw(scores, self.candidates, self.rng) if drawn else _top(scores, self.candidates)
+        chosen = _draw(scores, self.candidates, self.rng) if drawn else largest(scores, self.candidates)
         return _gather(scores, chosen), chosen // vocabulary, chosen % vocabulary
 
     def _keep_ended(self, continued: Integers, scores: Floats, stops: NDArray[np.bool_], length: int) -> None:
@@ -223,7 +223,7 @@ class _Beams:
         texts = self.unfinished
         all_scores = np.concatenate((self.ended_scores[texts], scores), axis=1)
         lengths = np.concatenate((self.ended_lengths[texts], np.full(scores.shape, length + 1)), axis=1)
-        best = _top(all_scores, self.beams)
+        best = largest(all_scores, self.beams)
         self.ended[texts] = _gather(np.concatenate((self.ended[texts], continued), axis=1), best)
         self.ended_scores[texts] = _gather(all_scores, best)
         self.ended_lengths[texts] = _gather(lengths, best)
@@ -232,7 +232,7 @@ class _Beams:
     def _go_on(self, continued: Integers, scores: Floats, stops: NDArray[np.bool_], beams: Integers) -> Integers:
         """Makes the best candidates that have not ended the next beams, and tells whose rows they go on from."""
         scores = scores + np.where(stops, _WORST, np.float32(0))
-        best = _top(scores, self.beams)
+        best = largest(scores, self.beams)
         self.running, self.running_scores = _gather(continued, best), _gather(scores, best)
         first_rows = np.arange(len(beams))[:, None] * self.beams
         rows: Integers = _gather(beams, best) + first_rows
@@ -307,7 +307,7 @@ def narrowed(scores: Floats, parameters: dict[str, Any], keep: int) -> Floats:
         scores = np.where(scores < least, np.float32(-np.inf), scores)
     if top_p < 1:
         order = np.argsort(scores, axis=1, kind="stable")
-        total = np.exp(_log_softmax(np.take_along_axis(scores, order, axis=1))).cumsum(axis=1)
+        total = np.exp(log_softmax(np.take_along_axis(scores, order, axis=1))).cumsum(axis=1)
         unlikely = total <= 1 - top_p
         unlikely[:, -keep:] = False
         remaining = np.empty_like(unlikely)
@@ -328,10 +328,10 @@ def _likely(scores: Floats, min_p: float, keep: int) -> Floats:
 def _draw(scores: Floats, count: int, rng: np.random.Generator) -> Integers:
     """Different places of each row in the order they are drawn, by the softmax of the scores."""
     # With noise of this kind the largest are such a draw.
-    return _top(scores + rng.gumbel(size=scores.shape), count)
+    return largest(scores + rng.gumbel(size=scores.shape), count)
 
 
-def _top(values: NDArray[Any], count: int) -> Integers:
+def largest(values: NDArray[Any], count: int) -> Integers:
     """The places of the largest values of each row, largest first; of equal ones, the first."""
     width = values.shape[1]
     if width < 2 * count * _BLOCK:
@@ -356,7 +356,8 @@ def _any_of(tokens: Integers, ends: tuple[int, ...]) -> NDArray[np.bool_]:
     return found
 
 
-def _log_softmax(logits: Floats) -> Floats:
+def log_softmax(logits: Floats) -> Floats:
+    """Of each row."""
     logs: Floats = logits - logits.max(axis=1, keepdims=True)
     logs -= np.log(np.exp(logs).sum(axis=1, keepdims=True))
     return logs

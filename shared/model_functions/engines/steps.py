@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_functions.engines.scores import softmax
+from model_functions.string_tensors import strings
 from model_functions.tensors import Shape, TensorSpec
 
 Step = tuple[str, Any]
@@ -79,6 +80,25 @@ def finished(output: Any, steps: list[Step], top_k: int | None) -> Any:
         if word == "labels":
             return _labelled(np.asarray(output), value, top_k)
         output = _FUNCTIONS[word](np.asarray(output))
+    return output
+
+
+def answered(spec: TensorSpec, steps: list[Step]) -> TensorSpec:
+    """What is answered of the model's own output as a tensor, after the steps."""
+    words = [word for word, _ in steps]
+    if "argmax" not in words:
+        return spec
+    shape = None if spec.shape is None else spec.shape[:-1]
+    return replace(spec, dtype="string" if words[-1] == "labels" else "int64", shape=shape)
+
+
+def answer(output: NDArray[Any], steps: list[Step]) -> NDArray[Any]:
+    """The outputs of all items after the steps, as a tensor: labels name a class, and leave scores as they are."""
+    for word, value in steps:
+        if word != "labels":
+            output = _FUNCTIONS[word](output)
+        elif output.dtype.kind in "iu":
+            output = strings(value)[output]
     return output
 
 

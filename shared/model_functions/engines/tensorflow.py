@@ -285,7 +285,8 @@ class _Session:
         tensor = self._allocated(array, _STRING, array.size * _STRING_SIZE)
         start = self._library.TF_TensorData(tensor)
         for index, text in enumerate(array.flat):
-            place, data = start + index * _STRING_SIZE, text.encode("utf-8", "surrogatepass")
+            place = start + index * _STRING_SIZE
+            data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
             self._library.TF_StringInit(place)
             self._library.TF_StringCopy(place, data, len(data))
         return tensor, array.size

@@ -110,10 +110,16 @@ class FastTokenizer:
         found: str = self._tokenizer.decode(numbers, skip_special_tokens=True)
         return found
 
-    def special(self, text: str) -> int | None:
-        """The special token of this very text, if there is one."""
+    def specials(self) -> dict[int, str]:
+        """The special tokens, and their texts."""
         added = self._tokenizer.get_added_tokens_decoder().items()
-        return next((number for number, token in added if token.special and token.content == text), None)
+        return {number: token.content for number, token in added if token.special}
+
+    @property
+    def vocabulary(self) -> int:
+        """How many tokens there are."""
+        count: int = self._tokenizer.get_vocab_size()
+        return count
 
     def _batch(self, texts: list[Any], truncate: bool) -> list[Any]:
         cuts = truncate and self.max_tokens is not None

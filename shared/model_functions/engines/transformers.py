@@ -282,9 +282,13 @@ class TransformersWriter(TransformersEngine):
         text: str = self.tokenizer.decode(numbers, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return text
 
-    def special(self, text: str) -> int | None:
+    def specials(self) -> dict[int, str]:
         added = self.tokenizer.added_tokens_decoder.items()
-        return next((number for number, token in added if token.special and token.content == text), None)
+        return {number: token.content for number, token in added if token.special}
+
+    @property
+    def vocabulary(self) -> int:
+        return len(self.tokenizer)
 
     def fits(self, prompt: int, longest: int, answers: int) -> bool:
         return True

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from model_functions.engines import EmbeddingEngine, TextRefused, Tokens
 from model_functions.errors import InvalidInput
-from model_functions.inputs import MAX_ITEMS, TextInput, check_count, json_type, one_or_many
+from model_functions.inputs import TextInput, check_count, json_type, one_or_many
 from model_functions.parameters import Parameter
 from model_functions.rows import Row, Rows, RowWrapper
 from model_functions.source import Source
+from model_functions.tensors import TensorSpec
 from model_functions.text_rows import TEXT_BATCH, text_rows
 
 if TYPE_CHECKING:
@@ -122,7 +123,9 @@ class FeatureExtractionWrapper(RowWrapper):
     """
 
     family, task = "feature_extraction", "feature-extraction"
+    input_name = "text"
     formats = ("sentence_transformers",)
+    speaks = ("openai_embeddings",)
     batch = TEXT_BATCH
     declared = (
         Parameter("normalize", "boolean", "Give each vector the length 1.", False),
@@ -148,7 +151,7 @@ class FeatureExtractionWrapper(RowWrapper):
         prompts: Mapping[str, str] | None = None,
         assumed: str = "",
         max_characters: int = 10_000,
-        max_items: int = MAX_ITEMS,
+        max_items: int = MAX_TEXTS,
         defaults: Mapping[str, Any] | None = None,
         bounds: Mapping[str, tuple[float, float]] | None = None,
     ) -> None:
@@ -255,6 +258,14 @@ class FeatureExtractionWrapper(RowWrapper):
             answers.append(_answer(item, vectors[done : done + len(item.texts)], parameters))
             done += len(item.texts)
         return answers
+
+    def tensor_outputs(self) -> list[TensorSpec]:
+        return [TensorSpec("embedding", "float32", (None, None))]
+
+    def tensors_of(self, predictions: list[Any]) -> dict[str, NDArray[Any]]:
+        import numpy as np
+
+        return {"embedding": np.array(predictions, np.float32)}
 
     def _texts(self, item: Item, parameters: dict[str, Any]) -> list[Text]:
         """The item's texts with their prompts: a query and documents have the model's own, unless one is sent."""

@@ -13,6 +13,9 @@ from model_functions.errors import InvalidInput
 from model_functions.inputs import MAX_ITEMS, check_count, json_type, one_or_many
 from model_functions.parameters import Parameter
 from model_functions.rows import Batch, Row, Rows, RowWrapper
+from model_functions.string_tensors import byte_strings, check_tensor_names, string_spec
+from model_functions.tensors import TensorSpec
+from model_functions.wrapper import Prepared
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,6 +88,7 @@ class ImageClassificationWrapper(RowWrapper):
     """
 
     family, task = "image_classification", "image-classification"
+    input_name = "image"
     batch = Batch(8, 8)
     architectures = ("ForImageClassification",)
     media = ("image/*", "application/octet-stream")
@@ -185,6 +189,25 @@ class ImageClassificationWrapper(RowWrapper):
 
         return list((sigmoid if self.multi_label else softmax)(self.engine.logits(np.stack(rows))))
 
+    def tensor_outputs(self) -> list[TensorSpec]:
+        return [string_spec("label"), TensorSpec("scores", "float32", (None, len(self.engine.labels)))]
+
+    def tensor_labels(self, output: str) -> list[str]:
+        return self.engine.labels if output == "scores" else []
+
+    def data_of(self, tensors: Mapping[str, NDArray[Any]]) -> list[bytes | str]:
+        """A string is a file, or its base64."""
+        check_tensor_names(tensors, self.tensor_inputs())
+        return [_file_or_text(value) for value in byte_strings(tensors[self.input_name], self.input_name)]
+
+    def finish_tensors(self, prepared: Prepared, outputs: Rows) -> dict[str, NDArray[Any]]:
+        """The scores are those of all labels, in the model's order."""
+        import numpy as np
+
+        from model_functions.engines.scores import with_best
+
+        return with_best(np.stack(outputs.outputs), self.engine.labels)
+
     def postprocess(self, outputs: Rows, parameters: dict[str, Any]) -> list[Any]:
         top_k, threshold = parameters["top_k"], parameters["threshold"]
         # Stable: among equals the first label, wherever it runs.
@@ -196,6 +219,13 @@ class ImageClassificationWrapper(RowWrapper):
             ]
             for scores in outputs.outputs
         ]
+
+
+def _file_or_text(value: bytes | str) -> bytes | str:
+    # The files of all other formats begin with bytes that no text has.
+    if isinstance(value, str) or value.startswith((b"GIF8", b"RIFF")) or not value.isascii():
+        return value
+    return value.decode()
 
 
 def _picture(value: Any, path: str) -> Picture:

@@ -1,20 +1,27 @@
 """Tabular: a row of columns in, a class or a number out."""
 
+from __future__ import annotations
+
 import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
+from model_functions import row_tensors
 from model_functions.engines import RowEngine
 from model_functions.errors import InvalidInput
 from model_functions.inputs import check_count, json_type, one_or_many
 from model_functions.parameters import Parameter
 from model_functions.rows import Batch, Row, Rows, RowWrapper
 from model_functions.source import Source
-from model_functions.wrapper import check_trusted
+from model_functions.tensors import TensorSpec
+from model_functions.wrapper import Prepared, check_trusted
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MAX_ROWS = 10_000
 MAX_STRING = 1_000
@@ -303,6 +310,58 @@ class TabularWrapper(RowWrapper):
             # The estimator's own checks, as an unknown category: its first line says which.
             reason = str(exc).partition("\n")[0][:200]
             raise InvalidInput("data", f"The model cannot take this data: {reason}") from exc
+
+    def tensor_inputs(self) -> list[TensorSpec]:
+        """One for each column; a matrix of all where they are numbers without names, and it is taken for others too."""
+        columns = self._columns
+        unnamed = all(column.name == f"column_{index}" for index, column in enumerate(columns))
+        matrix = unnamed and all(column.type == "number" for column in columns)
+        return [row_tensors.matrix_spec(columns)] if matrix else row_tensors.column_specs(columns)
+
+    def tensor_outputs(self) -> list[TensorSpec]:
+        shape = (None,) if self.engine.outputs is None else (None, self.engine.outputs)
+        found = [TensorSpec("prediction", self._label_dtype, shape)]
+        if self.engine.has_probabilities:
+            found += [TensorSpec(name, "float64", (None, len(labels))) for name, labels in self._tables().items()]
+        return found
+
+    def tensor_labels(self, output: str) -> list[str]:
+        return [str(label) for label in self._tables().get(output, [])]
+
+    def data_of(self, tensors: Mapping[str, NDArray[Any]]) -> list[list[Any]]:
+        return row_tensors.rows_of(tensors, self._columns)
+
+    def finish_tensors(self, prepared: Prepared, outputs: Rows) -> dict[str, NDArray[Any]]:
+        import numpy as np
+
+        found = {key: [output[key] for output in outputs.outputs] for key in outputs.outputs[0]}
+        answer = {"prediction": row_tensors.label_tensor(found["prediction"], self._label_dtype)}
+        if "probabilities" in found:
+            tables = self._tables()
+            # A table for each output, or a single one.
+            parts = [found["probabilities"]] if len(tables) == 1 else zip(*found["probabilities"], strict=True)
+            answer |= {name: np.array(part, np.float64) for name, part in zip(tables, parts, strict=True)}
+        return answer
+
+    @property
+    def _columns(self) -> list[Column]:
+        assert isinstance(self.input, RowInput)  # noqa: S101 - for mypy: the constructor gives it no other
+        return self.input.columns
+
+    @property
+    def _label_dtype(self) -> str:
+        classes = self.engine.classes
+        if classes is None:
+            return "float64"
+        return row_tensors.label_dtype(label for one in classes for label in (one if isinstance(one, list) else [one]))
+
+    def _tables(self) -> dict[str, list[Any]]:
+        """The labels of each tensor of probabilities: there is one an output, unless each output has but one number."""
+        classes = self.engine.classes or []
+        if not any(isinstance(labels, list) for labels in classes):
+            return {"probabilities": classes}
+        names = self.output_names or tuple(map(str, range(len(classes))))
+        return {f"probabilities_{name}": labels for name, labels in zip(names, classes, strict=True)}
 
     def postprocess(self, outputs: Rows, parameters: dict[str, Any]) -> list[Any]:
         return [{key: self._told(key, value) for key, value in output.items()} for output in outputs.outputs]

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any, Self
 from model_functions.parameters import Parameter, check_names
 from model_functions.rows import Row, Rows, RowWrapper
 from model_functions.tensor_models import TensorWrapper, beside
+from model_functions.tensors import Tensors, TensorSpec
 from model_functions.wrapper import Prepared
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from model_functions.engines.tensorflow import SavedModel
     from model_functions.engines.tensors import Arrays
 
@@ -100,6 +103,27 @@ class TensorflowWrapper(RowWrapper):
 
     def postprocess(self, outputs: Rows, parameters: dict[str, Any]) -> list[Any]:
         return self.signatures[outputs.asked].postprocess(outputs, parameters)
+
+    def tensor_inputs(self) -> list[TensorSpec]:
+        """Those of the default signature."""
+        return self.signatures[self._usual].tensor_inputs()
+
+    def tensor_outputs(self) -> list[TensorSpec]:
+        return self.signatures[self._usual].tensor_outputs()
+
+    def tensor_labels(self, output: str) -> list[str]:
+        return self.signatures[self._usual].tensor_labels(output)
+
+    def data_of(self, tensors: Mapping[str, NDArray[Any]]) -> Tensors:
+        return Tensors(tensors)
+
+    def finish_tensors(self, prepared: Prepared, outputs: Rows) -> dict[str, NDArray[Any]]:
+        return self.signatures[outputs.asked].finish_tensors(prepared, outputs)
+
+    @property
+    def _usual(self) -> str:
+        name: str = self.parameters["signature_name"].default
+        return name
 
     def interface(self) -> dict[str, Any]:
         """With what each signature takes and gives."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from model_functions.engines import ClassificationEngine, TextRefused, Tokens
@@ -10,7 +11,10 @@ from model_functions.errors import InvalidInput
 from model_functions.inputs import MAX_ITEMS, TextInput, check_count, json_type, one_or_many
 from model_functions.parameters import Parameter
 from model_functions.rows import Row, Rows, RowWrapper
+from model_functions.string_tensors import check_tensor_names, string_spec, texts
+from model_functions.tensors import TensorSpec
 from model_functions.text_rows import TEXT_BATCH, text_rows
+from model_functions.wrapper import Prepared
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,6 +84,7 @@ class TextClassificationWrapper(RowWrapper):
     """
 
     family, task = "text_classification", "text-classification"
+    input_name = "text"
     architectures = ("ForSequenceClassification",)
     batch = TEXT_BATCH
     declared = (
@@ -177,26 +182,61 @@ class TextClassificationWrapper(RowWrapper):
 
         return list(self.engine.logits(together(rows)))
 
+    def tensor_inputs(self) -> list[TensorSpec]:
+        text = string_spec(self.input_name)
+        return [text, replace(text, name="text_pair", optional=True)] if self.input.kind == "pair" else [text]
+
+    def tensor_outputs(self) -> list[TensorSpec]:
+        return [string_spec("label"), TensorSpec("scores", "float32", (None, len(self.engine.labels)))]
+
+    def tensor_labels(self, output: str) -> list[str]:
+        return self.engine.labels if output == "scores" else []
+
+    def data_of(self, tensors: Mapping[str, NDArray[Any]]) -> list[Any]:
+        check_tensor_names(tensors, self.tensor_inputs())
+        first = texts(tensors["text"], "text")
+        if "text_pair" not in tensors:
+            return list[Any](first)
+        second = texts(tensors["text_pair"], "text_pair")
+        if len(first) != len(second):
+            raise InvalidInput(
+                "inputs.text_pair",
+                f"inputs.text_pair has {len(second)} texts, and inputs.text has {len(first)}. Send equally many.",
+            )
+        return [{"text": text, "text_pair": pair} for text, pair in zip(first, second, strict=True)]
+
+    def finish_tensors(self, prepared: Prepared, outputs: Rows) -> dict[str, NDArray[Any]]:
+        """The scores are those of all labels, in the model's order, or in that of candidate_labels."""
+        from model_functions.engines.scores import with_best
+
+        labels = prepared.parameters.get("candidate_labels") or self.engine.labels
+        return with_best(self._scores(outputs, prepared.parameters), labels)
+
     def postprocess(self, outputs: Rows, parameters: dict[str, Any]) -> list[Any]:
-        import numpy as np
-
-        from model_functions.engines.scores import APPLIED
-
-        logits, items = np.stack(outputs.outputs), outputs.asked
         candidates, top_k = parameters.get("candidate_labels"), parameters["top_k"]
+        each = self._scores(outputs, parameters)
         if candidates is None:
-            scores = APPLIED[parameters["function_to_apply"]](logits)
             return [
                 [{"label": label, "score": score} for label, score in _best_first(self.engine.labels, row)[:top_k]]
-                for row in scores
+                for row in each
             ]
-        by_item = logits.reshape(len(items), len(candidates), -1)
         answers = []
-        for item, scores in zip(items, self._entailed(by_item, parameters["multi_label"]), strict=True):
+        for item, scores in zip(outputs.asked, each, strict=True):
             best = _best_first(candidates, scores)[:top_k]
             labels, numbers = [label for label, _ in best], [score for _, score in best]
             answers.append({"sequence": item.text, "labels": labels, "scores": numbers})
         return answers
+
+    def _scores(self, outputs: Rows, parameters: dict[str, Any]) -> NDArray[np.float32]:
+        """Shape (items, labels): the model's own labels, or the candidates."""
+        import numpy as np
+
+        from model_functions.engines.scores import APPLIED
+
+        logits, candidates = np.stack(outputs.outputs), parameters.get("candidate_labels")
+        if candidates is None:
+            return APPLIED[parameters["function_to_apply"]](logits)
+        return self._entailed(logits.reshape(len(outputs.asked), len(candidates), -1), parameters["multi_label"])
 
     def _tokens(self, read: list[Asked], places: list[int]) -> Tokens:
         texts, pairs = [read[place].text for place in places], [read[place].pair for place in places]

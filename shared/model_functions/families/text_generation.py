@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from model_functions.engines import WritingEngine
 from model_functions.errors import InvalidInput
-from model_functions.generation import GENERATION_PARAMETERS, brought, check_search, possible
+from model_functions.generation import GENERATION_PARAMETERS, answer_tensors, brought, check_search, possible
 from model_functions.inputs import MAX_ITEMS, Asked, PromptInput
 from model_functions.parameters import Parameter, check_parameters
+from model_functions.string_tensors import check_tensor_names, string_spec, texts
+from model_functions.tensors import TensorSpec
 from model_functions.wrapper import STREAM, ModelWrapper
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from model_functions.engines.continuation import Answer, Writing
+    from model_functions.engines.likelihood import Token
 
 #: Tokens of an answer, at most, and where nobody says how many.
 LONGEST_ANSWER, DEFAULT_ANSWER = 4096, 128
@@ -52,12 +57,26 @@ class TextGenerationWrapper(ModelWrapper):
     """Decoders: GPT-2, Llama, Qwen, whatever transformers loads as a causal language model."""
 
     family, task = "text_generation", "text-generation"
+    input_name = "text"
     architectures = ("ForCausalLM", "LMHeadModel")
+    speaks = ("generate", "openai_chat", "openai_completions")
     declared: ClassVar[tuple[Parameter, ...]] = (
         *(_OWN.get(p.name, p) for p in GENERATION_PARAMETERS if p.name != "prefix"),
         Parameter("min_p", "number", "Draw from tokens at least so likely, in parts of the likeliest.", 0.0, 0, 1),
+        Parameter(
+            "presence_penalty", "number", "Above 0 makes tokens that the answer has already less likely.", 0.0, -2, 2
+        ),
+        Parameter("frequency_penalty", "number", "The same, for each time that it has them.", 0.0, -2, 2),
         Parameter("stop", "strings", "Texts that end the answer, which is told without them.", None, 0, 8),
         Parameter("return_full_text", "boolean", "Put the prompt before its answer.", False),
+        Parameter(
+            "logprobs",
+            "integer",
+            "Tell the answer's tokens, how likely they were, and so many of the likeliest in the place of each.",
+            None,
+            0,
+            20,
+        ),
         STREAM,
     )
 
@@ -128,7 +147,17 @@ class TextGenerationWrapper(ModelWrapper):
 
     def check(self, items: list[Asked], parameters: dict[str, Any]) -> None:
         check_search(len(items), parameters)
-        if parameters["return_full_text"] and not all(isinstance(item.value, str) for item in items):
+        if parameters["num_beams"] > 1:
+            # A logprobs of 0 asks for something, a penalty of 0 for nothing.
+            given = {"logprobs": None, "presence_penalty": 0, "frequency_penalty": 0}
+            for name, silent in given.items():
+                if parameters.get(name, silent) != silent:
+                    raise InvalidInput(
+                        f"parameters.{name}",
+                        f'"num_beams" is {parameters["num_beams"]}, and beams are compared as wholes. Set it to 1, or '
+                        f'leave "{name}" out.',
+                    )
+        if parameters["return_full_text"] and any(item.messages for item in items):
             raise InvalidInput(
                 "parameters.return_full_text",
                 '"return_full_text" is true, and a chat is no text that an answer could follow. Leave it out.',
@@ -149,12 +178,24 @@ class TextGenerationWrapper(ModelWrapper):
         prompts, answers = outputs
         count = parameters["num_return_sequences"]
         predictions = [
-            {"generated_text": answer.text} | _facts(prompts[number // count], answer)
+            {"generated_text": answer.text}
+            | _facts(prompts[number // count], answer)
+            | _tokens(answer.tokens, parameters)
             for number, answer in enumerate(answers)
         ]
         if count == 1:
             return predictions
         return [predictions[start : start + count] for start in range(0, len(predictions), count)]
+
+    def tensor_outputs(self) -> list[TensorSpec]:
+        return [string_spec("generated_text")]
+
+    def data_of(self, tensors: Mapping[str, NDArray[Any]]) -> list[str]:
+        check_tensor_names(tensors, self.tensor_inputs())
+        return texts(tensors[self.input_name], self.input_name)
+
+    def tensors_of(self, predictions: list[Any]) -> dict[str, NDArray[Any]]:
+        return answer_tensors(predictions, "generated_text")
 
     def copied_bytes(self) -> tuple[int, int]:
         kept = self.engine.memory_bytes()
@@ -175,20 +216,14 @@ class TextGenerationWrapper(ModelWrapper):
                 item, sequence = divmod(piece.number, count)
                 place = ({} if single else {"index": item}) | ({} if count == 1 else {"sequence": sequence})
                 facts = _facts(prompts[item], writing.answers[piece.number]) if piece.ended else {}
-                yield place | {"text": piece.text} | facts
+                yield place | {"text": piece.text} | _tokens(piece.tokens, values) | facts
         predictions = self.postprocess((prompts, writing.answers), values)
         return predictions[0] if single else predictions
 
     def _prompt(self, item: Asked, longest_answer: int) -> Prompt:
-        if isinstance(item.value, str):
-            text = item.value
-        else:
-            assert self.engine.chat is not None  # noqa: S101 - the input refuses a chat where there is none
-            text = self.engine.chat.render(item.value, item.path)
-        # A template writes the special tokens itself.
-        numbers = self.engine.numbers(text, special=isinstance(item.value, str))
-        count, positions = len(numbers), self.engine.positions
-        if not numbers:
+        prompt = self._read(item)
+        count, positions = len(prompt.numbers), self.engine.positions
+        if not count:
             raise InvalidInput(item.path, "The model's tokenizer finds nothing in this text. Send words.")
         if positions is not None and count + longest_answer > positions:
             room = positions - count
@@ -198,7 +233,22 @@ class TextGenerationWrapper(ModelWrapper):
                 f"The prompt has {count} tokens, and with {longest_answer} new ones that is {count + longest_answer}; "
                 f"the model reads {positions}. Send {way_out}.",
             )
-        return Prompt(text, numbers)
+        return prompt
+
+    def _read(self, item: Asked) -> Prompt:
+        if item.text:
+            return Prompt(item.text, self.engine.numbers(item.text, special=True))
+        if item.messages:
+            assert self.engine.chat is not None  # noqa: S101 - the input refuses a chat where there is none
+            text = self.engine.chat.render(item.messages, item.path)
+            # A template writes the special tokens itself.
+            return Prompt(text, self.engine.numbers(text, special=False))
+        highest, count = max(item.tokens), self.engine.vocabulary
+        if highest >= count:
+            raise InvalidInput(
+                item.path, f"{item.path} has the token {highest}, and the model knows those from 0 to {count - 1}."
+            )
+        return Prompt(self.engine.text(item.tokens), item.tokens)
 
     def _check_room(self, prompts: list[Prompt], parameters: dict[str, Any]) -> None:
         """Refuses what would never find room beside nothing else."""
@@ -224,3 +274,15 @@ def _facts(prompt: Prompt, answer: Answer) -> dict[str, Any]:
     stopped = {} if answer.stop_sequence is None else {"stop_sequence": answer.stop_sequence}
     counts = {"prompt_tokens": len(prompt.numbers), "generated_tokens": answer.count}
     return {"finish_reason": answer.finish_reason} | stopped | counts
+
+
+def _tokens(tokens: list[Token], parameters: dict[str, Any]) -> dict[str, Any]:
+    """The tokens, where they are asked for."""
+    # A wrapper that was published before the parameter does not have it.
+    if parameters.get("logprobs") is None:
+        return {}
+    return {"tokens": [_likely(token) | {"top": list(map(_likely, token.top))} for token in tokens]}
+
+
+def _likely(token: Token) -> dict[str, Any]:
+    return {"id": token.number, "text": token.text, "logprob": token.logprob, "special": token.special}

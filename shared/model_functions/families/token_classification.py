@@ -44,6 +44,7 @@ class TokenClassificationWrapper(RowWrapper):
     """
 
     family, task = "token_classification", "token-classification"
+    input_name, output_name = "text", "entities"
     batch = TEXT_BATCH
     architectures = ("ForTokenClassification",)
     declared = (

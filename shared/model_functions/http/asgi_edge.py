@@ -22,7 +22,7 @@ from model_functions import logs
 from model_functions.caller import Caller
 from model_functions.errors import BodyTimeout, ServingError
 from model_functions.http.body import broken, too_large
-from model_functions.http.message import Awaited, Chunks, Handle, Request, Response, Steps, finished
+from model_functions.http.message import Awaited, Chunks, Handle, Request, Response, Steps, finished, to_the_slash
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -67,9 +67,12 @@ class AsgiEdge:
     async def serve(self, scope: Message, receive: Receive, send: Send) -> None:
         """The ASGI application."""
         if scope["type"] != "http":
-            await send({"type": "websocket.close"})
+            await _answer_other(scope["type"], receive, send)
             return
-        request = _request(scope)
+        request = read_request(scope)
+        if not request.path:
+            await _send(to_the_slash(scope["root_path"]), _Body(), send)
+            return
         execution = request.headers.get("function-execution-id")
         if execution is not None:
             logs.EXECUTION.set(execution)
@@ -244,6 +247,18 @@ async def _watch(receive: Receive, caller: Caller) -> None:
     caller.hang_up()
 
 
+async def _answer_other(kind: str, receive: Receive, send: Send) -> None:
+    """A websocket is refused; a server that begins or ends is told that nothing needs to be done."""
+    if kind != "lifespan":
+        await send({"type": "websocket.close"})
+        return
+    ended = False
+    while not ended:
+        event = (await receive())["type"]
+        await send({"type": f"{event}.complete"})
+        ended = event == "lifespan.shutdown"
+
+
 async def _send(response: Response, body: _Body, send: Send) -> None:
     head = _head(response, body)
     if response.status != HTTPStatus.NO_CONTENT:
@@ -264,7 +279,8 @@ def _header_name(name: str) -> bytes:
     return name.lower().encode()
 
 
-def _request(scope: Message) -> Request:
+def read_request(scope: Message) -> Request:
+    """What an ASGI server was asked, but for the body; its path is what follows the application's own."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
@@ -272,12 +288,21 @@ def _request(scope: Message) -> Request:
     query = scope["query_string"]
     return Request(
         method=scope["method"],
-        path=scope["path"],
+        path=_path(scope),
         query=parse_qsl(query.decode("latin-1"), keep_blank_values=True) if query else [],
         headers=headers,
         read=_nothing,
-        target_length=len(scope["raw_path"]) + (len(query) + 1 if query else 0),
+        target_length=len(scope.get("raw_path") or scope["path"]) + (len(query) + 1 if query else 0),
     )
+
+
+def _path(scope: Message) -> str:
+    path: str = scope["path"]
+    prefix = scope.get("root_path")
+    if not prefix:
+        return path
+    # Some servers leave the prefix out, as it once was.
+    return path.removeprefix(prefix) if path == prefix or path.startswith(f"{prefix}/") else path
 
 
 def _nothing(size: int) -> bytes:

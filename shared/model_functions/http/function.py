@@ -122,6 +122,12 @@ class FamilyFunction(Service):
     def ready(self, request: Request) -> Response:
         return Response.json({"status": "ready", "loaded": self.cache().loaded()})
 
+    def loaded(self) -> list[LoadedModel]:
+        return self.cache().models() if self.cache.is_made else []
+
+    def unload(self, name: str) -> None:
+        self.cache().unload(name)
+
     def page(self) -> Response:
         return pages.description(self.name, self.models())
 
@@ -146,11 +152,13 @@ class FamilyFunction(Service):
         with self.cache().use(name, request.phases) as model:
             self._check_version(request, model.manifest)
             if not question.wants_stream(model.wrapper):
-                prediction = yield from self._predicted(model, question, request)
-                return question.answer(model, prediction)
+                with model.tally.counting(request):
+                    prediction = yield from self._predicted(model, question, request)
+                    return question.answer(model, prediction)
         yield None
         with ExitStack() as held:
             model = held.enter_context(self.cache().use(name, request.phases))
+            held.enter_context(model.tally.counting(request))
             return self._streamed(model, question, request, held)
 
     def _predicted(
@@ -163,11 +171,14 @@ class FamilyFunction(Service):
         try:
             if model.wrapper.streams:
                 prediction = self._in_steps(model, data, parameters, request)
-                return model.wrapper.tensors_of(prediction, parameters) if question.as_tensors else prediction
+                return model.wrapper.tensors_of(prediction) if question.as_tensors else prediction
             prepared = model.wrapper.prepare(data, parameters)
+            question.prepared(prepared)
             outputs = yield from self._forward(model, prepared, request)
             finish = model.wrapper.finish_tensors if question.as_tensors else model.wrapper.finish
-            return finish(prepared, outputs)
+            prediction = finish(prepared, outputs)
+            model.tally.read(1 if prepared.single else _count(prediction))
+            return prediction
         except (ServingError, GeneratorExit):
             raise
         except BaseException as exc:
@@ -242,7 +253,8 @@ class FamilyFunction(Service):
         pieces = model.wrapper.stream(*question.read(model.wrapper))
         events = question.events(model, self._steps(model, pieces, request, held))
         first = next(events)
-        return streamed(EventStream(chain([first], events), held.pop_all(), request), headers_of(model))
+        headers = headers_of(model) | {"Content-Type": question.stream_type}
+        return streamed(EventStream(chain([first], events), held.pop_all(), request, question.stream_type), headers)
 
     def _steps(
         self, model: LoadedModel, pieces: Generator[Any, None, Any], request: Request, held: ExitStack
@@ -268,6 +280,12 @@ class FamilyFunction(Service):
             return self.queue.run(work, admitted=admitted)[0]
         finally:
             account(work, request)
+
+
+def _count(prediction: Any) -> int:
+    """The items of a list of predictions, or of tensors by name."""
+    several = next(iter(prediction.values())) if isinstance(prediction, dict) else prediction
+    return len(several) if getattr(several, "ndim", 1) else 1
 
 
 def account(work: Work, request: Request) -> None:

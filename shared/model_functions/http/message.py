@@ -44,7 +44,7 @@ class Request:
         id: the caller's, or one of ours; the front door sets it.
         came: when it did.
         route: the template of the path, as ``/v2/models/{model}``; the front door sets it.
-        place: what stands in the path for the template's names.
+        place: what stands in the path for the template's names; the front door sets it.
         refuse: renders an error as the route's protocol has it; the front door sets it.
         raw: the body as it came, once somebody has read it.
     """
@@ -60,7 +60,7 @@ class Request:
     phases: Phases = field(default_factory=Phases)
     caller: Caller = field(default_factory=Caller)
     route: str = "other"
-    place: Mapping[str, str] = field(default_factory=dict)
+    place: Mapping[str, str] = field(init=False)
     refuse: "Refuse | None" = None
     raw: bytes | None = None
 
@@ -146,3 +146,8 @@ def finished(steps: Steps) -> Response:
                 awaited.wait()
     except StopIteration as end:
         return cast(Response, end.value)
+
+
+def to_the_slash(prefix: str) -> Response:
+    """The answer at the very prefix that something is mounted under: the page's own addresses are relative to it."""
+    return Response(308, headers={"Location": f"{prefix.rpartition('/')[2]}/", "Content-Type": "text/plain"})

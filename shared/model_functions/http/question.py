@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 from model_functions.cache import LoadedModel
 from model_functions.errors import ModelError, ModelNotFound
-from model_functions.http.message import Response
+from model_functions.http.message import EVENTS, Response
 from model_functions.http.streaming import event
-from model_functions.wrapper import ModelWrapper
+from model_functions.wrapper import ModelWrapper, Prepared
 
 
 @dataclass(slots=True)
@@ -28,9 +28,15 @@ class Question(ABC):
     as_tensors: ClassVar[bool] = False
     """Whether the prediction is wanted as arrays by name (``ModelWrapper.finish_tensors``)."""
 
+    stream_type: ClassVar[str] = EVENTS
+    """The media type of a stream."""
+
     def read(self, wrapper: ModelWrapper) -> tuple[Any, dict[str, Any]]:
         """Data and parameters. Raises InvalidInput."""
         return self.data, self.parameters
+
+    def prepared(self, prepared: Prepared) -> None:  # noqa: B027 - most have no use for it
+        """Is told what the model reads of it, before it reads it."""
 
     def wants_stream(self, wrapper: ModelWrapper) -> bool:
         """Whether the answer is asked for piece by piece. Raises NotAcceptable for a model that has no pieces."""

@@ -49,7 +49,7 @@ class Routes:
         own = self._own.get(request.path)
         if own is not None:
             handler = own.handlers.get(request.method)
-            return self.protocol(handler).find(request.path) if isinstance(handler, str) else own
+            return own if type(handler) is not str else self.protocol(handler).find(request.path)
         return _joined([self.protocol(name).find(request.path) for name in modules_of(request.path)], request.method)
 
     def protocol(self, name: str) -> "ProtocolRoutes":

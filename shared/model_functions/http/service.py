@@ -14,7 +14,7 @@ from model_functions.http.front_door import FrontDoor
 from model_functions.http.message import Handler, Request, Response, Steps
 from model_functions.http.prediction import checked_model_name, read_prediction_request
 from model_functions.http.question import Published, Question
-from model_functions.http.routes import Routes, Table, protocol_routes
+from model_functions.http.routes import Routes, protocol_routes
 from model_functions.metrics import Metrics
 from model_functions.once import Once
 from model_functions.repository import Repository
@@ -41,8 +41,8 @@ class Service(ABC):
         self.repository = Once(lambda: open_repository(settings))
         self.directory = Once(lambda: Directory(self.repository(), family))
         predict = self.predicting(lambda asked: read_prediction_request(asked, settings.max_body_bytes, media))
-        own: Table = {
-            "/": {"GET": waiting(self.front_page)},
+        own: dict[str, dict[str, Handler | str]] = {
+            "/": {"GET": waiting(self.front_page), "POST": "hugging_face", "OPTIONS": "torchserve"},
             "/predict": {"POST": predict, "GET": predict},
             "/warmup": {"POST": self.warm_up},
             "/health": {"GET": health},
@@ -51,6 +51,10 @@ class Service(ABC):
             "/openapi.json": {"GET": waiting(self.openapi)},
             "/docs": {"GET": waiting(self.docs)},
         }
+        if settings.predict_route is not None:
+            own.setdefault(settings.predict_route, {})["POST"] = "vertex"
+        if settings.health_route is not None:
+            own.setdefault(settings.health_route, {}).setdefault("GET", "vertex")
         self.routes = Routes(own, lambda name: protocol_routes(name, self))
         door = FrontDoor(self.routes, self.metrics, settings.timeout_s)
         self.handle, self.steps = door.handle, door.steps
@@ -94,6 +98,14 @@ class Service(ABC):
     @abstractmethod
     def models(self) -> list[dict[str, Any]]:
         """Records as http.description makes them."""
+
+    def loaded(self) -> list[LoadedModel] | None:
+        """The models that this instance has in memory; None where it has none of its own to tell of."""
+        return None
+
+    def unload(self, name: str) -> None:
+        """Lets go of a model that this instance has in memory."""
+        raise NotImplementedError(f"{self.name} has no models")
 
     def show_metrics(self, request: Request) -> Response:
         return Response.text(self.metrics.render(), "text/plain; version=0.0.4; charset=utf-8")

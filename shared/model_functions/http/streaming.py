@@ -18,12 +18,14 @@ class EventStream:
 
     Args:
         held: what is let go of once nobody reads on.
+        media_type: of the whole; in another than events the last one is the error alone.
     """
 
-    def __init__(self, events: Iterator[bytes], held: ExitStack, request: Request) -> None:
+    def __init__(self, events: Iterator[bytes], held: ExitStack, request: Request, media_type: str = EVENTS) -> None:
         self._events = events
         self._held = held
         self._request = request
+        self._media_type = media_type
 
     def __iter__(self) -> Self:
         return self
@@ -48,6 +50,8 @@ class EventStream:
         self.close()
         self._events = iter(())
         refused = (self._request.refuse or refuse)(error, self._request)
+        if not self._media_type.startswith(EVENTS):
+            return refused.body
         # Clients that know no event of that name see the message alone.
         return event("error", json.loads(refused.body))
 
@@ -72,4 +76,4 @@ def named(pieces: Generator[Any, None, Any]) -> Iterator[tuple[str | None, Any]]
 
 def streamed(stream: EventStream, headers: dict[str, str]) -> Response:
     # nginx and its like would else collect the pieces.
-    return Response(headers=headers | {"Content-Type": EVENTS, "X-Accel-Buffering": "no"}, chunks=stream)
+    return Response(headers={"Content-Type": EVENTS, "X-Accel-Buffering": "no"} | headers, chunks=stream)

@@ -5,7 +5,6 @@ import math
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -26,7 +25,16 @@ _ASKED_WITH = (
 )
 #: Headers of a function's answer that are the caller's too.
 _PASSED_ON = (
-    *("Content-Type", "Content-Encoding", "Vary", "X-Error-Code", "Retry-After", "Retry-After-Ms", "Allow"),
+    *(
+        "Content-Type",
+        "Content-Encoding",
+        "Vary",
+        "X-Error-Code",
+        "Retry-After",
+        "Retry-After-Ms",
+        "X-Should-Retry",
+        "Allow",
+    ),
     *("Server-Timing", "X-Model-Revision", "X-Model-Engine", "X-Model-Precision", "Inference-Header-Content-Length"),
     *("X-Error-Message", "X-Vertex-AI-Deployed-Model-Id", "X-Vertex-AI-Model", "X-Vertex-AI-Model-Version-Id"),
 )
@@ -144,8 +152,8 @@ def _passed_on_in_pieces(name: str, answer: urllib3.BaseHTTPResponse, request: R
     held = ExitStack()
     # Not given back to the pool: the function learns from the end of the connection that nobody reads on.
     held.callback(answer.close)
-    response = streamed(EventStream(pieces(), held, request), {})
-    return replace(response, headers=response.headers | _headers(answer))
+    headers = _headers(answer)
+    return streamed(EventStream(pieces(), held, request, headers.get("Content-Type", "")), headers)
 
 
 def _interrupt(answer: urllib3.BaseHTTPResponse) -> None:

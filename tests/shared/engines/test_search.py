@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.lanes.generating import rules_of
-from model_functions.engines.search import Floats, Integers, Rules, _top, measured, narrowed, search
+from model_functions.engines.search import Floats, Integers, Rules, largest, measured, narrowed, search
 from model_functions.engines.transformers import TransformersGenerator
 from tests import tiny_models
 
@@ -235,7 +235,7 @@ def test_a_check_ends_the_search_between_two_steps(engine: TransformersGenerator
 def test_the_largest_are_found_in_rows_of_any_width(width: int, count: int, kinds: int, seed: int) -> None:
     values = np.random.default_rng(seed).integers(0, kinds, (2, width)).astype(np.float32)
     expected = np.argsort(-values, axis=1, kind="stable")[:, :count]
-    assert _top(values, count).tolist() == expected.tolist()
+    assert largest(values, count).tolist() == expected.tolist()
 
 
 def _reading(engine: TransformersGenerator, texts: list[str]) -> Counting:

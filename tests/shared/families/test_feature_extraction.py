@@ -197,7 +197,7 @@ FORMS = 'Send a text, {"source_sentence": …, "sentences": […]} or {"query": 
         (None, {}, "data is null."),
         ("", {}, "data is an empty text. Send at least one word."),
         ([], {}, "data is an empty list. Send at least one item."),
-        (["a"] * 33, {}, "data has 33 items; the limit is 32."),
+        (["a"] * 513, {}, "data has 513 items; the limit is 512."),
         (["a", ["b"]], {}, f"data[1] is a list. {FORMS}"),
         ({}, {}, f"data has no fields. {FORMS}"),
         ({"query": "a"}, {}, 'data has "query".'),

@@ -130,6 +130,29 @@ def test_every_type_comes_back_as_it_went(sources: Path) -> None:
     assert wrapper.predict([given, given]) == [given, given]
 
 
+def test_whole_tensors_come_back_as_they_went(sources: Path) -> None:
+    kinds = ("float16", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool")
+    given: dict[str, Any] = {kind: np.array([[0, 1], [1, 0]], kind) for kind in kinds}
+    given |= {"bfloat16": np.array([[1.5, -3.0], [0, np.inf]], np.float32)}
+    # TensorFlow's strings are any bytes.
+    given |= {"string": np.array([[b"", b"\xff\x00"], ["Zoë".encode(), b"a"]], object)}
+    example = {name: array[0].tolist() for name, array in given.items()} | {"string": ["", ""], "bfloat16": [1, 2]}
+    wrapper = TensorflowWrapper.from_source(str(sources / "types"), example=example)
+    assert {spec.name for spec in wrapper.tensor_inputs()} == set(given)
+    prepared = wrapper.prepare(wrapper.data_of(given))
+    found = wrapper.finish_tensors(prepared, wrapper.forward(prepared.features, prepared.parameters))
+    for name, array in given.items():
+        assert found[name].dtype == array.dtype
+        np.testing.assert_array_equal(found[name], array)
+
+
+def test_whole_tensors_go_to_the_signature_that_is_named(wrapper: TensorflowWrapper) -> None:
+    words = {"word": np.array([b"berlin", b"x"], object)}
+    prepared = wrapper.prepare(wrapper.data_of(words), {"signature_name": "find"})
+    found = wrapper.finish_tensors(prepared, wrapper.forward(prepared.features, prepared.parameters))
+    assert (found["number"].tolist(), found["word"].tolist()) == ([1, -1], [b"BERLIN", b"X"])
+
+
 @pytest.mark.parametrize("name", ["image.keras", "image.h5"])
 def test_a_keras_file_answers_as_keras_does(sources: Path, name: str) -> None:
     import keras

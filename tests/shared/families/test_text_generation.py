@@ -199,6 +199,144 @@ def test_the_prompt_can_be_told_before_its_answer(llama: TextGenerationWrapper) 
     assert full == answer | {"generated_text": "hello  world" + answer["generated_text"]}
 
 
+# Tokens
+
+
+@pytest.mark.parametrize("draw", [{}, {"do_sample": True, "seed": 3, "temperature": 0.5, "top_k": 3}], ids=str)
+def test_tokens_are_told_with_the_models_own_probabilities(
+    wrapper: TextGenerationWrapper, draw: dict[str, Any]
+) -> None:
+    import torch
+
+    parameters = {"max_new_tokens": 12, "min_new_tokens": 12, "repetition_penalty": 1.3} | draw
+    plain = wrapper.predict("hello world", parameters)
+    found = wrapper.predict("hello world", parameters | {"logprobs": 3})
+    tokens = found.pop("tokens")
+    assert found == plain
+    engine: Any = wrapper.engine
+    prompt, answer = engine.numbers("hello world", special=True), [token["id"] for token in tokens]
+    assert "".join(token["text"] for token in tokens if not token["special"]) == found["generated_text"]
+    with torch.no_grad():
+        logits = engine.model(torch.tensor([prompt + answer])).logits[0, len(prompt) - 1 : -1]
+    expected = logits.double().log_softmax(-1)
+    for token, own in zip(tokens, expected, strict=True):
+        assert token["logprob"] == pytest.approx(float(own[token["id"]]), abs=2e-4)
+        best = own.topk(3)
+        assert [other["logprob"] for other in token["top"]] == pytest.approx(best.values.tolist(), abs=2e-4)
+        assert [other["logprob"] for other in token["top"]] == pytest.approx(
+            [float(own[other["id"]]) for other in token["top"]], abs=2e-4
+        )
+        assert token["special"] == (token["id"] in engine.specials())
+        [own_text] = {other["text"] for other in token["top"] if other["id"] == token["id"]} or {token["text"]}
+        assert own_text == token["text"]
+
+
+def test_tokens_cost_nothing_where_nobody_asks(llama: TextGenerationWrapper, monkeypatch: Any) -> None:
+    def never(*_: Any) -> None:
+        raise AssertionError("nobody asked")
+
+    monkeypatch.setattr("model_functions.engines.choice.likelihood", never)
+    assert "tokens" not in llama.predict("hello")
+    with pytest.raises(AssertionError, match="nobody asked"):
+        llama.predict("hello", {"logprobs": 0})
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 1000), stop=st.lists(st.text("helo w", min_size=1, max_size=3), max_size=2))
+@pytest.mark.parametrize("name", ["llama", *FAST])
+def test_pieces_bring_every_token_once(name: str, request: pytest.FixtureRequest, seed: int, stop: list[str]) -> None:
+    wrapper: TextGenerationWrapper = request.getfixturevalue(name)
+    parameters = {"do_sample": True, "temperature": 2.0, "max_new_tokens": 12, "seed": seed, "stop": stop}
+    pieces, answer = told(wrapper, "hello", parameters | {"logprobs": 2})
+    tokens = [token for piece in pieces for token in piece["tokens"]]
+    assert tokens == answer["tokens"]
+    assert len(tokens) == answer["generated_tokens"]
+    text = "".join(token["text"] for token in tokens if not token["special"])
+    assert text.startswith(answer["generated_text"])
+    assert answer["generated_text"] == text or "stop_sequence" in answer
+    assert all(len(token["top"]) == 2 for token in tokens)
+
+
+def test_a_special_token_is_told_by_its_name(llama: TextGenerationWrapper) -> None:
+    draw = {"do_sample": True, "num_return_sequences": 8, "temperature": 3.0, "max_new_tokens": 60, "logprobs": 20}
+    ended = [
+        one
+        for seed in range(8)
+        for one in llama.predict("hello", draw | {"seed": seed})
+        if one["finish_reason"] == "stop"
+    ]
+    assert ended
+    for one in ended:
+        *before, last = one["tokens"]
+        assert last["special"]
+        assert last["text"] in ("</s>", "<end>")
+        assert "</s>" not in "".join(token["text"] for token in before)
+
+
+@pytest.mark.parametrize("penalties", [{"presence_penalty": 1.5}, {"frequency_penalty": 0.7}], ids=str)
+def test_tokens_of_the_answer_are_penalised(wrapper: TextGenerationWrapper, penalties: dict[str, Any]) -> None:
+    from collections import Counter
+
+    import torch
+
+    engine: Any = wrapper.engine
+    sequence, expected = engine.numbers("hello hello", special=True), list[int]()
+    for _ in range(12):
+        with torch.no_grad():
+            scores = engine.model(torch.tensor([sequence + expected])).logits[0, -1]
+        for token, count in Counter(expected).items():
+            scores[token] -= penalties.get("presence_penalty", 0) + count * penalties.get("frequency_penalty", 0)
+        scores[list(engine.rules.ends)] = -torch.inf
+        scores[list(engine.rules.banned)] = -torch.inf
+        expected.append(int(scores.argmax()))
+    parameters = {"max_new_tokens": 12, "min_new_tokens": 12, "logprobs": 0, "repetition_penalty": 1.0}
+    found = wrapper.predict("hello hello", parameters | penalties)["tokens"]
+    assert [token["id"] for token in found] == expected
+    assert [token["id"] for token in wrapper.predict("hello hello", parameters)["tokens"]] != expected
+
+
+def test_an_impossible_token_has_a_number_that_json_has(llama: TextGenerationWrapper) -> None:
+    import numpy as np
+
+    from model_functions.engines.likelihood import likelihood
+
+    scores = np.array([0.0, -np.inf, 1.0], dtype=np.float32)
+    found = likelihood(scores, 1, 3)
+    assert found.logprob == -9999
+    assert [token for token, _ in found.top] == [2, 0, 1]
+    assert found.top[0][1] == pytest.approx(-0.3132617)
+
+
+@pytest.mark.parametrize(("name", "value"), [("logprobs", 0), ("presence_penalty", 1), ("frequency_penalty", 0.5)])
+def test_beams_are_compared_as_wholes(llama: TextGenerationWrapper, name: str, value: float) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        llama.predict("hello", {"num_beams": 2, name: value})
+    assert caught.value.message == (
+        f'"num_beams" is 2, and beams are compared as wholes. Set it to 1, or leave "{name}" out.'
+    )
+
+
+NEW = ("logprobs", "presence_penalty", "frequency_penalty")
+
+
+def test_a_wrapper_from_before_a_parameter_goes_on_without_it(llama: TextGenerationWrapper) -> None:
+    import copy
+
+    old = copy.copy(llama)
+    old.parameters = {name: p for name, p in llama.parameters.items() if name not in NEW}
+    assert old.predict("hello") == llama.predict("hello")
+    assert told(old, "hello", {}) == told(llama, "hello", {})
+
+
+def test_a_prompt_may_be_its_tokens(wrapper: TextGenerationWrapper) -> None:
+    numbers = wrapper.engine.numbers("hello world", special=True)
+    expected = wrapper.predict("hello world")
+    assert wrapper.predict(numbers) == expected
+    assert wrapper.predict([numbers, "hello world"]) == [expected, expected]
+    full = wrapper.predict(numbers, {"return_full_text": True})["generated_text"]
+    assert full == wrapper.engine.text(numbers) + expected["generated_text"]
+
+
 # Chats
 
 
@@ -402,8 +540,8 @@ def test_the_interface_tells_that_it_streams(llama: TextGenerationWrapper, gpt2:
     interface = llama.interface()
     assert (interface["kind"], interface["streams"], interface["task"]) == ("prompt", True, "text-generation")
     assert interface["parameters"]["stop"]["type"] == "array"
-    assert len(interface["data"]["anyOf"]) == 3
-    assert len(gpt2.interface()["data"]["anyOf"]) == 2
+    assert len(interface["data"]["anyOf"]) == 4
+    assert len(gpt2.interface()["data"]["anyOf"]) == 3
 
 
 # What is refused, as a caller sees it
@@ -457,8 +595,14 @@ MESSAGE = 'Send {"role": ROLE, "content": TEXT}.'
             "The prompt has 152 tokens, and with 16 new ones that is 168; the model reads 128. "
             "Send at most 127 tokens.",
         ),
+        ([5, "a"], {}, "data[1] is a string. Tokens are integers from 0."),
+        ([[5, -1]], {}, "data[0][1] is -1. Tokens are integers from 0."),
+        ([5, True], {}, "data[1] is a boolean. Tokens are integers from 0."),
+        ([5, 2**40], {}, f"data has the token {2**40}, and the model knows those from 0 to 300."),
+        ([5] * 100_001, {}, "data has 100001 tokens; the limit is 100000. Send less of it."),
+        ("hello", {"logprobs": 21}, '"logprobs": 21 is out of bounds. Give an integer from 0 to 20.'),
         ("hello", {"max_new_tokens": 0}, '"max_new_tokens": 0 is out of bounds. Give an integer from 1 to 127.'),
-        ("hello", {"temperature": 0}, '"temperature": 0 is out of bounds. Give a number from 0.05 to 5.'),
+        ("hello", {"temperature": 0}, '"temperature": 0 is out of bounds. Give a number from 0.001 to 5.'),
         ("hello", {"top_p": True}, '"top_p": true is no number. Give a number from 0.01 to 1.'),
         (
             "hello",
@@ -535,9 +679,9 @@ def test_the_openapi_document_tells_of_texts_chats_and_streams(function: FamilyF
     operation = document["paths"]["/predict"]["post"]
     assert "text/event-stream" in operation["responses"]["200"]["content"]
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
-    for data in ("hello", CHAT, ["hello", CHAT]):
+    for data in ("hello", CHAT, [5, 0], ["hello", CHAT, [5]]):
         jsonschema.validate({"data": data, "parameters": {"stop": ["x"], "stream": True, "seed": 1}}, schema)
-    wrongs: list[Any] = [7, [CHAT[0], "hello"], [{"role": "user"}], [[]]]
+    wrongs: list[Any] = [7, [CHAT[0], "hello"], [{"role": "user"}], [[]], [-1], [5, "hello"]]
     for wrong in wrongs:
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate({"data": wrong}, schema)

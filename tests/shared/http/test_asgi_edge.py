@@ -74,7 +74,7 @@ def edge_of(handler: Handler) -> AsgiEdge:
     return AsgiEdge(door.steps, threads=2, max_body_bytes=LIMIT, body_timeout_s=0.2)
 
 
-def asked(query: bytes = b"", headers: tuple[tuple[bytes, bytes], ...] = ()) -> dict[str, Any]:
+def asked(query: bytes = b"", headers: tuple[tuple[bytes, bytes], ...] = (), **more: Any) -> dict[str, Any]:
     return {
         "type": "http",
         "method": "POST",
@@ -82,7 +82,7 @@ def asked(query: bytes = b"", headers: tuple[tuple[bytes, bytes], ...] = ()) -> 
         "raw_path": b"/predict",
         "query_string": query,
         "headers": headers,
-    }
+    } | more
 
 
 def told(request: Request) -> Response:
@@ -294,3 +294,37 @@ def test_a_caller_who_reads_slowly_is_not_run_ahead_of() -> None:
 
     assert asyncio.run(serve()) == 4
     assert pieces.closed == 1
+
+
+@pytest.mark.parametrize(
+    ("prefix", "path", "status", "location"),
+    [
+        ("/models", "/models/predict", 200, None),
+        ("/models", "/predict", 200, None),
+        ("/models", "/models/models/predict", 404, None),
+        ("/pre", "/predict", 200, None),
+        ("/my/models", "/my/models", 308, b"models/"),
+    ],
+)
+def test_a_path_is_what_follows_the_prefix(prefix: str, path: str, status: int, location: bytes | None) -> None:
+    found = served(told, Wire, root_path=prefix, path=path)
+    assert (found.status, found.headers.get(b"location")) == (status, location)
+
+
+@pytest.mark.parametrize(
+    ("kind", "sent", "answered"),
+    [
+        ("lifespan", ["startup", "shutdown"], ["startup.complete", "shutdown.complete"]),
+        ("websocket", ["connect"], ["close"]),
+    ],
+)
+def test_what_is_no_request_is_answered_too(kind: str, sent: list[str], answered: list[str]) -> None:
+    async def serve() -> list[str]:
+        wire = Wire()
+        wire.incoming = asyncio.Queue()
+        for event in sent:
+            wire.incoming.put_nowait({"type": f"{kind}.{event}"})
+        await asyncio.wait_for(edge_of(told).serve({"type": kind}, wire.incoming.get, wire.send), DEADLINE_S)
+        return [message["type"] for message in wire.answer]
+
+    assert asyncio.run(serve()) == [f"{kind}.{event}" for event in answered]

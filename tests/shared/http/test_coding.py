@@ -25,6 +25,7 @@ def raw_deflate(body: bytes) -> bytes:
         ("deflate", raw_deflate(BODY)),
         ("identity", BODY),
     ],
+    ids=["gzip", "x-gzip", "deflate", "raw deflate", "identity"],
 )
 def test_a_compressed_body_is_read(coding: str, body: bytes) -> None:
     asked = request(body, {"content-encoding": coding})
@@ -48,6 +49,7 @@ def test_it_is_never_decompressed_to_more_than_a_body_may_have() -> None:
         (gzip.compress(BODY) + b"x", "more stands behind its end"),
         (gzip.compress(BODY)[:-8] + bytes(8), "incorrect data check"),
     ],
+    ids=["plain", "cut", "empty", "longer", "changed"],
 )
 def test_what_is_no_compressed_body_is_refused(body: bytes, message: str) -> None:
     with pytest.raises(InvalidEncoding, match=message):

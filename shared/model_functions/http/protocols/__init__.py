@@ -6,7 +6,18 @@ its paths.
 
 #: Which modules answer, by how a path begins; of several the first one that takes the method.
 _BEGINNINGS: dict[str, tuple[str, ...]] = {
+    "/v2": ("open_inference",),
+    "/info": ("hugging_face",),
+    "/v1": ("openai",),
     "/v1/models": ("tensorflow_serving",),
+    "/v1/projects": ("vertex",),
+    "/predictions": ("torchserve",),
+    "/explanations": ("torchserve",),
+    "/models": ("torchserve", "hugging_face", "openai", "invocations"),
+    "/ping": ("torchserve",),
+    "/invocations": ("invocations",),
+    "/version": ("invocations",),
+    "/predict_proxy": ("tutorial",),
 }
 
 

@@ -19,20 +19,34 @@ def nested_array(value: Any, spec: TensorSpec, path: str) -> NDArray[Any]:
         path: where in the request the value stands.
     """
     shape = _shape(value, path)
-    values = list(_values(value, shape, path))
+    return _array(list(_values(value, shape, path)), spec, path).reshape(shape)
+
+
+def flat_array(value: Any, spec: TensorSpec, path: str) -> NDArray[Any]:
+    """The values of nested or flat lists in their order, of the spec's type. Raises InvalidInput.
+
+    A null is a float that is not there, or a missing string.
+    """
+    shape = _shape(value, path)
+    nested = len(shape) != 1 or any(isinstance(one, list) for one in value)
+    values: list[Any] = list(_values(value, shape, path, nulls=True)) if nested else value
+    if spec.dtype.startswith(("float", "bfloat")):
+        values = [math.nan if one is None else one for one in values]
+    return _array(values, spec, path)
+
+
+def _array(values: list[Any], spec: TensorSpec, path: str) -> NDArray[Any]:
     for one in _unfit(values, spec):
         raise InvalidInput(path, f'{path} holds {str(one)[:40]}; "{spec.name}" is {spec.dtype}. Send {spec.wanted()}.')
     if spec.dtype != "string":
-        return np.array(values, "float32" if spec.dtype == "bfloat16" else spec.dtype).reshape(shape)
-    found = np.empty(len(values), object)
-    found[:] = [one.encode() if isinstance(one, str) else one for one in values]
-    return found.reshape(shape)
+        return np.array(values, "float32" if spec.dtype == "bfloat16" else spec.dtype)
+    return np.array([one.encode() if isinstance(one, str) else one for one in values], object)
 
 
 def _unfit(values: list[Any], spec: TensorSpec) -> Iterator[Any]:
     """The values that are not of the spec's type."""
     if spec.dtype == "string":
-        yield from (one for one in values if not isinstance(one, str | bytes))
+        yield from (one for one in values if not isinstance(one, str | bytes | None))
         return
     # NaN and the infinities are of no range.
     finite = [one for one in values if not (isinstance(one, float) and not math.isfinite(one))]
@@ -50,9 +64,9 @@ def _shape(value: Any, path: str) -> list[int]:
     return shape
 
 
-def _values(value: Any, shape: list[int], path: str) -> Iterator[Any]:
+def _values(value: Any, shape: list[int], path: str, *, nulls: bool = False) -> Iterator[Any]:
     if not shape:
-        if isinstance(value, list | dict) or value is None:
+        if isinstance(value, list | dict) or (value is None and not nulls):
             raise InvalidInput(path, f"{path} is {json_type(value)}, where others have a value. Send one.")
         yield value
         return
@@ -60,4 +74,4 @@ def _values(value: Any, shape: list[int], path: str) -> Iterator[Any]:
         found = f"{len(value)} values" if isinstance(value, list) else json_type(value)
         raise InvalidInput(path, f"{path} is ragged: it has {found} where others have {shape[0]}. Send equally many.")
     for index, one in enumerate(value):
-        yield from _values(one, shape[1:], f"{path}[{index}]")
+        yield from _values(one, shape[1:], f"{path}[{index}]", nulls=nulls)

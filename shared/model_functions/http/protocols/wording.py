@@ -1,0 +1,17 @@
+"""Errors in the words of a protocol, where they are others than ours."""
+
+import re
+from collections.abc import Mapping
+
+
+def in_words(text: str, data: str, called: Mapping[str, str]) -> str:
+    """A message or a path.
+
+    Args:
+        data: what ``data`` is called.
+        called: what parameters are called.
+    """
+    text = re.sub(r'"(\w+)"', lambda found: f'"{called.get(found[1], found[1])}"', text)
+    text = re.sub(r"\bdata(?=$|[\[.: ])", data, text, count=1)
+    name = text.removeprefix("parameters.")
+    return called.get(name, name)
