@@ -13,7 +13,7 @@ from tests.browser.models import MODELS
 from tests.browser.playground import Playground
 from tests.browser.snippets import Ran, run_in_the_browser, run_python, run_shell
 
-AWKWARD = "Anna's \"report\" \\ says 'hello' 😀\nBerlin $HOME `id` ! \u2028 {x} </script>"
+AWKWARD = "Anna's \"report\" \\ says 'hello' 😀\nBerlin $HOME `id` !\u2028{x}"
 
 EVERYWHERE = ["curl", "Python", "JavaScript"]
 
@@ -52,9 +52,8 @@ def test_every_example_is_asked_the_same_way_by_every_client(page: Playground, m
         check_every_client(page, tmp_path)
 
 
-@pytest.mark.parametrize("model", ["entity_model", "summary_model"])
-def test_an_awkward_text_is_the_same_in_every_language(page: Playground, model: str, tmp_path: Path) -> None:
-    page.choose(model)
+def test_an_awkward_text_is_the_same_in_every_language(page: Playground, tmp_path: Path) -> None:
+    page.choose("summary_model")
     page.fill("Text", AWKWARD)
     assert page.asked()["data"] == AWKWARD
     check_every_client(page, tmp_path)
@@ -95,9 +94,10 @@ def test_a_stream_may_be_asked_as_a_whole(page: Playground, tmp_path: Path) -> N
     page.choose("writing_model")
     page.show_parameters()
     page.field("stream").click()
-    for index in range(2):
+    tensors = {0: ["Triton"], 1: []}  # which say no chat
+    for index, tensor_clients in tensors.items():
         page.use_example(index)
-        assert page.clients() == [*EVERYWHERE, "Hugging Face", "OpenAI", "Triton", "KServe"][: 5 if index else None]
+        assert page.clients() == [*EVERYWHERE, "Hugging Face", "OpenAI", *tensor_clients, "KServe"]
         check_every_client(page, tmp_path)
 
 
@@ -120,7 +120,7 @@ def test_a_body_too_long_for_an_argument_goes_by_another_way(page: Playground, t
     numbers = [float(number) for number in range(60_000)]
     page.write(page.text("#input label"), json.dumps({"values": numbers, "weights": numbers}))
     found = curl_body(page.code("curl"), tmp_path)
-    assert found["scaled"][-1] == numbers[-1] ** 2
+    assert found["products"][-1] == numbers[-1] ** 2
 
 
 def take_picture(page: Playground, folder: Path) -> None:
@@ -187,6 +187,11 @@ def triton_told(ran: Ran, body: Any) -> tuple[Any, Any]:
         return answer["label"], [body[0]["label"]]
     if "embedding" in answer:
         return answer["embedding"], body if isinstance(body[0], list) else [body]
+    if "prediction" in answer:
+        return [answer["prediction"], answer["probabilities"]], [
+            [body["prediction"]],
+            [[*body["probabilities"].values()]],
+        ]
     shared = [name for name in answer if name in body]
     return [answer[name] for name in shared], [[body[name]] for name in shared]
 

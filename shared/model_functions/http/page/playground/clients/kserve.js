@@ -29,5 +29,5 @@ function itemsOf(data) {
   if (model.kind !== "tensors") return data;
   const specs = tensorSpecs(model.data);
   const isMany = specs.length > 1 || sizesOf(data)?.length > specs[0].shape?.length;
-  return isMany || (data[0] !== null && typeof data[0] === "object" && !Array.isArray(data[0])) ? data : [data];
+  return isMany || isNamed(data[0]) ? data : [data];
 }

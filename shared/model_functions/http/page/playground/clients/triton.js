@@ -24,21 +24,35 @@ for tensor in answer.get_response()["outputs"]:
 }
 
 // The input tensors as numpy arrays, in code; null for what they cannot say.
-function tritonArrays(asked) {
-  const { data } = asked;
-  if (model.kind === "image") return { image: `np.array([open(${literal(imageFile(asked))}, "rb").read()], dtype=object)` };
+function tritonArrays({ data, ...asked }) {
+  if (model.kind === "image") return { image: `np.array([open(${literal(imageFile({ ...asked, data }))}, "rb").read()], dtype=object)` };
   if (model.kind === "row") return rowArrays([data].flat());
-  if (model.kind === "tensors") return null;
+  if (model.kind === "tensors") return tensorArrays(itemsOf(data));
+  if (typeof data?.text_pair === "string") return { text: numpyArray([data.text], "object"), text_pair: numpyArray([data.text_pair], "object") };
   return isTexts(data) ? { text: numpyArray([data].flat(), "object") } : null;
 }
 
+// A number may miss: as a NaN it does.
 function rowArrays(rows) {
-  const columns = Object.entries(rowSchema(model.data).properties);
-  return Object.fromEntries(columns.map(([name, schema]) => {
-    const values = rows.map((row) => row[name]);
-    const [type] = [schema.type].flat();
-    return [name, numpyArray(values, { string: "object", boolean: "bool", integer: "int64" }[type] ?? "float64")];
+  const columns = Object.entries(rowSchema(model.data).properties).map(([name, { type }]) => [name, [type].flat()[0]]);
+  if (rows.some((row) => columns.some(([name, type]) => row[name] === null && type !== "number"))) return null;
+  return Object.fromEntries(columns.map(([name, type]) =>
+    [name, numpyArray(rows.map((row) => row[name]), { string: "object", boolean: "bool" }[type] ?? "float64")]));
+}
+
+// Where the first dimension counts items, they are put together along it.
+function tensorArrays(items) {
+  const counted = rowSchema(model.data)?.["x-counted"];
+  const specs = tensorSpecs(model.data);
+  const named = items.map((item) => (isNamed(item) ? item : { [specs[0].name]: item }));
+  const given = specs.filter(({ name }) => named.every((item) => name in item));
+  const canSay = counted && given.every(({ name, dtype }) => dtype !== "bfloat16" && (counted.includes(name) || items.length === 1));
+  if (!canSay || named.some((item) => Object.keys(item).length !== given.length)) return null;
+  return Object.fromEntries(given.map(({ name, dtype }) => {
+    const values = named.map((item) => item[name]);
+    return [name, numpyArray(counted.includes(name) ? values : values[0], dtype === "string" ? "object" : dtype)];
   }));
 }
 
+const isNamed = (item) => item !== null && typeof item === "object" && !Array.isArray(item);
 const numpyArray = (values, dtype) => `np.array(${python(values, "    ")}, dtype=${literal(dtype)})`;
