@@ -117,7 +117,7 @@ def test_what_a_client_has_no_words_for_is_not_offered_by_it(page: Playground) -
 
 def test_a_body_too_long_for_an_argument_goes_by_another_way(page: Playground, tmp_path: Path) -> None:
     page.choose("sums_model")
-    numbers = [float(number) for number in range(60_000)]
+    numbers = [float(number % 9) for number in range(60_000)]
     page.write(page.text("#input label"), json.dumps({"values": numbers, "weights": numbers}))
     found = curl_body(page.code("curl"), tmp_path)
     assert found["products"][-1] == numbers[-1] ** 2
