@@ -44,8 +44,8 @@ class Settings:
     health_route: str | None = None
     """``AIP_HEALTH_ROUTE``, which Vertex AI sets: the path at which it asks whether the container is alive."""
 
-    max_body_bytes: int = 8 * 1024 * 1024
-    """``MAX_BODY_BYTES``: the largest request body."""
+    max_body_bytes: int = 32 * 1024 * 1024
+    """``MAX_BODY_BYTES``: the largest request body; by default what Cloud Run lets through."""
 
     body_timeout_s: int = 30
     """``BODY_TIMEOUT_SECONDS``: how long a caller may send nothing in the middle of its body; ASGI only."""

@@ -55,9 +55,27 @@ def asked(data: Any = "hello world", **parameters: Any) -> dict[str, Any]:
     return {"model_name": "long_writer", "data": data, "parameters": parameters}
 
 
+OPENAI: dict[str, Any] = {
+    "model": "long_writer",
+    "max_tokens": 4000,
+    "min_new_tokens": 4000,
+    "temperature": 1,
+    "seed": 1,
+    "stream": True,
+}
+
+#: A long answer, asked for in each protocol that streams.
+PROTOCOLS: dict[str, dict[str, Any]] = {
+    "/predict": asked(**LONG, stream=True),
+    "/v1/chat/completions": OPENAI | {"messages": [{"role": "user", "content": "hello"}]},
+    "/v1/completions": OPENAI | {"prompt": "hello world"},
+    "/models/long_writer": {"inputs": "hello world", "parameters": LONG, "stream": True},
+}
+
+
 @contextmanager
-def streaming(url: str, body: dict[str, Any]) -> Iterator[httpx.Response]:
-    with httpx.Client(timeout=60) as client, client.stream("POST", f"{url}/predict", json=body) as response:
+def streaming(url: str, body: dict[str, Any], path: str = "/predict") -> Iterator[httpx.Response]:
+    with httpx.Client(timeout=60) as client, client.stream("POST", url + path, json=body) as response:
         yield response
 
 
@@ -71,10 +89,10 @@ def events(response: httpx.Response) -> Iterator[tuple[str, Any]]:
             name = "message"
 
 
-def test_pieces_come_one_by_one_while_the_rest_is_written(served: tuple[str, Process]) -> None:
-    body = asked(**LONG, stream=True)
+@pytest.mark.parametrize("path", PROTOCOLS)
+def test_pieces_come_one_by_one_while_the_rest_is_written(served: tuple[str, Process], path: str) -> None:
     started = time.perf_counter()
-    with streaming(served[0], body) as response:
+    with streaming(served[0], PROTOCOLS[path], path) as response:
         assert response.status_code == 200
         assert response.headers["content-type"] == "text/event-stream"
         assert response.headers["x-model-revision"]
@@ -82,7 +100,7 @@ def test_pieces_come_one_by_one_while_the_rest_is_written(served: tuple[str, Pro
         for name, value in events(response):
             times.append(time.perf_counter() - started)
             found.append((name, value))
-            if len(found) == 300:
+            if len(found) == 600:
                 break
     assert {name for name, _ in found} == {"message"}
     gaps = [after - before for before, after in itertools.pairwise(times)]
@@ -105,10 +123,11 @@ def test_the_pieces_make_up_the_answer(served: tuple[str, Process]) -> None:
         assert mine[-1]["finish_reason"] == prediction["finish_reason"]
 
 
-def test_who_hangs_up_frees_the_model_soon(served: tuple[str, Process]) -> None:
+@pytest.mark.parametrize("path", PROTOCOLS)
+def test_who_hangs_up_frees_the_model_soon(served: tuple[str, Process], path: str) -> None:
     url, process = served
     before = len(ends(process))
-    with streaming(url, asked(**LONG, stream=True)) as response:
+    with streaming(url, PROTOCOLS[path], path) as response:
         next(events(response))
     until = time.monotonic() + 20
     while len(ends(process)) == before and time.monotonic() < until:
@@ -121,8 +140,8 @@ def test_who_hangs_up_frees_the_model_soon(served: tuple[str, Process]) -> None:
 def ends(process: Process) -> list[float]:
     """The milliseconds that the family's function took for each prediction, as it or the emulator logs them."""
     log = "\n".join(process.lines)
-    logged = r'"message": "POST /predict 200".*"milliseconds": ([\d.]+)'
-    emulated = r"^\[text-generation\] POST /predict 200 in ([\d.]+) ms"
+    logged = r'"message": "POST [^ ]+ 200".*"milliseconds": ([\d.]+)'
+    emulated = r"^\[text-generation\] POST [^ ]+ 200 in ([\d.]+) ms"
     return [float(one or other) for one, other in re.findall(f"{logged}|{emulated}", log, re.MULTILINE)]
 
 

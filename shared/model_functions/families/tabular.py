@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -122,6 +122,22 @@ class RowInput:
         rows = [self._row_from_text(value) for value in values]
         return rows[0] if len(rows) == 1 else rows
 
+    def from_texts(self, texts: Sequence[str], names: Sequence[str] | None = None) -> Any:
+        """A row of which each value is spelled.
+
+        Args:
+            names: of the columns that they are of; None: all in their order.
+        """
+        if names is not None:
+            known = {column.name: column for column in self.columns}
+            return {
+                name: known[name].parse(text) if name in known else text
+                for name, text in zip(names, texts, strict=True)
+            }
+        # Values that are too many or too few are refused as such, whatever they are.
+        spelled = [column.parse(text) for column, text in zip(self.columns, texts, strict=False)]
+        return [*spelled, *texts[len(self.columns) :]]
+
     def schema(self) -> dict[str, Any]:
         columns = {column.name: column.schema() for column in self.columns}
         named = {
@@ -142,11 +158,7 @@ class RowInput:
         try:
             return json.loads(text)
         except ValueError:
-            parts = [part.strip() for part in text.split(",")]
-        # Values that are too many or too few are refused as such, whatever they are.
-        return [column.parse(part) for column, part in zip(self.columns, parts, strict=False)] + parts[
-            len(self.columns) :
-        ]
+            return self.from_texts([part.strip() for part in text.split(",")])
 
     def _row(self, row: Any, path: str) -> list[Any]:
         if isinstance(row, dict):

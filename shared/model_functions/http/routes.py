@@ -85,8 +85,13 @@ def protocol_routes(name: str, service: "Service") -> ProtocolRoutes:
 
 
 def _joined(routes: Iterable[Route], method: str) -> Route:
-    """The route of several protocols that share a path: of the one that takes the method, else the first's."""
-    found = [route for route in routes if route.handlers]
+    """The route of several protocols that share a path: of the one that takes the method, else the first's.
+
+    Args:
+        routes: one a protocol; of those that take the method the one that says most of the path.
+    """
+    routes = list(routes)
+    found = sorted((route for route in routes if route.handlers), key=lambda route: route.template.count("{"))
     taking = "GET" if method == "HEAD" else method
     for route in found:
         if taking in route.handlers:

@@ -37,6 +37,20 @@ def get(target: str, headers: dict[str, str] | None = None) -> Request:
     return request(b"", headers, method="GET", target=target)
 
 
+def form(*parts: tuple[str, str | None, bytes]) -> tuple[bytes, str]:
+    """A multipart form and its Content-Type.
+
+    Args:
+        parts: name, file name or None, data.
+    """
+    lines = []
+    for name, filename, data in parts:
+        file = "" if filename is None else f'; filename="{filename}"'
+        head = f'--bound\r\nContent-Disposition: form-data; name="{name}"{file}\r\n\r\n'
+        lines.append(head.encode() + data + b"\r\n")
+    return b"".join(lines) + b"--bound--\r\n", "multipart/form-data; boundary=bound"
+
+
 def body(response: Response) -> Any:
     return json.loads(response.body)
 

@@ -25,9 +25,16 @@ def louder(error: ServingError, asked: Request) -> Response:
 
 TABLES: Mapping[str, ProtocolRoutes] = {
     "first": ProtocolRoutes(
-        {"/p/{model}/versions/{version}/infer": {"POST": told}, "/p/{model}": {"GET": told}}, in_its_words
+        {
+            "/p/{model}/versions/{version}/infer": {"POST": told},
+            "/p/{model}/{version}": {"GET": told},
+            "/p/{model}": {"GET": told},
+        },
+        in_its_words,
     ),
-    "second": ProtocolRoutes({"/p/{model}": {"POST": told}, "/p/{model}:ask": {"POST": told}}, louder),
+    "second": ProtocolRoutes(
+        {"/p/{model}": {"POST": told}, "/p/{model}:ask": {"POST": told}, "/p/{model}/info": {"GET": told}}, louder
+    ),
     "root": ProtocolRoutes({"/": {"OPTIONS": told}}, louder),
 }
 
@@ -53,6 +60,11 @@ def test_protocols_share_a_path_by_its_methods(door: FrontDoor) -> None:
     assert body(refused) == {"fault": "method_not_allowed"}
 
 
+def test_the_template_that_says_most_of_a_path_is_taken(door: FrontDoor) -> None:
+    assert body(door.handle(get("/p/m/info"))) == {"route": "/p/{model}/info", "place": {"model": "m"}}
+    assert body(door.handle(get("/p/m/1")))["place"] == {"model": "m", "version": "1"}
+
+
 def test_a_method_of_a_path_of_ours_may_be_a_protocols(door: FrontDoor) -> None:
     assert body(door.handle(request(method="OPTIONS", target="/")))["route"] == "/"
     refused = door.handle(request(method="PUT", target="/"))
@@ -60,7 +72,7 @@ def test_a_method_of_a_path_of_ours_may_be_a_protocols(door: FrontDoor) -> None:
     assert body(refused)["error"]["code"] == "method_not_allowed"
 
 
-@pytest.mark.parametrize("path", ["/p", "/p/", "/p/m/", "/p/m/n", "/p/m:x", "/p/m/versions//infer", "/p/:ask"])
+@pytest.mark.parametrize("path", ["/p", "/p/", "/p/m/", "/p/m/n/o", "/p/m:x", "/p/m/versions//infer", "/p/:ask"])
 def test_an_unknown_path_is_refused_in_the_words_of_its_protocol(door: FrontDoor, path: str) -> None:
     refused = door.handle(get(path))
     assert refused.status == 404

@@ -116,7 +116,7 @@ def _input(record: dict[str, Any], path: str) -> Asked:
     if datatype not in DTYPES:
         known = ", ".join(DTYPES)
         raise InvalidInput(f"{path}.datatype", f"{path}.datatype is {json.dumps(datatype)[:40]}. Send one of {known}.")
-    sizes = shape if isinstance(shape, list) and len(shape) <= MAX_RANK else [None]
+    sizes: list[Any] = shape if isinstance(shape, list) and len(shape) <= MAX_RANK else [None]
     if not all(type(size) is int and size >= 0 for size in sizes):
         raise InvalidInput(
             f"{path}.shape", f"{path}.shape is {json.dumps(shape)[:60]}. Send a list of sizes, as [1, 3]."

@@ -107,10 +107,11 @@ def _check_charset(request: Request) -> None:
 
 @dataclass(slots=True)
 class AloneQuestion(Question):
-    """The answer is the prediction alone."""
+    """The answer is the prediction alone; what is written is in a list, as pipelines have it."""
 
     def answer(self, model: LoadedModel, prediction: Any) -> Response:
-        return answer_json(model, prediction)
+        is_written = isinstance(prediction, dict) and any(name.endswith("_text") for name in prediction)
+        return answer_json(model, [prediction] if is_written else prediction)
 
 
 @dataclass(slots=True)

@@ -46,12 +46,17 @@ def of_completion(tokens: list[Placed] | None) -> dict[str, Any] | None:
     return {
         "tokens": [token["text"] for _, token in tokens],
         "token_logprobs": [token["logprob"] for _, token in tokens],
-        # The token itself is among them, however unlikely it was.
-        "top_logprobs": [
-            {one["text"]: one["logprob"] for one in (token, *reversed(token["top"]))} for _, token in tokens
-        ],
+        "top_logprobs": [_by_text(token) for _, token in tokens],
         "text_offset": [begin for begin, _ in tokens],
     }
+
+
+def _by_text(token: Mapping[str, Any]) -> dict[str, float]:
+    """The alternatives, of those with one text the likeliest; and the token itself, however unlikely it was."""
+    found: dict[str, float] = {}
+    for other in token["top"]:
+        found.setdefault(other["text"], other["logprob"])
+    return found | {token["text"]: token["logprob"]}
 
 
 def _chat_token(token: Mapping[str, Any]) -> dict[str, Any]:

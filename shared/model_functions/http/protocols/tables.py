@@ -5,7 +5,7 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, cast
 
 from model_functions.cache import LoadedModel
 from model_functions.errors import InvalidEncoding, InvalidInput
@@ -40,9 +40,8 @@ class CsvQuestion(TableQuestion):
     header: bool | None = None
 
     def read(self, wrapper: ModelWrapper) -> tuple[Any, dict[str, Any]]:
-        names = [spec.name for spec in wrapper.tensor_inputs()]
         first, rest = self.data[0], self.data[1:]
-        has_header = _names_columns(first, names, wrapper) if self.header is None else self.header
+        has_header = _names_columns(first, wrapper) if self.header is None else self.header
         if has_header and not rest:
             raise InvalidInput("", "The table has a header and no rows. Send at least one.")
         rows = rest if has_header else self.data
@@ -122,28 +121,30 @@ def read_csv(body: bytes) -> list[list[str]]:
     return rows
 
 
-def _names_columns(first: Sequence[str], names: list[str], wrapper: ModelWrapper) -> bool:
-    if set(first) == set(names):
+def _names_columns(first: Sequence[str], wrapper: ModelWrapper) -> bool:
+    """Whether the row has the columns' names, or no number where all are numbers."""
+    specs = wrapper.tensor_inputs()
+    if set(first) == {spec.name for spec in specs}:
         return True
-    # A table of numbers has a header where its first row holds none.
-    columns = getattr(wrapper.input, "columns", None)
-    numeric = wrapper.input.kind == "tensors" or (columns and all(column.type == "number" for column in columns))
-    return bool(numeric) and not any(_is_number(text) for text in first)
+    return all(spec.dtype != "string" for spec in specs) and not any(map(_is_number, first))
 
 
 def _typed(row: list[str], header: list[str] | None, wrapper: ModelWrapper) -> Any:
+    """The row with the values that its texts spell."""
     if header is not None and len(header) != len(row):
         raise InvalidInput("", f"A row has {len(row)} values, and the header names {len(header)} columns.")
-    columns = getattr(wrapper.input, "columns", None)
-    if columns is not None:
-        known = {column.name: column for column in columns}
-        if header is None:
-            return [c.parse(text) for c, text in zip(columns, row, strict=False)] + row[len(columns) :]
-        return {
-            name: known[name].parse(text) if name in known else text for name, text in zip(header, row, strict=True)
-        }
-    values: list[Any] = [float(text) for text in row] if wrapper.input.kind == "tensors" and _all_numbers(row) else row
+    if wrapper.input.kind == "row":
+        return cast(_Spelled, wrapper.input).from_texts(row, header)
+    values: list[Any] = list(map(float, row)) if all(map(_is_number, row)) and _has_numbers(wrapper) else list(row)
     return values if header is None else dict(zip(header, values, strict=True))
+
+
+class _Spelled(Protocol):
+    def from_texts(self, texts: Sequence[str], names: Sequence[str] | None) -> Any: ...
+
+
+def _has_numbers(wrapper: ModelWrapper) -> bool:
+    return any(spec.dtype != "string" for spec in wrapper.tensor_inputs())
 
 
 def _is_line(row: dict[str, Any], wrapper: ModelWrapper) -> bool:
@@ -167,7 +168,3 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _all_numbers(row: Sequence[str]) -> bool:
-    return all(map(_is_number, row))

@@ -47,7 +47,7 @@ def to_bytes(array: NDArray[Any], datatype: str) -> bytes | memoryview:
         array = _narrowed(array)
     if not array.size:
         return b""
-    return memoryview(np.ascontiguousarray(array).reshape(-1)).cast("B")
+    return np.ascontiguousarray(array).reshape(-1).data.cast("B")
 
 
 def datatype_of(array: NDArray[Any], spec: TensorSpec | None) -> str:

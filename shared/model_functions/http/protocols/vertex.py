@@ -97,8 +97,8 @@ def read_raw(request: Request, limit: int) -> dict[str, Any]:
 
 def _checked(body: Any) -> dict[str, Any]:
     if not isinstance(body, dict) or "instances" not in body:
-        what = "no instances" if isinstance(body, dict) else json_type(body)
-        raise InvalidInput("instances", f'The body is or has {what}. Send {{"instances": [ITEM, …]}}.')
+        what = "has no instances" if isinstance(body, dict) else f"is {json_type(body)}"
+        raise InvalidInput("instances", f'The body {what}. Send {{"instances": [ITEM, …]}}.')
     instances, parameters = body["instances"], body.get("parameters")
     if not isinstance(instances, list) or not instances:
         what = "an empty list" if instances == [] else json_type(instances)
