@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from model_functions.cache import LoadedModel
 from model_functions.errors import InvalidInput, NotSupported, ServingError
@@ -162,7 +163,8 @@ class RawQuestion(VertexQuestion):
         manifest = model.manifest
         headers = {
             "X-Vertex-AI-Deployed-Model-Id": manifest.revision,
-            "X-Vertex-AI-Model": _resource(self.place, "models", manifest.name),
+            # A header cannot hold whatever a path can.
+            "X-Vertex-AI-Model": quote(_resource(self.place, "models", manifest.name)),
             "X-Vertex-AI-Model-Version-Id": manifest.revision,
         }
         return answer_json(model, {"predictions": prediction}, headers)
