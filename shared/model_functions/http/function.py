@@ -104,6 +104,10 @@ class FamilyFunction(Service):
         watch("counter", "overloads_total", "Requests refused because too many wait.", lambda: queue.refused)
         return queue
 
+    def default_model(self) -> str | None:
+        names = self.directory().names()
+        return self.settings.model_name or (names[0] if len(names) == 1 else None)
+
     def default_name(self) -> str:
         """The model of a request that names none. Raises InvalidInput when there are several."""
         if self.settings.model_name is not None:

@@ -152,8 +152,7 @@ def model_statistics(service: "Service", model: Published) -> Response:
 
 
 def _loaded(request: Request, model: LoadedModel, limit: int) -> Response:
-    parameters = _optional_object(request, limit).get("parameters") or {}
-    if parameters:
+    if _optional_object(request, limit).get("parameters") not in (None, {}):
         raise InvalidInput(
             "parameters",
             "A request cannot bring a model's configuration or files. Publish it: python -m deploy publish.",

@@ -59,6 +59,7 @@ def test_a_file_is_the_body_as_curl_sends_it(seeing: FamilyFunction, tagging: Fa
     found = body(seeing.handle(raw(IMAGE, "/predictions/tiny_eye")))
     assert {"label", "score"} == set(found[0])
     assert body(seeing.handle(raw(IMAGE, "/predictions/tiny_eye?top_k=1", "image/png"))) == found[:1]
+    assert body(seeing.handle(request(IMAGE, method="PUT", target="/predictions/tiny_eye"))) == found
     tagged = body(tagging.handle(raw(TEXT.encode(), "/predictions/tiny_tagger", "application/x-www-form-urlencoded")))
     assert tagged[0]["word"]
 
