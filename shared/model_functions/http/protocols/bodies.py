@@ -57,9 +57,7 @@ def read_body_question(request: Request, limit: int) -> BodyQuestion:
     question = _question(request, limit)
     question.model_name = name
     if spelled.keys() & {*question.parameters, *question.spelled}:
-        raise InvalidInput(
-            "parameters", "A parameter stands in the query and in the body. Send it once."
-        )
+        raise InvalidInput("parameters", "A parameter stands in the query and in the body. Send it once.")
     question.spelled = spelled | question.spelled
     return question
 
