@@ -12,8 +12,11 @@ def flask_function(handle: Handle) -> Callable[[flask.Request], flask.Response]:
     """A target for functions-framework, which demands a plain function."""
 
     def predict(request: flask.Request) -> flask.Response:
-        # Read by us, block by block: Flask's own readers hold a refused body in memory whole.
-        response = finished(handle(read_request(request.environ)))
+        asked = read_request(request.environ)
+        # The stream is read by us, block by block: Flask's own readers hold a refused body in memory whole. It must
+        # know of it: functions-framework reads what is left.
+        asked.read = request.stream.read
+        response = finished(handle(asked))
         if response.chunks is None:
             return flask.Response(response.body, response.status, response.headers)
         # Flask closes the chunks when the server does, whether all were sent or not.
