@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from model_functions.cache import LoadedModel
-from model_functions.errors import InvalidInput, ModelNotFound, NotSupported, ServingError
+from model_functions.errors import InvalidInput, ModelNotFound, NotSupported, ServingError, VersionNotFound
 from model_functions.http.message import Request, Response
 from model_functions.http.protocols.bodies import BodyQuestion, read_body_question
 from model_functions.http.question import Published, not_finite
@@ -57,7 +57,8 @@ def routes(service: "Service") -> Table:
 def refuse(error: ServingError, request: Request) -> Response:
     """``{"code": status, "type": name of an exception, "message": text}``."""
     status = 400 if isinstance(error, InvalidInput) else error.status
-    kind = "ModelNotFoundException" if isinstance(error, ModelNotFound) else None
+    kind = "ModelVersionNotFoundException" if isinstance(error, VersionNotFound) else None
+    kind = kind or ("ModelNotFoundException" if isinstance(error, ModelNotFound) else None)
     record = {
         "code": status,
         "type": kind or _TYPES.get(status, "InternalServerException"),
@@ -121,6 +122,9 @@ def described(request: Request, model: Published) -> Response:
         "runtime": "python",
         "minWorkers": 0,
         "maxWorkers": 1,
+        # What of the requests that wait is read together is decided when it is their turn.
+        "batchSize": 1,
+        "maxBatchDelay": 0,
         "loadedAtStartup": False,
         "workers": [{"id": "0", "status": "READY", "gpu": False}] if model.is_loaded else [],
     }

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from model_functions.cache import LoadedModel
 from model_functions.errors import InvalidInput, NotSupported, ServingError
@@ -136,6 +137,12 @@ class VertexQuestion(RowQuestion):
 class OuterQuestion(VertexQuestion):
     """What a client asks an endpoint: the answer tells which model gave it."""
 
+    @classmethod
+    def of(cls, request: Request, body: dict[str, Any]) -> "OuterQuestion":
+        # The clients' messages know no integers, and send 1.0.
+        parameters = {name: _whole(value) for name, value in (body.get("parameters") or {}).items()}
+        return cls(None, _whole(body["instances"]), parameters, dict(request.place))
+
     def answer(self, model: LoadedModel, prediction: Any) -> Response:
         manifest = model.manifest
         told = {
@@ -156,7 +163,8 @@ class RawQuestion(VertexQuestion):
         manifest = model.manifest
         headers = {
             "X-Vertex-AI-Deployed-Model-Id": manifest.revision,
-            "X-Vertex-AI-Model": _resource(self.place, "models", manifest.name),
+            # A header cannot hold whatever a path can.
+            "X-Vertex-AI-Model": quote(_resource(self.place, "models", manifest.name)),
             "X-Vertex-AI-Model-Version-Id": manifest.revision,
         }
         return answer_json(model, {"predictions": prediction}, headers)
@@ -218,6 +226,15 @@ def endpoint_resource(request: Request, model: Published) -> Response:
 
 def not_explained(request: Request, model: Published) -> Response:
     raise NotSupported(f"{model.name} does not explain its predictions. POST to :predict instead.")
+
+
+def _whole(value: Any) -> Any:
+    """The same with integers for the numbers that are whole."""
+    if isinstance(value, list):
+        return [_whole(one) for one in value]
+    if isinstance(value, dict):
+        return {name: _whole(one) for name, one in value.items()}
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _resource(place: Any, kind: str, name: str) -> str:
