@@ -117,7 +117,7 @@ def _input(record: dict[str, Any], path: str) -> Asked:
     name, datatype, shape = record.get("name"), record.get("datatype"), record.get("shape")
     if not isinstance(name, str) or not name:
         raise InvalidInput(f"{path}.name", f"{path}.name is {json_type(name)}. Send the input's name as a string.")
-    if datatype not in DTYPES:
+    if not isinstance(datatype, str) or datatype not in DTYPES:
         known = ", ".join(DTYPES)
         raise InvalidInput(f"{path}.datatype", f"{path}.datatype is {json.dumps(datatype)[:40]}. Send one of {known}.")
     sizes: list[Any] = shape if isinstance(shape, list) and len(shape) <= MAX_RANK else [None]
