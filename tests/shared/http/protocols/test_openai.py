@@ -156,14 +156,14 @@ def test_a_models_shortest_answer_gives_way_to_a_shorter_one(writing: FamilyFunc
 
 def test_who_says_nothing_gets_what_the_model_has_room_for(writing: FamilyFunction) -> None:
     # 128 positions, of which the model would fill 16 with an answer.
-    long = completed(writing, "hello " * 58)
+    long = completed(writing, "hello " * 116)
     assert long["usage"] == {"prompt_tokens": 118, "completion_tokens": 10, "total_tokens": 128}
-    assert list(streamed(writing.handle(post({"prompt": "hello " * 58, "stream": True}, COMPLETIONS))))
-    [found] = body(writing.handle(post({"inputs": "hello " * 58}, "/")))
+    assert list(streamed(writing.handle(post({"prompt": "hello " * 116, "stream": True}, COMPLETIONS))))
+    [found] = body(writing.handle(post({"inputs": "hello " * 116}, "/")))
     assert found["generated_text"] == long["choices"][0]["text"]
-    for prompt in ("hello " * 63, ["one", "hello " * 63]):
+    for prompt in ("hello " * 126, ["one", "hello " * 126]):
         assert "the model reads 128" in refused(writing.handle(post({"prompt": prompt}, COMPLETIONS)))["message"]
-    asked = post({"prompt": "hello " * 58, "max_tokens": 16}, COMPLETIONS)
+    asked = post({"prompt": "hello " * 116, "max_tokens": 16}, COMPLETIONS)
     assert "the model reads 128" in refused(writing.handle(asked))["message"]
 
 
