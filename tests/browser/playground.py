@@ -52,6 +52,8 @@ class Playground:
     def resize(self, width: int) -> None:
         metrics = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 500}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        # The page hears of it a moment later, and folds its list of models, or unfolds it.
+        self.wait(lambda: self.one("#choice").get_property("open") == (width > 768))
 
     def prefer(self, scheme: str) -> None:
         """The system's colours, ``light`` or ``dark``."""
