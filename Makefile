@@ -5,17 +5,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := functions shared deploy tests
 
-.PHONY: run test unit lint browser bench bench-cold bench-warm fmt clean
+.PHONY: run test unit lint conformance browser bench bench-cold bench-warm fmt clean
 
 run: $(VENV)/installed ## sample models and all functions, at http://127.0.0.1:8080 (PORT changes it)
 	@$(BIN)/python -m deploy train
 	@exec $(BIN)/python -m deploy emulate
 
-test: lint browser unit ## everything that CI checks
-	$(BIN)/python -m pytest -m slow
+test: lint browser unit conformance ## everything that CI checks
+	$(BIN)/python -m pytest -m slow -n logical --maxprocesses 2 --dist loadfile
 
 unit: $(VENV)/installed ## what runs within a minute
 	$(BIN)/python -m pytest -m "not slow" -n logical --maxprocesses 8 --dist loadfile
+
+conformance: $(VENV)/installed ## real clients call the functions, each in an environment of its own
+	$(BIN)/python -m tests.conformance
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check $(SOURCES)

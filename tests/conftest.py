@@ -28,6 +28,9 @@ from tests.fakes.fixtures import fake_bucket  # noqa: F401 - a fixture for all
 # So small models are not worth a second thread, which would wait for a processor that an engine's own thread spins on.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+#: Its tests run where the clients are that they call: ``python -m tests.conformance``.
+collect_ignore = ["conformance"]
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What starts whole functions, or a browser, is slow without saying so."""

@@ -81,6 +81,10 @@ class ModelNotFound(ServingError):
     code = "model_not_found"
 
 
+class VersionNotFound(ModelNotFound):
+    """The model is there, and its version that is asked for is not."""
+
+
 class MethodNotAllowed(ServingError):
     status = 405
     code = "method_not_allowed"

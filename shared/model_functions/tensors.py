@@ -104,14 +104,15 @@ class TensorSpec:
         return {"description": f"{self.dtype} of shape {self.spelled()}", **schema}
 
     def fits(self, values: list[Any]) -> bool:
-        """Whether each is a value of the type, and none becomes infinite."""
+        """Whether each is a value of the type, and none becomes infinite that was not: a protocol may let those in."""
         types = set(map(type, values))
         if self.dtype in ("bool", "string"):
             return types <= {bool if self.dtype == "bool" else str}
         if not types <= ({int} if self.dtype in _INTEGERS else {int, float}):
             return False
         low, high = self._range()
-        return bool(low <= min(values) and max(values) <= high and not any(map(math.isnan, values)))
+        finite = values if types == {int} else list(filter(math.isfinite, values))
+        return not finite or bool(low <= min(finite) and max(finite) <= high)
 
     def wanted(self) -> str:
         """What to send, as a message says it."""

@@ -114,10 +114,10 @@ SHAPE = '"pixels" has the shape (2, 3)'
         (one("string"), [1], "data[0]", 'data[0] is 1; "x" is string. Send a string.'),
         (one("string", ()), {"x": ["a"]}, "data.x", 'data.x is a list; "x" has the shape (). Send a string here.'),
         (
-            one("float64"),
-            [float("nan")],
+            one("float16"),
+            [70000.0],
             "data[0]",
-            'data[0] is NaN; "x" is float64. Send a number (float64, up to 1.79769e+308).',
+            'data[0] is 70000.0; "x" is float16. Send a number (float16, up to 65504).',
         ),
         (
             one("float32", None),

@@ -31,8 +31,13 @@ def docs(document: dict[str, Any]) -> Response:
     Args:
         document: as http.openapi makes it.
     """
-    sections = [_section(path, method, op) for path, item in document["paths"].items() for method, op in item.items()]
-    return _article(document["info"]["title"], "".join(sections))
+    # Imported here: few ask for it.
+    from model_functions.http.openapi.markup import content
+
+    about = document["info"]
+    html = _file("docs/page.html").replace("{{title}}", escape(about["title"]))
+    html = html.replace("{{about}}", escape(about["description"])).replace("{{content}}", content(document))
+    return _page(html, _file("page.css") + _file("docs/docs.css"), _file("docs/docs.js"))
 
 
 def description(title: str, models: list[dict[str, Any]]) -> Response:
@@ -42,17 +47,6 @@ def description(title: str, models: list[dict[str, Any]]) -> Response:
         models: records as http.description makes them.
     """
     return _article(title, "".join(map(_model, models)) or "<p>No model is published yet.</p>")
-
-
-def _section(path: str, method: str, operation: dict[str, Any]) -> str:
-    examples = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("examples", {})
-    shown = "".join(_pre(_curl(method, path, example["value"])) for example in examples.values())
-    answers = "".join(
-        f"<tr><th>{escape(status)}</th><td>{escape(response['description'])}</td></tr>"
-        for status, response in operation["responses"].items()
-    )
-    heading = f"<h2><code>{escape(method.upper())} {escape(path)}</code></h2>"
-    return f"<section>{heading}<p>{escape(operation['summary'])}</p>{shown}<table>{answers}</table></section>"
 
 
 def _model(model: dict[str, Any]) -> str:

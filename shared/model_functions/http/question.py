@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from model_functions.cache import LoadedModel
-from model_functions.errors import ModelError, ModelNotFound
+from model_functions.errors import ModelError, VersionNotFound
 from model_functions.http.message import EVENTS, Response
 from model_functions.http.streaming import event
 from model_functions.wrapper import ModelWrapper, Prepared
@@ -105,11 +105,11 @@ def version_number(revision: str) -> int:
 
 
 def check_version(place: Mapping[str, str], name: str, revision: str, alias: str) -> None:
-    """Refuses a path that asks for another revision than the one that is served. Raises ModelNotFound."""
+    """Refuses a path that asks for another revision than the one that is served. Raises VersionNotFound."""
     asked, label = place.get("version"), place.get("label")
     if asked is not None and asked not in (revision, str(version_number(revision))):
-        raise ModelNotFound(
+        raise VersionNotFound(
             f'{name} has no version "{asked[:40]}" here. It serves {revision}, as a number {version_number(revision)}.'
         )
     if label is not None and label != alias:
-        raise ModelNotFound(f'{name} has no label "{label[:40]}" here. It serves "{alias}".')
+        raise VersionNotFound(f'{name} has no label "{label[:40]}" here. It serves "{alias}".')

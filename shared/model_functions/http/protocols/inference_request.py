@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from model_functions.errors import InvalidInput, InvalidRequest
-from model_functions.http.body import parse_json, read_body, read_json
+from model_functions.http.body import media_type, parse_json, read_body, read_json
 from model_functions.http.coding import asked_coding
 from model_functions.http.message import Request
 from model_functions.http.protocols.datatypes import DTYPES
@@ -22,16 +22,19 @@ def read_infer(request: Request, limit: int) -> InferQuestion:
     length = request.headers.get(HEADER.lower())
     coding = asked_coding(request.headers.get("accept-encoding", ""))
     if length is None:
-        return _question(read_json(request, limit), memoryview(b""), request, coding)
-    body = memoryview(read_body(request, limit))
+        # What aiohttp calls bytes of which nobody says what they are, and so Triton's asynchronous client its JSON.
+        unnamed = media_type(request) == "application/octet-stream"
+        body = parse_json(read_body(request, limit)) if unnamed else read_json(request, limit)
+        return _question(body, memoryview(b""), request, coding)
+    data = memoryview(read_body(request, limit))
     size = int(length) if length.isascii() and length.isdecimal() and len(length) < 12 else -1
-    if not 0 <= size <= len(body):
+    if not 0 <= size <= len(data):
         raise InvalidRequest(
-            f'The header {HEADER} is "{length[:20]}", and the body has {len(body)} bytes. Send the length of its JSON.'
+            f'The header {HEADER} is "{length[:20]}", and the body has {len(data)} bytes. Send the length of its JSON.'
         )
     if size == 0:
-        return InferQuestion(None, body, {}, as_bytes=True, coding=coding)
-    return _question(parse_json(body[:size].tobytes()), body[size:], request, coding)
+        return InferQuestion(None, data, {}, as_bytes=True, coding=coding)
+    return _question(parse_json(data[:size].tobytes()), data[size:], request, coding)
 
 
 def shorten_by_timeout(request: Request, parameters: Mapping[str, Any]) -> None:

@@ -48,10 +48,8 @@ def _unfit(values: list[Any], spec: TensorSpec) -> Iterator[Any]:
     if spec.dtype == "string":
         yield from (one for one in values if not isinstance(one, str | bytes | None))
         return
-    # NaN and the infinities are of no range.
-    finite = [one for one in values if not (isinstance(one, float) and not math.isfinite(one))]
-    if finite and not spec.fits(finite):
-        yield from (one for one in finite if not spec.fits([one]))
+    if values and not spec.fits(values):
+        yield from (one for one in values if not spec.fits([one]))
 
 
 def _shape(value: Any, path: str) -> list[int]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from model_functions.cache import LoadedModel
-from model_functions.errors import InvalidInput, ModelNotFound, NotSupported, ServingError
+from model_functions.errors import InvalidInput, ModelNotFound, NotSupported, ServingError, VersionNotFound
 from model_functions.http.message import Request, Response
 from model_functions.http.protocols.bodies import BodyQuestion, read_body_question
 from model_functions.http.question import Published, not_finite
@@ -37,12 +37,14 @@ _TYPES = {
 
 def routes(service: "Service") -> Table:
     predict = service.predicting(lambda request: TorchServeQuestion.of(request, service.settings.max_body_bytes))
+    # Its documentation sends files with curl -T, which PUTs them.
+    asked = {"POST": predict, "PUT": predict}
     explain, describe = service.knowing(not_explained), service.knowing(described)
     return {
         "/": {"OPTIONS": lambda request: Response.json(inference_api(service.name))},
         "/ping": {"GET": ping},
-        "/predictions/{model}": {"POST": predict, "OPTIONS": waiting(lambda asked: prediction_api(service, asked))},
-        "/predictions/{model}/{version}": {"POST": predict},
+        "/predictions/{model}": asked | {"OPTIONS": waiting(lambda request: prediction_api(service, request))},
+        "/predictions/{model}/{version}": asked,
         "/explanations/{model}": {"POST": explain},
         "/explanations/{model}/{version}": {"POST": explain},
         "/models": {"GET": waiting(lambda request: model_list(service, request))},
@@ -55,7 +57,8 @@ def routes(service: "Service") -> Table:
 def refuse(error: ServingError, request: Request) -> Response:
     """``{"code": status, "type": name of an exception, "message": text}``."""
     status = 400 if isinstance(error, InvalidInput) else error.status
-    kind = "ModelNotFoundException" if isinstance(error, ModelNotFound) else None
+    kind = "ModelVersionNotFoundException" if isinstance(error, VersionNotFound) else None
+    kind = kind or ("ModelNotFoundException" if isinstance(error, ModelNotFound) else None)
     record = {
         "code": status,
         "type": kind or _TYPES.get(status, "InternalServerException"),
@@ -119,6 +122,9 @@ def described(request: Request, model: Published) -> Response:
         "runtime": "python",
         "minWorkers": 0,
         "maxWorkers": 1,
+        # What of the requests that wait is read together is decided when it is their turn.
+        "batchSize": 1,
+        "maxBatchDelay": 0,
         "loadedAtStartup": False,
         "workers": [{"id": "0", "status": "READY", "gpu": False}] if model.is_loaded else [],
     }
