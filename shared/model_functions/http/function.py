@@ -132,7 +132,7 @@ class FamilyFunction(Service):
     def unload(self, name: str) -> None:
         self.cache().unload(name)
 
-    def page(self) -> Response:
+    def page(self, request: Request) -> Response:
         return pages.description(self.name, self.models())
 
     def models(self) -> list[dict[str, Any]]:

@@ -1,4 +1,5 @@
 import base64
+import gzip
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -282,6 +283,8 @@ def test_a_browser_gets_the_page_and_a_program_the_models(gateway: Gateway) -> N
     page = gateway.handle(get("/", {"accept": "text/html,*/*;q=0.8"}))
     assert page.headers["Content-Type"] == "text/html; charset=utf-8"
     assert "script-src 'sha256-" in page.headers["Content-Security-Policy"]
+    unpacking = get("/", {"accept": "text/html,*/*;q=0.8", "accept-encoding": "gzip, deflate, br, zstd"})
+    assert gzip.decompress(gateway.handle(unpacking).body) == page.body
     models = body(gateway.handle(get("/", {"accept": "application/json"})))["models"]
     names = [model["model_name"] for model in models]
     by_family = ["tiny_eye", "tiny_summarizer", "tiny_classifier", "tiny_writer", "tiny_tagger", "tiny_translator"]
