@@ -29,7 +29,7 @@ LAYERS = (
     ("string_tensors",),
     ("tensors", "source_code"),
     ("inputs",),
-    ("parameters", "source"),
+    ("parameters", "source", "schemas"),
     ("boot",),
     ("tally",),
     (

@@ -121,6 +121,7 @@ class ModelCache:
         self._entries: dict[str, _Entry] = {}  # the least recently used first
         self._loads, self._uses = _Average(), _Average()
         self._evictions = 0
+        self._unloaded: set[str] = set()
         self._lock = threading.Lock()
 
     def use(self, name: str, phases: Phases) -> "_Use":
@@ -147,9 +148,14 @@ class ModelCache:
         """The model leaves, once nobody uses it any more. The next request for it loads it again."""
         with self._lock:
             entry = self._entries.get(name)
+            self._unloaded.add(name)
             if entry is not None and entry.loaded:
                 entry.leaving = True
                 self._leave(name, entry)
+
+    def unloaded(self) -> frozenset[str]:
+        """The models that somebody unloaded, and that have not been loaded again."""
+        return frozenset(self._unloaded)
 
     @property
     def evictions(self) -> int:
@@ -209,6 +215,7 @@ class ModelCache:
             self._budget.settle(name)
             self._backoff.forget(name)
             entry.ready = model
+            self._unloaded.discard(name)
             entry.outcome.set_result(model)
         self._told(name)
 

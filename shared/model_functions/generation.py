@@ -11,6 +11,7 @@ from model_functions.errors import InvalidInput
 from model_functions.inputs import MAX_ITEMS, TextInput
 from model_functions.parameters import Parameter
 from model_functions.rows import Batch, Row, Rows, RowWrapper
+from model_functions.schemas import one_or_list, record, string
 from model_functions.source import Source
 from model_functions.string_tensors import string_spec, strings
 from model_functions.tensors import TensorSpec
@@ -146,6 +147,9 @@ class GenerationWrapper(RowWrapper):
         if count == 1:
             return answers
         return [answers[start : start + count] for start in range(0, len(answers), count)]
+
+    def prediction_schema(self) -> dict[str, Any]:
+        return one_or_list(record({self.answer_key: string()}))
 
 
 def answer_tensors(predictions: list[Any], key: str) -> dict[str, NDArray[Any]]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from model_functions.errors import InvalidInput
 from model_functions.parameters import Parameter
 from model_functions.rows import Batch, Row, Rows, RowWrapper
+from model_functions.schemas import record, scored
 from model_functions.tensors import MAX_ITEMS, TensorInput, Tensors, TensorSpec, looks_batched
 from model_functions.wrapper import Prepared
 
@@ -169,6 +170,17 @@ class TensorWrapper(RowWrapper):
             for item in self._items(block)
         ]
         return answers if len(self.engine.outputs) > 1 else [next(iter(answer.values())) for answer in answers]
+
+    def prediction_schema(self) -> dict[str, Any]:
+        outputs = {spec.name: self._output_schema(spec) for spec in self.engine.outputs}
+        return record(outputs, []) if len(outputs) > 1 else next(iter(outputs.values()), {})
+
+    def _output_schema(self, spec: TensorSpec) -> dict[str, Any]:
+        given = self.after.get(spec.name, [])
+        if given:
+            # What other steps leave of a tensor, only they know.
+            return scored() if given[-1][0] == "labels" else {}
+        return (spec.item() if self.tensors.batched else spec).schema()
 
     def _items(self, block: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """The outputs of each item of a block."""

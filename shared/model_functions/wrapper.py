@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from model_functions.inputs import Input
@@ -197,14 +197,22 @@ class ModelWrapper:
         """What is predicted where the publisher gives no example: the model's own data, if it has kept some."""
         return self.default_example
 
+    def prediction_schema(self) -> dict[str, Any]:
+        """A JSON Schema of one item's prediction, as far as the family can tell."""
+        return {}
+
     def interface(self) -> dict[str, Any]:
-        """What a caller may send, as the manifest records it."""
+        """What a caller may send and gets, as the manifest records it."""
         interface = {
             "task": self.task,
             "kind": self.input.kind,
             "data": self.input.schema(),
             "parameters": {name: parameter.schema() for name, parameter in self.parameters.items()},
         }
+        tensors = {"inputs": self.tensor_inputs(), "outputs": self.tensor_outputs()}
+        interface["tensors"] = {name: [asdict(spec) for spec in specs] for name, specs in tensors.items()}
+        prediction = self.prediction_schema()
+        interface |= {"prediction": prediction} if prediction else {}
         interface |= {"media": list(self.media)} if self.media else {}
         interface |= {"speaks": list(self.speaks)} if self.speaks else {}
         return interface | ({"streams": True} if self.streams else {})

@@ -125,6 +125,7 @@ def page(browser: WebDriver, site: str) -> Iterator[Playground]:
     page = Playground(browser, site)
     page.open()
     yield page
+    page.as_at_first()
     problems = [entry for entry in page.console() if not _is_expected(entry)]
     assert problems == []
 
@@ -132,12 +133,3 @@ def page(browser: WebDriver, site: str) -> Iterator[Playground]:
 def _is_expected(entry: dict[str, Any]) -> bool:
     """Chromium reports every refused request, also one that the page shows as it should."""
     return entry["source"] == "network" and "422" in entry["message"]
-
-
-@pytest.fixture
-def phone(page: Playground) -> Iterator[Playground]:
-    """The page on a screen of 390 × 844."""
-    metrics = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
-    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    yield page
-    page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

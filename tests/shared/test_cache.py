@@ -509,6 +509,44 @@ def test_a_remembered_failure_holds_nothing_of_what_was_loaded(cache: ModelCache
     assert held[0]() is None
 
 
+# Unloading.
+
+
+def test_an_unloaded_model_is_gone_and_the_next_request_loads_it_again(cache: ModelCache, loader: FakeLoader) -> None:
+    use(cache, "a", "b")
+    with cache.use("a", Phases()) as model:
+        gone = weakref.ref(model.wrapper)
+    del model
+    used = cache.memory_used
+    cache.unload("a")
+    assert gone() is None
+    assert (cache.loaded(), cache.unloaded()) == (["b"], frozenset("a"))
+    assert cache.memory_used == used - NEED.model
+    use(cache, "a")
+    assert (loader.loads, cache.loaded(), cache.unloaded()) == (["a", "b", "a"], ["a", "b"], frozenset())
+    assert cache.evictions == 0
+
+
+def test_a_model_in_use_is_unloaded_behind_its_last_user(cache: ModelCache) -> None:
+    with cache.use("a", Phases()) as model:
+        with cache.use("a", Phases()):
+            cache.unload("a")
+        assert cache.loaded() == ["a"]
+        assert [one is model for one in cache.models()] == [True]
+    assert cache.loaded() == []
+    assert cache.memory_used == 0
+
+
+def test_unloading_what_is_not_loaded_changes_nothing(cache: ModelCache, loader: FakeLoader) -> None:
+    gate = loader.during["b"] = Gate()
+    with running(lambda: use(cache, "b")):
+        assert gate.begun.wait(PATIENCE_S)
+        cache.unload("a")
+        cache.unload("b")
+        gate.open.set()
+    assert (cache.loaded(), cache.unloaded()) == (["b"], frozenset("a"))
+
+
 # All at once.
 
 

@@ -34,6 +34,19 @@ def test_the_environment_is_read_once_into_fields() -> None:
     )
 
 
+def test_vertex_ai_tells_its_store_and_its_routes() -> None:
+    given = {
+        "AIP_STORAGE_URI": "gs://copies/1",
+        "AIP_PREDICT_ROUTE": "/v1/endpoints/1/deployedModels/2:predict",
+        "AIP_HEALTH_ROUTE": "/v1/endpoints/1/deployedModels/2",
+        "AIP_MODE": "PREDICTION",
+    }
+    settings = Settings.from_environment(given)
+    assert (settings.model_store, settings.on_google_cloud) == ("gs://copies/1", True)
+    assert (settings.predict_route, settings.health_route) == (given["AIP_PREDICT_ROUTE"], given["AIP_HEALTH_ROUTE"])
+    assert Settings.from_environment(given | {"MODEL_STORE": "gs://models"}).model_store == "gs://models"
+
+
 @pytest.mark.parametrize(
     ("text", "size"), [("1000000", 1_000_000), ("512Mi", 512 * 2**20), ("16Gi", 16 * 2**30), ("", None)]
 )
@@ -57,6 +70,7 @@ def test_an_empty_variable_is_an_unset_one() -> None:
             'MEMORY_LIMIT is "2G". Set it as --memory is: to bytes, or as 512Mi or 2Gi.',
         ),
         ({"MODEL_STORE": "x", "MEMORY_LIMIT": "0Mi"}, 'MEMORY_LIMIT is "0Mi".'),
+        ({"MODEL_STORE": "x", "AIP_HEALTH_ROUTE": "health"}, 'AIP_HEALTH_ROUTE is "health". Set it to a path,'),
         ({"MODEL_STORE": "x", "LOG_LEVEL": "loud"}, 'LOG_LEVEL is "loud". Set it to one of DEBUG, INFO,'),
     ],
 )

@@ -11,6 +11,7 @@ from model_functions.errors import InvalidInput
 from model_functions.inputs import TextInput, check_count, json_type, one_or_many
 from model_functions.parameters import Parameter
 from model_functions.rows import Row, Rows, RowWrapper
+from model_functions.schemas import COUNT, NUMBER, array, record, string
 from model_functions.source import Source
 from model_functions.tensors import TensorSpec
 from model_functions.text_rows import TEXT_BATCH, text_rows
@@ -258,6 +259,10 @@ class FeatureExtractionWrapper(RowWrapper):
             answers.append(_answer(item, vectors[done : done + len(item.texts)], parameters))
             done += len(item.texts)
         return answers
+
+    def prediction_schema(self) -> dict[str, Any]:
+        place = {"index": COUNT, "score": NUMBER, "document": string()}
+        return {"anyOf": [array(NUMBER), array(record(place, ["index", "score"]))]}
 
     def tensor_outputs(self) -> list[TensorSpec]:
         return [TensorSpec("embedding", "float32", (None, None))]

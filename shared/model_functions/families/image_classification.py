@@ -13,6 +13,7 @@ from model_functions.errors import InvalidInput
 from model_functions.inputs import MAX_ITEMS, check_count, json_type, one_or_many
 from model_functions.parameters import Parameter
 from model_functions.rows import Batch, Row, Rows, RowWrapper
+from model_functions.schemas import scored
 from model_functions.string_tensors import byte_strings, check_tensor_names, string_spec
 from model_functions.tensors import TensorSpec
 from model_functions.wrapper import Prepared
@@ -70,6 +71,7 @@ class ImageInput:
         image = {
             "type": "string",
             "minLength": 1,
+            "format": "image",
             "contentEncoding": "base64",
             "contentMediaType": "image/*",
             "description": f"A PNG, JPEG, WebP or GIF image; the model sees {width} × {height} pixels, "
@@ -219,6 +221,9 @@ class ImageClassificationWrapper(RowWrapper):
             ]
             for scores in outputs.outputs
         ]
+
+    def prediction_schema(self) -> dict[str, Any]:
+        return scored(self.engine.labels)
 
 
 def _file_or_text(value: bytes | str) -> bytes | str:

@@ -16,6 +16,7 @@ from model_functions.errors import InvalidInput
 from model_functions.inputs import check_count, json_type, one_or_many
 from model_functions.parameters import Parameter
 from model_functions.rows import Batch, Row, Rows, RowWrapper
+from model_functions.schemas import NUMBER, record
 from model_functions.source import Source
 from model_functions.tensors import TensorSpec
 from model_functions.wrapper import Prepared, check_trusted
@@ -377,6 +378,13 @@ class TabularWrapper(RowWrapper):
 
     def postprocess(self, outputs: Rows, parameters: dict[str, Any]) -> list[Any]:
         return [{key: self._told(key, value) for key, value in output.items()} for output in outputs.outputs]
+
+    def prediction_schema(self) -> dict[str, Any]:
+        classes = self.engine.classes
+        if self.engine.outputs is not None or not classes:
+            return record({"prediction": {}}, additionalProperties=False)
+        probabilities = record(dict.fromkeys(map(str, classes), NUMBER))
+        return record({"prediction": {"enum": list(classes)}, "probabilities": probabilities}, ["prediction"])
 
     def _told(self, key: str, value: Any) -> Any:
         """A prediction or its probabilities, by label and by output."""

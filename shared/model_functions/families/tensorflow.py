@@ -104,6 +104,9 @@ class TensorflowWrapper(RowWrapper):
     def postprocess(self, outputs: Rows, parameters: dict[str, Any]) -> list[Any]:
         return self.signatures[outputs.asked].postprocess(outputs, parameters)
 
+    def prediction_schema(self) -> dict[str, Any]:
+        return {"anyOf": [wrapper.prediction_schema() for wrapper in self.signatures.values()]}
+
     def tensor_inputs(self) -> list[TensorSpec]:
         """Those of the default signature."""
         return self.signatures[self._usual].tensor_inputs()

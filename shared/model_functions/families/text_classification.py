@@ -11,6 +11,7 @@ from model_functions.errors import InvalidInput
 from model_functions.inputs import MAX_ITEMS, TextInput, check_count, json_type, one_or_many
 from model_functions.parameters import Parameter
 from model_functions.rows import Row, Rows, RowWrapper
+from model_functions.schemas import NUMBER, array, record, scored, string
 from model_functions.string_tensors import check_tensor_names, string_spec, texts
 from model_functions.tensors import TensorSpec
 from model_functions.text_rows import TEXT_BATCH, text_rows
@@ -226,6 +227,13 @@ class TextClassificationWrapper(RowWrapper):
             labels, numbers = [label for label, _ in best], [score for _, score in best]
             answers.append({"sequence": item.text, "labels": labels, "scores": numbers})
         return answers
+
+    def prediction_schema(self) -> dict[str, Any]:
+        labelled = scored(self.engine.labels)
+        if "candidate_labels" not in self.parameters:
+            return labelled
+        ranked = {"sequence": string(), "labels": array(string()), "scores": array(NUMBER)}
+        return {"anyOf": [labelled, record(ranked)]}
 
     def _scores(self, outputs: Rows, parameters: dict[str, Any]) -> NDArray[np.float32]:
         """Shape (items, labels): the model's own labels, or the candidates."""

@@ -11,6 +11,7 @@ from model_functions.errors import InvalidInput
 from model_functions.generation import GENERATION_PARAMETERS, answer_tensors, brought, check_search, possible
 from model_functions.inputs import MAX_ITEMS, Asked, PromptInput
 from model_functions.parameters import Parameter, check_parameters
+from model_functions.schemas import COUNT, one_or_list, record, string
 from model_functions.string_tensors import check_tensor_names, string_spec, texts
 from model_functions.tensors import TensorSpec
 from model_functions.wrapper import STREAM, ModelWrapper
@@ -186,6 +187,11 @@ class TextGenerationWrapper(ModelWrapper):
         if count == 1:
             return predictions
         return [predictions[start : start + count] for start in range(0, len(predictions), count)]
+
+    def prediction_schema(self) -> dict[str, Any]:
+        counts = {"prompt_tokens": COUNT, "generated_tokens": COUNT}
+        facts = {"generated_text": string(), "finish_reason": string(), "stop_sequence": string(), **counts}
+        return one_or_list(record(facts, ["generated_text", "finish_reason", *counts]))
 
     def tensor_outputs(self) -> list[TensorSpec]:
         return [string_spec("generated_text")]

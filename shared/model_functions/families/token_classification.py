@@ -12,6 +12,7 @@ from model_functions.engines import TaggingEngine, Tokens
 from model_functions.inputs import MAX_ITEMS, TextInput
 from model_functions.parameters import Parameter
 from model_functions.rows import Rows, RowWrapper
+from model_functions.schemas import COUNT, NUMBER, array, record, string
 from model_functions.text_rows import TEXT_BATCH, text_rows
 
 if TYPE_CHECKING:
@@ -105,6 +106,11 @@ class TokenClassificationWrapper(RowWrapper):
             ]
             for text, tagged in zip(outputs.asked, outputs.outputs, strict=True)
         ]
+
+    def prediction_schema(self) -> dict[str, Any]:
+        facts = {"score": NUMBER, "word": string(), "start": COUNT, "end": COUNT}
+        kinds = [record({name: string()} | facts) for name in ("entity_group", "entity")]
+        return array({"anyOf": kinds})
 
     def _pieces(self, tagged: Tagged, strategy: str) -> Iterator[Piece]:
         labels, scores = self.engine.labels, tagged.scores

@@ -32,6 +32,9 @@ Application = Callable[[Message, Receive, Send], Coroutine[Any, Any, None]]
 #: Bytes of a body that is read on the event loop: to parse more would keep everybody else waiting.
 QUICK_BODY = 64 * 1024
 
+#: Bytes of an answer that are handed over at once: what the socket does not take yet, asyncio copies.
+PIECE = 256 * 1024
+
 
 def asgi_function(
     handle: Handle, *, threads: int, max_body_bytes: int, body_timeout_s: float
@@ -264,7 +267,13 @@ async def _send(response: Response, body: _Body, send: Send) -> None:
     if response.status != HTTPStatus.NO_CONTENT:
         head.append((b"content-length", b"%d" % len(response.body)))
     await send({"type": "http.response.start", "status": response.status, "headers": head})
-    await send({"type": "http.response.body", "body": response.body})
+    if len(response.body) <= PIECE:
+        await send({"type": "http.response.body", "body": response.body})
+        return
+    whole = memoryview(response.body)
+    for start in range(0, len(whole), PIECE):
+        more = start + PIECE < len(whole)
+        await send({"type": "http.response.body", "body": whole[start : start + PIECE], "more_body": more})
 
 
 def _head(response: Response, body: _Body) -> list[tuple[bytes, bytes]]:

@@ -12,8 +12,9 @@ def flask_function(handle: Handle) -> Callable[[flask.Request], flask.Response]:
     """A target for functions-framework, which demands a plain function."""
 
     def predict(request: flask.Request) -> flask.Response:
-        # Read by us, block by block: Flask's own readers hold a refused body in memory whole.
-        response = finished(handle(read_request(request.environ)))
+        # Read by us, block by block: Flask's own readers hold a refused body in memory whole. But through its stream:
+        # the framework reads on in it when we are done, and it must know how far we came.
+        response = finished(handle(read_request(request.environ, request.stream.read)))
         if response.chunks is None:
             return flask.Response(response.body, response.status, response.headers)
         # Flask closes the chunks when the server does, whether all were sent or not.

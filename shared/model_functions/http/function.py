@@ -104,6 +104,10 @@ class FamilyFunction(Service):
         watch("counter", "overloads_total", "Requests refused because too many wait.", lambda: queue.refused)
         return queue
 
+    def default_model(self) -> str | None:
+        names = self.directory().names()
+        return self.settings.model_name or (names[0] if len(names) == 1 else None)
+
     def default_name(self) -> str:
         """The model of a request that names none. Raises InvalidInput when there are several."""
         if self.settings.model_name is not None:
@@ -124,6 +128,9 @@ class FamilyFunction(Service):
 
     def loaded(self) -> list[LoadedModel]:
         return self.cache().models() if self.cache.is_made else []
+
+    def unloaded(self) -> frozenset[str]:
+        return self.cache().unloaded() if self.cache.is_made else frozenset()
 
     def unload(self, name: str) -> None:
         self.cache().unload(name)

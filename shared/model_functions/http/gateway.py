@@ -54,6 +54,9 @@ class Gateway(Service):
     def models(self) -> list[dict[str, Any]]:
         return description.models(self.repository(), self.settings.model_alias)
 
+    def default_model(self) -> str | None:
+        return None
+
     def _forward(self, request: Request, name: str | None) -> Response:
         family = self._family(name)
         with request.phases("function"):

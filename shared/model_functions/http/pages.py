@@ -11,14 +11,18 @@ from typing import Any
 from model_functions.http.message import HTML, Response
 
 _FOLDER = Path(__file__).parent / "page"
+_PLAYGROUND = _FOLDER / "playground"
 
 
 @cache
 def playground() -> Response:
     """The gateway's page: pick a model, fill its form, see the answer."""
-    parts = [path.read_text() for folder in ("inputs", "answers") for path in sorted((_FOLDER / folder).glob("*.js"))]
-    script = "\n".join([_file("playground.js"), *parts, "start();\n"])
-    return _page(_file("playground.html"), _file("page.css") + _file("playground.css"), script)
+    files = sorted(_PLAYGROUND.rglob("*.js"), key=lambda path: (path.name != "frame.js", path))
+    # In the head, so that the colours are chosen before anything is painted.
+    start = 'document.addEventListener("DOMContentLoaded", start);\n'
+    script = "\n".join([*(path.read_text() for path in files), start])
+    styles = [_file("page.css"), *(path.read_text() for path in sorted(_PLAYGROUND.glob("*.css")))]
+    return _page((_PLAYGROUND / "page.html").read_text(), "".join(styles), script)
 
 
 def docs(document: dict[str, Any]) -> Response:
@@ -27,8 +31,13 @@ def docs(document: dict[str, Any]) -> Response:
     Args:
         document: as http.openapi makes it.
     """
-    sections = [_section(path, method, op) for path, item in document["paths"].items() for method, op in item.items()]
-    return _article(document["info"]["title"], "".join(sections))
+    # Imported here: few ask for it.
+    from model_functions.http.openapi.markup import content
+
+    about = document["info"]
+    html = _file("docs/page.html").replace("{{title}}", escape(about["title"]))
+    html = html.replace("{{about}}", escape(about["description"])).replace("{{content}}", content(document))
+    return _page(html, _file("page.css") + _file("docs/docs.css"), _file("docs/docs.js"))
 
 
 def description(title: str, models: list[dict[str, Any]]) -> Response:
@@ -38,17 +47,6 @@ def description(title: str, models: list[dict[str, Any]]) -> Response:
         models: records as http.description makes them.
     """
     return _article(title, "".join(map(_model, models)) or "<p>No model is published yet.</p>")
-
-
-def _section(path: str, method: str, operation: dict[str, Any]) -> str:
-    examples = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("examples", {})
-    shown = "".join(_pre(_curl(method, path, example["value"])) for example in examples.values())
-    answers = "".join(
-        f"<tr><th>{escape(status)}</th><td>{escape(response['description'])}</td></tr>"
-        for status, response in operation["responses"].items()
-    )
-    heading = f"<h2><code>{escape(method.upper())} {escape(path)}</code></h2>"
-    return f"<section>{heading}<p>{escape(operation['summary'])}</p>{shown}<table>{answers}</table></section>"
 
 
 def _model(model: dict[str, Any]) -> str:
@@ -92,7 +90,8 @@ def _page(html: str, style: str, script: str) -> Response:
     html = html.replace("/*style*/", style).replace("/*script*/", script)
     policy = (
         f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)}; connect-src 'self'; "
-        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        "require-trusted-types-for 'script'; trusted-types 'none'"
     )
     return Response.text(html, HTML, {"Content-Security-Policy": policy, "Vary": "Accept"})
 

@@ -88,10 +88,12 @@ def _joined(routes: Iterable[Route], method: str) -> Route:
     """The route of several protocols that share a path: of the one that takes the method, else the first's.
 
     Args:
-        routes: one a protocol; of those that take the method the one that says most of the path.
+        routes: one a protocol; only those count that say most of the path, whatever methods the others take.
     """
     routes = list(routes)
-    found = sorted((route for route in routes if route.handlers), key=lambda route: route.template.count("{"))
+    found = [route for route in routes if route.handlers]
+    fewest = min((len(route.place) for route in found), default=0)
+    found = [route for route in found if len(route.place) == fewest]
     taking = "GET" if method == "HEAD" else method
     for route in found:
         if taking in route.handlers:

@@ -8,7 +8,7 @@ from model_functions.artifact.signing import Trust
 from model_functions.cache import LoadedModel
 from model_functions.directory import Directory
 from model_functions.errors import InvalidInput
-from model_functions.http import openapi, pages
+from model_functions.http import pages
 from model_functions.http.body import read_json
 from model_functions.http.front_door import FrontDoor
 from model_functions.http.message import Handler, Request, Response, Steps
@@ -99,9 +99,13 @@ class Service(ABC):
     def models(self) -> list[dict[str, Any]]:
         """Records as http.description makes them."""
 
-    def loaded(self) -> list[LoadedModel] | None:
-        """The models that this instance has in memory; None where it has none of its own to tell of."""
-        return None
+    def loaded(self) -> list[LoadedModel]:
+        """The models that this instance has in memory."""
+        return []
+
+    def unloaded(self) -> frozenset[str]:
+        """The models that somebody unloaded from this instance, and that have not been asked since."""
+        return frozenset()
 
     def unload(self, name: str) -> None:
         """Lets go of a model that this instance has in memory."""
@@ -111,10 +115,23 @@ class Service(ABC):
         return Response.text(self.metrics.render(), "text/plain; version=0.0.4; charset=utf-8")
 
     def openapi(self, request: Request) -> Response:
-        return Response.json(openapi.document(self.name, self.models()))
+        return Response.json(self._described())
 
     def docs(self, request: Request) -> Response:
-        return pages.docs(openapi.document(self.name, self.models()))
+        return pages.docs(self._described())
+
+    @abstractmethod
+    def default_model(self) -> str | None:
+        """The model of a request that names none; None where it must name one."""
+
+    def _described(self) -> dict[str, Any]:
+        # Imported here: it is all that any protocol says, and few ask for it.
+        from model_functions.http.openapi import document
+        from model_functions.http.openapi.served import Served, models_of
+
+        models = models_of(self.models(), self.default_model())
+        routes = self.settings.predict_route, self.settings.health_route
+        return document(Served(self.name, models, self.family is None, *routes))
 
     def warm_up_name(self, request: Request) -> str | None:
         """The model that ``POST /warmup`` names, if it does."""

@@ -26,8 +26,12 @@ def wsgi_edge(handle: Handle) -> Application:
     return application
 
 
-def read_request(environ: Environ) -> Request:
-    """What a WSGI server was asked; its path is what follows the application's own."""
+def read_request(environ: Environ, read: Callable[[int], bytes] | None = None) -> Request:
+    """What a WSGI server was asked; its path is what follows the application's own.
+
+    Args:
+        read: of the body, where it has a reader already.
+    """
     path = _text(environ.get("PATH_INFO", ""))
     query = _text(environ.get("QUERY_STRING", ""))
     headers = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")}
@@ -41,7 +45,7 @@ def read_request(environ: Environ) -> Request:
         path=path or ("" if environ.get("SCRIPT_NAME") else "/"),
         query=parse_qsl(query, keep_blank_values=True) if query else [],
         headers=headers,
-        read=_reader(environ),
+        read=read or _reader(environ),
         target_length=len(target),
     )
 

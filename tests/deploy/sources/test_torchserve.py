@@ -12,7 +12,7 @@ from deploy.__main__ import main
 from deploy.publisher import open_repository
 from deploy.sources.torchserve import unpack
 from model_functions.http.function import FamilyFunction
-from tests.shared.http.requests import body, message, post
+from tests.shared.http.requests import body, message, post, request
 
 NET = """
 import torch
@@ -150,6 +150,10 @@ def test_a_handler_of_ones_own_serves_as_in_torchserve(
     found = body(answers.handle(post({"data": ["left", [0.0, 1.0]]})))["body"]
     assert [list(row) for row in found] == [["low", "high"]] * 2
     assert [list(row.values()) for row in found] == [pytest.approx(row) for row in expected]
+    # In its own protocol a handler has the whole body, whatever that is.
+    raw = answers.handle(request(b"left", {"content-type": "text/plain"}, target="/predictions/m"))
+    listed = answers.handle(post([0.0, 1.0], "/predictions/m"))
+    assert [body(raw), body(listed)] == found
     wrong = answers.handle(post({"data": "up"}))
     assert (wrong.status, body(wrong)["error"]["code"]) == (500, "model_error")
     assert message(answers.handle(post({"data": []}))) == "data is an empty list. Send at least one item."

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from model_functions.http.asgi_edge import QUICK_BODY, AsgiEdge
+from model_functions.http.asgi_edge import PIECE, QUICK_BODY, AsgiEdge
 from model_functions.http.body import read_body
 from model_functions.http.front_door import FrontDoor
 from model_functions.http.message import Handler, Request, Response, Steps
@@ -161,6 +161,16 @@ def test_an_oversized_body_is_counted_and_dropped() -> None:
     assert wire.status == 413
     assert b"The body has %d bytes; the limit is %d." % (5 * QUICK_BODY, LIMIT) in wire.body
     assert b"connection" not in wire.headers
+
+
+@pytest.mark.parametrize("size", [0, PIECE, PIECE + 1, 3 * PIECE])
+def test_a_large_answer_leaves_in_pieces(size: int) -> None:
+    body = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    wire = served(lambda request: Response(200, body), Wire)
+    assert wire.body == body
+    assert wire.headers[b"content-length"] == b"%d" % size
+    assert len(wire.answer) - 1 == max(1, -(-size // PIECE))
+    assert [message.get("more_body", False) for message in wire.answer[1:]] == [True] * (len(wire.answer) - 2) + [False]
 
 
 def test_a_body_that_stops_is_408_and_the_connection_ends() -> None:

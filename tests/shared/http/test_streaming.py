@@ -153,6 +153,16 @@ def test_a_number_that_json_does_not_have_is_an_error_too(function: FamilyFuncti
     assert (users(function), nothing_runs(function), Counting.open_streams) == (0, True, 0)
 
 
+def test_a_stream_of_lines_ends_with_the_error_alone(function: FamilyFunction) -> None:
+    asked = post({"data": "13", "parameters": {"stream": True}}, "/predictions/count")
+    chunks = function.handle(asked).chunks
+    assert chunks is not None
+    *told, error = map(json.loads, b"".join(chunks).splitlines())
+    assert told == [{"text": f"{number} ü\n"} for number in range(12)]
+    assert (error["code"], error["type"]) == (500, "InternalServerException")
+    assert (users(function), nothing_runs(function), Counting.open_streams) == (0, True, 0)
+
+
 @pytest.mark.parametrize("raised", [RuntimeError, SystemExit, StopIteration])
 def test_whatever_the_model_raises_in_the_middle_ends_its_stream_only(
     function: FamilyFunction, raised: type[BaseException], monkeypatch: pytest.MonkeyPatch

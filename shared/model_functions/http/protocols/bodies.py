@@ -56,6 +56,8 @@ def read_body_question(request: Request, limit: int) -> BodyQuestion:
     name = checked_model_name(spelled.pop("model_name", None))
     question = _question(request, limit)
     question.model_name = name
+    if spelled.keys() & {*question.parameters, *question.spelled}:
+        raise InvalidInput("parameters", "A parameter stands in the query and in the body. Send it once.")
     question.spelled = spelled | question.spelled
     return question
 
@@ -89,10 +91,10 @@ def _of_json(value: Any) -> BodyQuestion:
     named = [field for field in FIELDS if field in keys]
     if len(named) != 1 or not keys <= {*named, "parameters"}:
         return BodyQuestion(None, value, {}, whole=value)
-    parameters = value.get("parameters") or {}
-    if not isinstance(parameters, dict):
+    parameters = value.get("parameters")
+    if parameters is not None and not isinstance(parameters, dict):
         raise InvalidInput("parameters", f'"parameters" is {json_type(parameters)}. Send an object by name.')
-    return BodyQuestion(None, value[named[0]], parameters, whole=value)
+    return BodyQuestion(None, value[named[0]], parameters or {}, whole=value)
 
 
 def _of_form(body: bytes, content_type: str) -> BodyQuestion:

@@ -69,7 +69,7 @@ def refuse(error: ServingError, request: Request) -> Response:
 
 def version(request: Request) -> Response:
     """Of this API."""
-    return Response.text("1\n", JSON)
+    return Response.text("1", JSON)
 
 
 def read(request: Request, limit: int) -> Question:

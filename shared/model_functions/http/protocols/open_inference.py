@@ -8,7 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from model_functions.cache import LoadedModel
-from model_functions.errors import InvalidInput, ServingError
+from model_functions.errors import InvalidInput, ModelUnavailable, ServingError
 from model_functions.http.body import raw_body, read_json
 from model_functions.http.message import Request, Response
 from model_functions.http.protocols.datatypes import DATATYPES, shape_of
@@ -41,7 +41,7 @@ def routes(service: "Service") -> Table:
         "/v2/health/live": {"GET": lambda _: alive()},
         "/v2/health/ready": {"GET": waiting(lambda request: ready(service, request))},
         "/v2/models": {"GET": waiting(lambda _: Response.json({"models": service.directory().names()}))},
-        "/v2/models/stats": {"GET": lambda _: all_statistics(service.loaded() or [])},
+        "/v2/models/stats": {"GET": lambda _: all_statistics(service.loaded())},
         "/v2/repository/index": {"POST": waiting(lambda request: repository_index(service, request))},
         "/v2/repository/models/{model}/load": {"POST": load},
         "/v2/repository/models/{model}/unload": {"POST": service.knowing(lambda _, model: unloaded(service, model))},
@@ -50,7 +50,7 @@ def routes(service: "Service") -> Table:
         path = f"/v2/models/{{model}}{which}"
         table |= {
             path: {"GET": service.telling(model_metadata)},
-            f"{path}/ready": {"GET": service.knowing(model_ready)},
+            f"{path}/ready": {"GET": service.knowing(lambda _, model: model_ready(service, model))},
             f"{path}/infer": {"POST": infer},
             f"{path}/generate": {"POST": generate},
             f"{path}/generate_stream": {"POST": stream},
@@ -81,8 +81,10 @@ def ready(service: "Service", request: Request) -> Response:
     return alive()
 
 
-def model_ready(request: Request, model: Published) -> Response:
-    """A model that can be loaded is ready: that happens when it is asked."""
+def model_ready(service: "Service", model: Published) -> Response:
+    """A model that can be loaded is ready: that happens when it is asked. Only one that somebody unloaded is not."""
+    if model.name in service.unloaded():
+        raise ModelUnavailable(f"{model.name} was unloaded here. Load it, or ask it: that loads it too.")
     return Response.json({"name": model.name, "ready": True}, headers={"X-Model-Revision": model.revision})
 
 
@@ -118,14 +120,18 @@ def model_configuration(request: Request, model: LoadedModel) -> Response:
 
 
 def repository_index(service: "Service", request: Request) -> Response:
-    """Every model, with its state on this instance; a gateway has no models, and knows none."""
+    """Every model, with its state on this instance: one that is not loaded yet is ready as well."""
     body = _optional_object(request, service.settings.max_body_bytes)
     only_ready = body.get("ready", False)
     if not isinstance(only_ready, bool):
         raise InvalidInput("ready", f'"ready" is {json_type(only_ready)}. Send true or false.')
-    loaded = service.loaded()
-    names = None if loaded is None else {model.manifest.name for model in loaded}
-    found = [_indexed(record, names) for record in service.models()]
+    unloaded, loaded = service.unloaded(), {model.manifest.name for model in service.loaded()}
+    found = []
+    for record in service.models():
+        name = record["model_name"]
+        state = "UNAVAILABLE" if name in unloaded else "READY"
+        reason = "unloaded" if name in unloaded else "" if name in loaded else "its first request loads it"
+        found.append({"name": name, "version": record["revision"], "state": state, "reason": reason})
     return Response.json([one for one in found if one["state"] == "READY" or not only_ready])
 
 
@@ -140,14 +146,13 @@ def all_statistics(models: list[LoadedModel]) -> Response:
 
 
 def model_statistics(service: "Service", model: Published) -> Response:
-    found = [one for one in service.loaded() or [] if one.manifest.name == model.name]
+    found = [one for one in service.loaded() if one.manifest.name == model.name]
     told = [_statistics(one) for one in found] or [_counts(model.name, model.revision, Tally(), 0)]
     return Response.json({"model_stats": told})
 
 
 def _loaded(request: Request, model: LoadedModel, limit: int) -> Response:
-    parameters = _optional_object(request, limit).get("parameters") or {}
-    if parameters:
+    if _optional_object(request, limit).get("parameters") not in (None, {}):
         raise InvalidInput(
             "parameters",
             "A request cannot bring a model's configuration or files. Publish it: python -m deploy publish.",
@@ -163,16 +168,6 @@ def _optional_object(request: Request, limit: int) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise InvalidInput("", f"The body is {json_type(body)}. Send an object, or nothing.")
     return body
-
-
-def _indexed(record: dict[str, Any], loaded: set[str] | None) -> dict[str, str]:
-    name = record["model_name"]
-    state, reason = "READY", ""
-    if loaded is None:
-        state, reason = "UNKNOWN", "each instance of the family's function has models of its own"
-    elif name not in loaded:
-        state, reason = "UNAVAILABLE", "not loaded yet: its first request loads it"
-    return {"name": name, "version": record["revision"], "state": state, "reason": reason}
 
 
 def _tensor(spec: TensorSpec) -> dict[str, Any]:

@@ -39,14 +39,14 @@ COLD = 0.001
 _SEEDS = 2**63
 
 #: Fields that say nothing to a model here.
-_WITHOUT_EFFECT = frozenset(
+WITHOUT_EFFECT = frozenset(
     {"metadata", "moderation", "parallel_tool_calls", "prediction", "prompt_cache_key", "prompt_cache_options"}
     | {"prompt_cache_retention", "reasoning_effort", "safety_identifier", "service_tier", "store", "stream_options"}
     | {"tool_prompt", "user", "verbosity"}
 )
 
 #: Fields that only these values may have, and why.
-_ONLY: dict[str, tuple[tuple[Any, ...], str]] = {
+SINGLE_VALUED: dict[str, tuple[tuple[Any, ...], str]] = {
     "audio": ((), "models here answer in text"),
     "function_call": (("auto", "none"), "models here call no functions"),
     "functions": (([],), "models here call no functions"),
@@ -60,7 +60,7 @@ _ONLY: dict[str, tuple[tuple[Any, ...], str]] = {
 }
 
 #: Parameters of a model that have names of their own in this API.
-_CALLED = {
+RENAMED = {
     "max_new_tokens": "max_tokens",
     "model_name": "model",
     "num_return_sequences": "n",
@@ -92,8 +92,8 @@ def refuse(error: ServingError, request: Request) -> Response:
         status, "invalid_request_error" if status < 500 else "server_error"
     )
     data = next((name for path, name in _DATA.items() if request.route.endswith(f"/v1/{path}")), "data")
-    param = in_words(error.path, data, _CALLED) if isinstance(error, InvalidInput) else ""
-    message = in_words(error.message, data, _CALLED)
+    param = in_words(error.path, data, RENAMED) if isinstance(error, InvalidInput) else ""
+    message = in_words(error.message, data, RENAMED)
     told = {"message": message, "type": kind, "param": param or None, "code": error.code}
     headers = {"X-Error-Code": error.code} | error.headers
     if "Retry-After" in headers:
@@ -361,7 +361,7 @@ def read_embedding(fields: dict[str, Any], request_id: str) -> Question:
     if form not in ("float", "base64"):
         raise InvalidInput("encoding_format", f'"encoding_format" is {_shown(form)}. Send "float" or "base64".')
     name = _model_name(fields)
-    parameters = {key: value for key, value in fields.items() if key not in _WITHOUT_EFFECT}
+    parameters = {key: value for key, value in fields.items() if key not in WITHOUT_EFFECT}
     return EmbeddingQuestion(
         name, texts, parameters, form == "base64", None if size is None else _whole("dimensions", size)
     )
@@ -374,16 +374,16 @@ def _asked(fields: dict[str, Any], data: Any, own: set[str]) -> tuple[str | None
         own: fields that this kind of question has beside those of all.
     """
     name = _model_name(fields)
-    for field_name, (possible, reason) in _ONLY.items():
+    for field_name, (possible, reason) in SINGLE_VALUED.items():
         if field_name in fields and fields.pop(field_name) not in possible:
             raise InvalidInput(field_name, f'"{field_name}" is not supported: {reason}. Leave it out.')
-    for parameter, called in _CALLED.items():
+    for parameter, called in RENAMED.items():
         if parameter in fields:
             raise InvalidInput(parameter, f'{parameter} is called "{called}" here. Send that.')
     own |= {"frequency_penalty", "max_tokens", "n", "presence_penalty", "seed", "stop", "stream", "stream_options"}
     own |= {"temperature"}
     known = {key: value for key, value in fields.items() if key in own}
-    parameters = {key: value for key, value in fields.items() if key not in own | _WITHOUT_EFFECT}
+    parameters = {key: value for key, value in fields.items() if key not in own | WITHOUT_EFFECT}
     return name, data, parameters, known
 
 

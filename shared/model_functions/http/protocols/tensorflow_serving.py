@@ -177,7 +177,9 @@ def _body(request: Request, limit: int) -> dict[str, Any]:
 
 
 def _parameters(body: dict[str, Any]) -> dict[str, Any]:
-    parameters = body.get("parameters") or {}
+    parameters = body.get("parameters")
+    if parameters is None:
+        return {}
     if not isinstance(parameters, dict):
         raise InvalidInput("parameters", f'"parameters" is {json_type(parameters)}. Send an object by name.')
     return parameters

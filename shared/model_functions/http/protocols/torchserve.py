@@ -37,12 +37,14 @@ _TYPES = {
 
 def routes(service: "Service") -> Table:
     predict = service.predicting(lambda request: TorchServeQuestion.of(request, service.settings.max_body_bytes))
+    # Its documentation sends files with curl -T, which PUTs them.
+    asked = {"POST": predict, "PUT": predict}
     explain, describe = service.knowing(not_explained), service.knowing(described)
     return {
         "/": {"OPTIONS": lambda request: Response.json(inference_api(service.name))},
         "/ping": {"GET": ping},
-        "/predictions/{model}": {"POST": predict, "OPTIONS": waiting(lambda asked: prediction_api(service, asked))},
-        "/predictions/{model}/{version}": {"POST": predict},
+        "/predictions/{model}": asked | {"OPTIONS": waiting(lambda request: prediction_api(service, request))},
+        "/predictions/{model}/{version}": asked,
         "/explanations/{model}": {"POST": explain},
         "/explanations/{model}/{version}": {"POST": explain},
         "/models": {"GET": waiting(lambda request: model_list(service, request))},

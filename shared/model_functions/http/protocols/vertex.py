@@ -5,15 +5,16 @@ Sources: Vertex AI's custom-container-requirements; googleapis, google/cloud/aip
 """
 
 import base64
-import binascii
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from model_functions.cache import LoadedModel
 from model_functions.errors import InvalidInput, NotSupported, ServingError
 from model_functions.http.body import parse_json, read_json
-from model_functions.http.message import Request, Response
+from model_functions.http.message import EVENTS, JSON, Request, Response
 from model_functions.http.protocols.tensorflow_serving import RowQuestion
 from model_functions.http.question import Published, answer_json, finite_event
 from model_functions.http.routes import Table
@@ -43,19 +44,20 @@ _STATUSES = {
 def routes(service: "Service") -> Table:
     limit, settings = service.settings.max_body_bytes, service.settings
     endpoint = "/v1/projects/{project}/locations/{location}/endpoints/{model}"
-    raw = service.predicting(lambda request: RawQuestion.of(request, read_raw(request, limit)))
     table: dict[str, Any] = {
         endpoint: {"GET": service.knowing(endpoint_resource)},
-        f"{endpoint}:predict": {"POST": service.predicting(lambda asked: OuterQuestion.of(asked, read(asked, limit)))},
-        f"{endpoint}:rawPredict": {"POST": raw},
+        f"{endpoint}:predict": {"POST": service.predicting(lambda asked: read(asked, limit, OuterQuestion))},
+        f"{endpoint}:rawPredict": {
+            "POST": service.predicting(lambda asked: read_raw(asked, limit, RawQuestion, WrappedQuestion))
+        },
         f"{endpoint}:streamRawPredict": {
-            "POST": service.predicting(lambda request: StreamQuestion.of(request, read_raw(request, limit)))
+            "POST": service.predicting(lambda asked: read_raw(asked, limit, StreamQuestion, WrappedStreamQuestion))
         },
         f"{endpoint}:explain": {"POST": service.knowing(not_explained)},
     }
     if settings.predict_route is not None:
-        asked = service.predicting(lambda request: VertexQuestion.of(request, read(request, limit)))
-        table.setdefault(settings.predict_route, {})["POST"] = asked
+        predict = service.predicting(lambda asked: read(asked, limit, VertexQuestion))
+        table.setdefault(settings.predict_route, {})["POST"] = predict
     if settings.health_route is not None:
         table.setdefault(settings.health_route, {})["GET"] = lambda request: Response.json({})
     return table
@@ -79,20 +81,24 @@ def refuse(error: ServingError, request: Request) -> Response:
     return Response.json({"error": record}, status, {"X-Error-Code": error.code} | error.headers)
 
 
-def read(request: Request, limit: int) -> dict[str, Any]:
-    return _checked(read_json(request, limit))
+def read(request: Request, limit: int, kind: type["VertexQuestion"]) -> "VertexQuestion":
+    return kind.of(request, _checked(read_json(request, limit)))
 
 
-def read_raw(request: Request, limit: int) -> dict[str, Any]:
-    """The same for a container's own body, which clients without gRPC may wrap as a ``google.api.HttpBody``."""
+def read_raw(
+    request: Request, limit: int, kind: type["VertexQuestion"], wrapped_kind: type["VertexQuestion"]
+) -> "VertexQuestion":
+    """The same for a container's own body. Google's clients without gRPC wrap it as a ``google.api.HttpBody``, and
+    want the answer so.
+    """
     body = read_json(request, limit, ["application/octet-stream"])
-    if isinstance(body, dict) and set(body) == {"httpBody"}:
-        wrapped = body["httpBody"]
-        try:
-            body = parse_json(base64.b64decode(wrapped["data"], validate=True))
-        except (TypeError, KeyError, ValueError, binascii.Error) as exc:
-            raise InvalidInput("httpBody", '"httpBody" has no "data" in base64. Send the JSON itself.') from exc
-    return _checked(body)
+    if not isinstance(body, dict) or set(body) != {"httpBody"}:
+        return kind.of(request, _checked(body))
+    try:
+        own = base64.b64decode(body["httpBody"]["data"], validate=True)
+    except (TypeError, KeyError, ValueError) as exc:
+        raise InvalidInput("httpBody", '"httpBody" has no "data" in base64. Send the JSON itself.') from exc
+    return wrapped_kind.of(request, _checked(parse_json(own)))
 
 
 def _checked(body: Any) -> dict[str, Any]:
@@ -157,7 +163,8 @@ class RawQuestion(VertexQuestion):
         manifest = model.manifest
         headers = {
             "X-Vertex-AI-Deployed-Model-Id": manifest.revision,
-            "X-Vertex-AI-Model": _resource(self.place, "models", manifest.name),
+            # A header cannot hold whatever a path can.
+            "X-Vertex-AI-Model": quote(_resource(self.place, "models", manifest.name)),
             "X-Vertex-AI-Model-Version-Id": manifest.revision,
         }
         return answer_json(model, {"predictions": prediction}, headers)
@@ -173,6 +180,35 @@ class StreamQuestion(RawQuestion):
     def events(self, model: LoadedModel, told: Iterator[tuple[str | None, Any]]) -> Iterator[bytes]:
         for kind, value in told:
             yield finite_event(model, kind, value if kind is None else {"predictions": value})
+
+
+@dataclass(slots=True)
+class WrappedQuestion(RawQuestion):
+    def answer(self, model: LoadedModel, prediction: Any) -> Response:
+        response = RawQuestion.answer(self, model, prediction)
+        return Response(200, _wrapped(response.body, JSON), response.headers)
+
+
+@dataclass(slots=True)
+class WrappedStreamQuestion(StreamQuestion):
+    """A list of JSON, whose items come one by one."""
+
+    stream_type = JSON
+
+    def answer(self, model: LoadedModel, prediction: Any) -> Response:
+        response = RawQuestion.answer(self, model, prediction)
+        return Response(200, b"[" + _wrapped(response.body, JSON) + b"]", response.headers)
+
+    def events(self, model: LoadedModel, told: Iterator[tuple[str | None, Any]]) -> Iterator[bytes]:
+        before = b"["
+        for event in StreamQuestion.events(self, model, told):
+            yield before + _wrapped(event, EVENTS)
+            before = b","
+        yield b"]"
+
+
+def _wrapped(body: bytes, media_type: str) -> bytes:
+    return json.dumps({"contentType": media_type, "data": base64.b64encode(body).decode()}).encode()
 
 
 def endpoint_resource(request: Request, model: Published) -> Response:

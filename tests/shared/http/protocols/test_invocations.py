@@ -237,4 +237,4 @@ def test_paths_that_are_not_there(tabular: FamilyFunction) -> None:
 
 
 def test_the_version_is_told(tabular: FamilyFunction) -> None:
-    assert tabular.handle(get("/version")).body == b"1\n"
+    assert tabular.handle(get("/version")).body == b"1"

@@ -453,9 +453,12 @@ def test_a_model_is_loaded_and_unloaded(graphs: FamilyFunction) -> None:
     assert graphs.cache().memory_used < used
     assert states()["sums"] == "UNAVAILABLE"
     assert "sums" not in states(b'{"ready": true}')
+    text = refused(graphs.handle(get("/v2/models/sums/ready")), 503, "model_unavailable")
+    assert text == "sums was unloaded here. Load it, or ask it: that loads it too."
     values, weights = asked("values", "FP32", [1, 2], [1, 2]), asked("weights", "FP32", [1, 2], [3, 4])
     assert infer(graphs, "sums", values, weights).status == 200
     assert "sums" in states(b'{"ready": true}')
+    assert graphs.handle(get("/v2/models/sums/ready")).status == 200
     for verb in ("load", "unload"):
         refused(graphs.handle(request(target=f"/v2/repository/models/nobody/{verb}")), 404, "model_not_found")
     sent = post({"parameters": {"config": "{}"}}, "/v2/repository/models/sums/load")

@@ -160,7 +160,7 @@ def test_parameters_of_the_model_may_stand_beside_the_apis(writing: FamilyFuncti
 
 
 def test_fields_without_effect_are_let_pass(writing: FamilyFunction) -> None:
-    harmless = dict.fromkeys(openai._WITHOUT_EFFECT, "x")
+    harmless = dict.fromkeys(openai.WITHOUT_EFFECT, "x")
     silent: dict[str, Any] = {
         "tools": [],
         "tool_choice": "auto",

@@ -59,6 +59,7 @@ def test_a_file_is_the_body_as_curl_sends_it(seeing: FamilyFunction, tagging: Fa
     found = body(seeing.handle(raw(IMAGE, "/predictions/tiny_eye")))
     assert {"label", "score"} == set(found[0])
     assert body(seeing.handle(raw(IMAGE, "/predictions/tiny_eye?top_k=1", "image/png"))) == found[:1]
+    assert body(seeing.handle(request(IMAGE, method="PUT", target="/predictions/tiny_eye"))) == found
     tagged = body(tagging.handle(raw(TEXT.encode(), "/predictions/tiny_tagger", "application/x-www-form-urlencoded")))
     assert tagged[0]["word"]
 
@@ -99,7 +100,7 @@ def test_what_a_model_writes_may_come_in_lines(writing: FamilyFunction) -> None:
 def test_the_version_is_the_one_that_is_served(tabular: FamilyFunction) -> None:
     revision = tabular.handle(post(ROW, PREDICTIONS)).headers["X-Model-Revision"]
     assert tabular.handle(post(ROW, f"{PREDICTIONS}/{revision}")).status == 200
-    wrong = refused(tabular.handle(post(ROW, f"{PREDICTIONS}/1.0")), 404, "ModelNotFoundException")
+    wrong = refused(tabular.handle(post(ROW, f"{PREDICTIONS}/1.0")), 404, "ModelVersionNotFoundException")
     assert wrong.startswith('tiny_classifier has no version "1.0" here.')
 
 
