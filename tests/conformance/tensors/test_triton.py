@@ -97,11 +97,10 @@ def test_the_repository_lists_models(onnx: InferenceServerClient) -> None:
     assert {"linear", "sums", "types"} <= set(index)
 
 
-def test_a_model_is_loaded_and_listed_as_ready(place: Place, onnx: InferenceServerClient) -> None:
+def test_a_model_is_loaded_and_listed_as_ready(onnx: InferenceServerClient) -> None:
     onnx.load_model("sums")
     index = {model["name"]: model for model in onnx.get_model_repository_index()}
-    # The gateway has no models, and does not know what its functions have loaded.
-    assert index["sums"]["state"] == ("UNKNOWN" if place.by_gateway else "READY")
+    assert index["sums"]["state"] == "READY"
 
 
 def test_a_model_is_unloaded_and_comes_back(onnx: InferenceServerClient) -> None:
