@@ -128,6 +128,21 @@ def test_who_hangs_up_ends_the_wait_for_the_next_piece(gateway: Gateway, site: S
     assert b"function_unreachable" in b"".join(rest) or not rest
 
 
+def test_who_hangs_up_ends_the_wait_for_an_answer(gateway: Gateway, site: Site) -> None:
+    asked = post({"model_name": "tiny_classifier", "data": ROW})
+    late = threading.Event()
+
+    def answer() -> Response:
+        asked.caller.hang_up()
+        assert late.wait(30)
+        return Response("late")
+
+    site.answer = answer
+    found = gateway.handle(asked)
+    late.set()
+    assert (found.status, found.headers["X-Error-Code"]) == (499, "caller_gone")
+
+
 def test_a_query_is_passed_on_as_it_is(gateway: Gateway) -> None:
     response = gateway.handle(get("/predict?model_name=tiny_classifier&data=0.5,1,2&method=predict"))
     assert body(response)["body"] == {"prediction": "large"}
