@@ -140,7 +140,8 @@ class GenerationQuestion(Question):
         found: dict[str, Any] = {"num_return_sequences": _whole("n", asked.get("n", 1))}
         found |= answer_length(_longest(asked), wrapper, self.data) | _penalties(asked, wrapper)
         if "stop" in asked:
-            found["stop"] = [asked["stop"]] if isinstance(asked["stop"], str) else asked["stop"] or None
+            stop = asked["stop"]
+            found["stop"] = [stop] if isinstance(stop, str) else None if stop == [] else stop
         if "seed" in asked:
             # Theirs may be negative.
             found["seed"] = _whole("seed", asked["seed"]) % _SEEDS
