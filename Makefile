@@ -12,7 +12,7 @@ run: $(VENV)/installed ## sample models and all functions, at http://127.0.0.1:8
 	@exec $(BIN)/python -m deploy emulate
 
 test: lint browser unit conformance ## everything that CI checks
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n logical --maxprocesses 2 --dist loadfile
 
 unit: $(VENV)/installed ## what runs within a minute
 	$(BIN)/python -m pytest -m "not slow" -n logical --maxprocesses 8 --dist loadfile

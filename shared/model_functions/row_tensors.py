@@ -43,8 +43,7 @@ def rows_of(tensors: Mapping[str, NDArray[Any]], columns: Sequence[Column]) -> l
 
     Raises InvalidInput for other names and shapes; what the values are is checked with the rows.
     """
-    names = {column.name for column in columns}
-    if len(tensors) == 1 and not tensors.keys() & names and all(column.type == "number" for column in columns):
+    if _is_matrix(tensors, columns):
         [(name, matrix)] = tensors.items()
         by_column = [matrix[:, place].tolist() for place in range(_checked_width(matrix, name, len(columns)))]
     else:
@@ -79,6 +78,13 @@ def label_tensor(values: list[Any], dtype: str) -> NDArray[Any]:
     if not isinstance(values[0], list):
         return strings(values)
     return strings(value for row in values for value in row).reshape(len(values), -1)
+
+
+def _is_matrix(tensors: Mapping[str, Any], columns: Sequence[Column]) -> bool:
+    """Whether there is a single tensor, of no column's name. A protocol may not know what to make of such a name."""
+    names = {column.name for column in columns}
+    strange = [tensor for name, tensor in tensors.items() if name not in names and hasattr(tensor, "dtype")]
+    return len(strange) == len(tensors) == 1 and all(column.type == "number" for column in columns)
 
 
 def _checked_width(matrix: NDArray[Any], name: str, width: int) -> int:

@@ -236,6 +236,8 @@ class TensorInput:
             "properties": {name: spec.schema() for name, spec in self._items.items()},
             "required": [name for name, spec in self._items.items() if not spec.optional],
             "additionalProperties": False,
+            # For who sends whole tensors, as the page's code for Triton's client does.
+            "x-counted": sorted(self.counted),
         }
         if len(self._items) > 1:
             return one_or_many(named, self.max_items)

@@ -37,6 +37,9 @@ PAIR = {"text": "anna lives in berlin", "text_pair": "anna works in paris"}
 RANK = {"query": "anna works", "documents": ["sales fell", "anna works", "anna lives"]}
 SIMILAR = {"source_sentence": "anna", "sentences": ["sales", "anna"]}
 
+MODELS = ["entity_model", "hostile_model", "image_model", "nli_model", "picture_model", "size_model", "summary_model"]
+MODELS += ["sums_model", "translation_model", "untouched_model", "vector_model", "writing_model"]
+
 #: Those that import torch before they answer.
 TRANSFORMERS_MODELS = ("entity_model", "translation_model", "summary_model", "writing_model")
 

@@ -14,24 +14,8 @@ from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from tests import tiny_models
-from tests.browser.models import CHAT, EMOJI_TEXT, HOSTILE, PAIR, PICTURE, RANK, SIMILAR
+from tests.browser.models import CHAT, EMOJI_TEXT, HOSTILE, MODELS, PAIR, PICTURE, RANK, SIMILAR
 from tests.browser.playground import Playground
-
-# Two emulators at once would stage the same folders.
-
-MODELS = ["entity_model", "hostile_model", "image_model", "nli_model", "picture_model", "size_model", "summary_model"]
-MODELS += ["sums_model", "translation_model", "untouched_model", "vector_model", "writing_model"]
-#: Holds every request back until ``release()`` is called, and counts them.
-HOLD_FETCH = """
-    const fetch = window.fetch;
-    const held = new Promise((resolve) => { window.release = resolve; });
-    window.asked = 0;
-    window.fetch = async (...request) => {
-        window.asked += 1;
-        await held;
-        return fetch(...request);
-    };
-"""
 
 AWKWARD = "Anna's \"report\" \\ says 'hello' 😀\nBerlin $HOME `id` !"
 
@@ -78,7 +62,7 @@ def test_a_text_model_has_a_text_field_and_its_examples(page: Playground) -> Non
 
 def test_a_row_model_has_a_field_a_column_in_their_order(page: Playground) -> None:
     page.choose("size_model")
-    assert tuple(label.text for label in page.all("#input label")) == tiny_models.COLUMNS
+    assert tuple(label.text for label in page.all("#input .columns label")) == tiny_models.COLUMNS
     assert [page.value(column) for column in tiny_models.COLUMNS] == ["1.5", "2", "0.5"]
     page.use_example(1)  # a list: in the columns' order
     page.fill("weight", "7.25")
@@ -87,7 +71,7 @@ def test_a_row_model_has_a_field_a_column_in_their_order(page: Playground) -> No
 
 def test_several_rows_are_edited_in_a_table_and_answered_in_one(page: Playground) -> None:
     page.choose("size_model")
-    add = "#input > div > button"
+    add = "#input > div > div > button"
     page.one(add).click()
     page.one(add).click()
     assert page.text(add) == "Add a row"
@@ -106,12 +90,12 @@ def test_several_rows_are_edited_in_a_table_and_answered_in_one(page: Playground
     assert [parts[:2] for parts in page.parts("#result tr")] == [["Row 1", "large"], ["Row 2", "small"]]
     page.all("#input tbody button")[0].click()
     assert page.asked()["data"] == first | {"length": -9}
-    assert tuple(label.text for label in page.all("#input label")) == tiny_models.COLUMNS
+    assert tuple(label.text for label in page.all("#input .columns label")) == tiny_models.COLUMNS
 
 
 def test_a_wrong_cell_of_a_table_is_marked(page: Playground) -> None:
     page.choose("size_model")
-    page.one("#input > div > button").click()
+    page.one("#input > div > div > button").click()
     page.all("#input tbody input")[4].clear()
     page.send()
     assert page.text("#result strong") == 'The column "width" is null. Send a number.'
@@ -251,6 +235,70 @@ def test_nested_lists_tell_their_shape_while_they_are_written(page: Playground) 
     page.fill(label, "[[1, 2")
     page.send()
     assert page.text("#result strong") == 'data is a string; "pixels" has the shape (4, 4). Send a list 2 deep.'
+
+
+def test_a_json_file_is_taken_as_it_is(page: Playground, tmp_path: Path) -> None:
+    page.choose("picture_model")
+    file = tmp_path / "pictures.json"
+    file.write_text(json.dumps([PICTURE] * 2))
+    page.field("From a JSON file").send_keys(str(file))
+    page.wait(lambda: page.asked()["data"] == [PICTURE] * 2)
+    assert page.text("#shapes") == f"2 items; the first: {SHAPES}"
+    page.send()
+    assert [item.text for item in page.all("#result ol .prediction")] == ["left"] * 2
+
+
+def test_rows_come_from_a_json_file(page: Playground, tmp_path: Path) -> None:
+    page.choose("size_model")
+    rows = [{"length": 1, "width": 2, "weight": 3}, [-1, -2, -3]]
+    file = tmp_path / "rows.json"
+    file.write_text(json.dumps(rows))
+    page.field("From a JSON file").send_keys(str(file))
+    page.wait(lambda: page.all("#input tbody tr"))
+    assert page.asked()["data"] == [rows[0], {"length": -1, "width": -2, "weight": -3}]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('{"length": 1', "rows.json is no JSON: "),
+        ("[[1, 2]]", "That is no row, nor a list of at most 50 rows, of length, width, weight."),
+        (json.dumps([[1, 2, 3]] * 51), "That is no row, nor a list of at most 50 rows, of length, width, weight."),
+        (" " * 2_100_000, "rows.json has 2.1 MB; the page takes 2 MB. Send it by code."),
+    ],
+)
+def test_a_file_that_cannot_be_taken_is_told_of(page: Playground, tmp_path: Path, text: str, told: str) -> None:
+    page.choose("size_model")
+    before = page.asked()["data"]
+    file = tmp_path / "rows.json"
+    file.write_text(text)
+    page.field("From a JSON file").send_keys(str(file))
+    page.wait(lambda: page.text("#file-said").startswith(told))
+    assert page.asked()["data"] == before
+
+
+def test_models_are_found_by_name_and_task(page: Playground) -> None:
+    page.fill("Find a model", "TABULAR")
+    assert sorted(page.models()) == ["hostile_model", "size_model", "untouched_model"]
+    page.fill("Find a model", "nothing like it")
+    assert page.models() == []
+    assert page.text("#none-found") == "No model is called so."
+    page.fill("Find a model", "size")
+    assert page.models() == ["size_model"]
+
+
+def test_what_a_parameter_may_be_is_told_beside_it(page: Playground) -> None:
+    page.choose("writing_model")
+    page.show_parameters()
+    hints = {field: page.hint(field) for field in ("max_new_tokens", "seed", "stop", "stream", "top_p")}
+    assert hints["max_new_tokens"].endswith("\n1 to 4096, default 8")
+    assert hints["seed"].endswith("\nat least 0")
+    assert hints["stop"].endswith("\nat most 8 lines")
+    assert hints["stream"].endswith("as server-sent events.")
+    assert hints["top_p"].endswith("\n0.01 to 1, default 1")
+    page.choose("nli_model")
+    page.show_parameters()
+    assert page.hint("hypothesis_template").endswith("\nat most 300 characters, default This example is {}.")
 
 
 def test_several_tensors_have_a_part_of_the_answer_each(page: Playground) -> None:
@@ -410,25 +458,25 @@ def test_the_first_call_is_cold_and_the_next_is_warm(page: Playground) -> None:
 
 def test_waiting_is_shown_and_nothing_is_sent_twice(page: Playground) -> None:
     page.choose("size_model")
-    page.script(HOLD_FETCH)
+    page.hold_requests()
     page.one("#send").click()
     page.wait(lambda: page.text("#clock").endswith(" s"))
     assert page.text("#waiting").startswith("Waiting.")
-    assert not page.one("#send").is_enabled()
+    assert page.one("#send").get_attribute("aria-disabled") == "true"
     page.field("length").send_keys(Keys.CONTROL, Keys.ENTER)
-    page.script("window.release()")
+    page.release_requests()
     page.wait_for_answer()
-    assert page.one("#send").is_enabled()
+    assert page.one("#send").get_attribute("aria-disabled") == "false"
     assert not page.one("#pending").is_displayed()
     assert page.script("return window.asked") == 1
 
 
 def test_the_answer_to_another_model_is_dropped(page: Playground) -> None:
     page.choose("size_model")
-    page.script(HOLD_FETCH)
+    page.hold_requests()
     page.one("#send").click()
     page.choose("summary_model")
-    page.script("window.release()")
+    page.release_requests()
     page.wait_for_answer()
     assert page.text("#result") == "It appears here."
 
@@ -531,69 +579,9 @@ def test_an_unknown_task_is_shown_as_json(page: Playground) -> None:
 
 
 def test_nothing_published_says_how_to_publish(page: Playground) -> None:
-    script = "window.fetch = async () => Response.json({ function: 'gateway', models: [] })"
-    first = page.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
-    page.driver.refresh()
-    page.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", first)
-    page.wait(lambda: page.one("#empty").is_displayed())
+    page.open_with("window.fetch = async () => Response.json({ function: 'gateway', models: [] })", "#empty")
     assert "python -m deploy publish" in page.text("#empty")
     assert not page.one("#workbench").is_displayed()
-
-
-def test_markup_of_a_model_is_shown_as_text(page: Playground) -> None:
-    page.choose("hostile_model")
-    assert page.text("#description") == f"Says {HOSTILE}."
-    assert page.value(f"colour {HOSTILE}") == HOSTILE
-    page.send()
-    assert page.text("#result .prediction") == f"label {HOSTILE}"
-    assert page.text("#result th") == f"label {HOSTILE}"
-    _assert_nothing_ran(page)
-
-
-def test_markup_in_a_text_is_shown_as_text(page: Playground) -> None:
-    page.choose("entity_model")
-    page.show_parameters()
-    page.fill("aggregation_strategy", "none")
-    page.fill("Text", f"Anna {HOSTILE}")
-    page.send()
-    assert page.all("#result .text mark")
-    assert "".join(page.parts("#result .text")[0]) == f"Anna {HOSTILE}"
-    _assert_nothing_ran(page)
-
-
-def test_an_injected_handler_would_not_run(page: Playground) -> None:
-    page.script("document.body.insertAdjacentHTML('beforeend', arguments[0])", HOSTILE)
-    page.wait(lambda: any("Content Security Policy" in entry["message"] for entry in page.console()))
-    assert page.script("return window.hostile") is None
-
-
-@pytest.mark.parametrize("model", MODELS)
-def test_a_phone_needs_no_sideways_scrolling(phone: Playground, model: str) -> None:
-    phone.choose(model)
-    if model in ("entity_model", "summary_model", "translation_model"):
-        phone.fill("Text", "a" * 200)
-    phone.show_parameters()
-    phone.send()
-    phone.one("#raw summary").click()
-    assert phone.script("return document.documentElement.scrollWidth") == 390
-
-
-def test_every_field_has_a_label_and_every_link_a_name(page: Playground) -> None:
-    for model in MODELS:
-        page.choose(model)
-        unlabelled = (
-            "return [...document.querySelectorAll('input, select, textarea')].filter((one) => !one.labels.length)"
-        )
-        assert page.script(unlabelled) == []
-    repeated = (
-        "const ids = [...document.querySelectorAll('[id]')].map((one) => one.id); return ids.length - new Set(ids).size"
-    )
-    assert page.script(repeated) == 0
-
-
-def _assert_nothing_ran(page: Playground) -> None:
-    assert page.all("img") == []
-    assert page.script("return window.hostile") is None
 
 
 def test_an_answer_is_seen_while_it_is_written(page: Playground) -> None:

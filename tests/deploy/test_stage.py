@@ -19,7 +19,7 @@ def test_a_staged_folder_is_the_function_and_a_copy_of_the_shared_code(workshop:
         "model_functions",
     }
     assert (folder / "model_functions/families/tabular.py").is_file()
-    assert (folder / "model_functions/http/page/playground.html").is_file()
+    assert (folder / "model_functions/http/page/playground/page.html").is_file()
     assert not list(folder.rglob("__pycache__"))
     assert not any(path.is_symlink() for path in folder.rglob("*"))
 

@@ -520,10 +520,10 @@ def test_an_unloaded_model_is_gone_and_the_next_request_loads_it_again(cache: Mo
     used = cache.memory_used
     cache.unload("a")
     assert gone() is None
-    assert (cache.loaded(), cache.unloaded()) == (["b"], {"a"})
+    assert (cache.loaded(), cache.unloaded()) == (["b"], frozenset("a"))
     assert cache.memory_used == used - NEED.model
     use(cache, "a")
-    assert (loader.loads, cache.loaded(), cache.unloaded()) == (["a", "b", "a"], ["a", "b"], set())
+    assert (loader.loads, cache.loaded(), cache.unloaded()) == (["a", "b", "a"], ["a", "b"], frozenset())
     assert cache.evictions == 0
 
 
@@ -544,7 +544,7 @@ def test_unloading_what_is_not_loaded_changes_nothing(cache: ModelCache, loader:
         cache.unload("a")
         cache.unload("b")
         gate.open.set()
-    assert (cache.loaded(), cache.unloaded()) == (["b"], {"a"})
+    assert (cache.loaded(), cache.unloaded()) == (["b"], frozenset("a"))
 
 
 # All at once.

@@ -140,7 +140,7 @@ def test_what_is_refused_has_our_shape(site: tuple[str, Process]) -> None:
     assert json.loads(wrong.body)["error"]["message"].startswith("The request has no data.")
     nothing = call(f"{site[0]}/models/nothing")
     assert json.loads(nothing.body)["error"]["message"] == "There is no '/nothing' here. GET /docs lists what there is."
-    large = call(f"{site[0]}/models/predict", b"x" * 9_000_000)
+    large = call(f"{site[0]}/models/predict", b"x" * 34_000_000)
     assert (large.status, large.headers["x-error-code"]) == (413, "payload_too_large")
     assert call(f"{site[0]}/models/predict", method="OPTIONS").headers["allow"] == "GET, OPTIONS, POST"
 

@@ -8,13 +8,13 @@ import asyncio
 import contextvars
 import threading
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from http import HTTPStatus
-from io import BytesIO
 from typing import Any, Self, cast
 from urllib.parse import parse_qsl
 
@@ -82,7 +82,7 @@ class AsgiEdge:
         body = await self._body(receive)
         request.read = body.read()
         steps = self._handle(request)
-        response = await _on_loop(steps) if len(body.data) <= QUICK_BODY else None
+        response = await _on_loop(steps) if body.size <= QUICK_BODY else None
         if response is not None and response.chunks is None:
             await _send(response, body, send)
             return
@@ -99,7 +99,7 @@ class AsgiEdge:
 
     async def _body(self, receive: Receive) -> "_Body":
         """All of it, if it is not too long; what is too much is read and dropped."""
-        blocks: list[bytes] = []
+        blocks = deque[bytes]()
         count, more = 0, True
         try:
             with self._watchdog as watch:
@@ -119,7 +119,7 @@ class AsgiEdge:
             return _Body(fault=_timed_out(count, self._watchdog.seconds))
         if count > self._limit:
             return _Body(fault=too_large(count, self._limit), ended=True)
-        return _Body(b"".join(blocks), ended=True)
+        return _Body(blocks, count, ended=True)
 
     async def _stream(
         self, chunks: Chunks, status: int, head: list[tuple[bytes, bytes]], send: Send, watch: asyncio.Task[None]
@@ -227,15 +227,28 @@ class _Body:
         ended: whether it came to its end, so that the connection can take another request.
     """
 
-    data: bytes = b""
+    blocks: deque[bytes] = field(default_factory=deque)
+    size: int = 0
     fault: ServingError | None = None
     ended: bool = False
+
+    def _read(self, size: int) -> bytes:
+        """The next bytes, which are gone from here: who reads them joins them, and not the event loop."""
+        taken = list[bytes]()
+        while self.blocks and size > 0:
+            block = self.blocks.popleft()
+            if len(block) > size:
+                self.blocks.appendleft(block[size:])
+                block = block[:size]
+            taken.append(block)
+            size -= len(block)
+        return taken[0] if len(taken) == 1 else b"".join(taken)
 
     def read(self) -> Callable[[int], bytes]:
         """Reads it."""
         fault = self.fault
         if fault is None:
-            return BytesIO(self.data).read
+            return self._read
 
         def refuse(size: int) -> bytes:
             raise fault.again()

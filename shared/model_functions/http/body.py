@@ -21,6 +21,9 @@ from model_functions.errors import (
 from model_functions.http.message import Request
 
 MAX_DEPTH = 64
+#: Values of JSON, each of which takes some thirty bytes of memory, however few in the text. Strings may be as long as
+#: the body.
+MAX_JSON_VALUES = 4 * 1024 * 1024
 _BLOCK = 64 * 1024
 _STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 _BRACKETS = re.compile(r"[\[\]{}]")
@@ -51,17 +54,36 @@ def raw_body(request: Request, limit: int) -> bytes:
     dropped, so that the answer reaches the caller and no memory is held.
     """
     if request.raw is None:
-        request.raw = _raw_body(request, limit)
+        request.raw = _joined(_raw_blocks(request, limit))
     return request.raw
 
 
-def _raw_body(request: Request, limit: int) -> bytes:
-    blocks, count = [], 0
+def read_split(request: Request, limit: int, size: int) -> tuple[memoryview, memoryview]:
+    """The first bytes of the body, and the others, which begin where a processor reads numbers best.
+
+    Raises what ``read_body`` does. Where the body is shorter, the others are none.
+    """
+    is_plain = request.raw is None and request.headers.get("content-encoding", "identity").strip() in ("", "identity")
+    blocks = _raw_blocks(request, limit, size) if is_plain else [read_body(request, limit)]
+    if len(blocks) == 2 and len(blocks[0]) == size:
+        return memoryview(blocks[0]), memoryview(blocks[1])
+    whole = memoryview(_joined(blocks))
+    return whole[:size], whole[size:]
+
+
+def _raw_blocks(request: Request, limit: int, first: int = 0) -> list[bytes]:
+    """The blocks of the body as it came.
+
+    Args:
+        first: bytes of the first of them, if the caller sends as many at once.
+    """
+    blocks: list[bytes] = []
+    count = 0
     length = request.headers.get("content-length", "")
     declared = int(length) if length.isdecimal() and len(length) < 20 else -1
     # All at once, which copies nothing, if that is not too much.
     size = declared if 0 < declared <= limit else _BLOCK
-    while count != declared and (block := _block(request, size)):
+    while count != declared and (block := _block(request, first if count == 0 < first < size else size)):
         count += len(block)
         if count <= limit:
             blocks.append(block)
@@ -71,6 +93,10 @@ def _raw_body(request: Request, limit: int) -> bytes:
         raise too_large(count, limit)
     if count < declared:
         raise IncompleteBody(f"The body ended after {count} of {declared} bytes. Send it again.")
+    return blocks
+
+
+def _joined(blocks: list[bytes]) -> bytes:
     return blocks[0] if len(blocks) == 1 else b"".join(blocks)
 
 
@@ -106,6 +132,12 @@ def parse_json(body: bytes, *, constants: bool = False) -> Any:
     if not text.strip():
         raise InvalidJson('The body is empty. Send JSON: {"model_name": NAME, "data": DATA}.')
     _check_depth(text)
+    # A value takes two characters at least.
+    if len(text) > 2 * MAX_JSON_VALUES and text.count(",") >= MAX_JSON_VALUES:
+        raise PayloadTooLarge(
+            f"The body has {text.count(',') + 1} values of JSON; the limit is {MAX_JSON_VALUES}. Send fewer per "
+            "request, or tensors as bytes (POST /v2/models/MODEL/infer)."
+        )
     try:
         value = (_LENIENT if constants else _DECODER).decode(text)
         if "\\u" in text:

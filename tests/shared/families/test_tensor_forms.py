@@ -349,6 +349,12 @@ def test_wrong_columns_are_refused(classifier: TabularWrapper, tensors: dict[str
     assert refusal(classifier, **tensors) == message
 
 
+def test_no_tensors_or_something_else_are_refused(classifier: TabularWrapper) -> None:
+    for wrong in ({}, {"rows": [[1, 2, 3]]}):
+        with pytest.raises(InvalidInput, match='The inputs: "length", "width", "weight"'):
+            classifier.data_of(wrong)  # type: ignore[arg-type]
+
+
 def test_several_outputs_have_a_table_each() -> None:
     rows, targets = np.arange(8.0).reshape(4, 2), np.array([["a", "x"], ["b", "y"], ["c", "x"], ["a", "y"]])
     model = TabularWrapper.from_estimator(DecisionTreeClassifier(random_state=0).fit(rows, targets), [0.0, 1.0])

@@ -1,4 +1,6 @@
 import contextlib
+import gzip
+import io
 import json
 from typing import Any
 
@@ -18,7 +20,7 @@ from model_functions.errors import (
     ServingError,
     UnsupportedMediaType,
 )
-from model_functions.http.body import parse_json, read_body, read_json
+from model_functions.http.body import MAX_JSON_VALUES, parse_json, read_body, read_json, read_split
 from tests.shared.http.requests import request
 
 
@@ -52,6 +54,37 @@ def test_what_is_no_json_is_refused_with_a_reason(body: bytes, kind: type[Servin
     with pytest.raises(kind) as caught:
         parse_json(body)
     assert message in caught.value.message
+
+
+def test_more_values_than_memory_is_meant_for_are_refused_and_long_strings_are_not() -> None:
+    with pytest.raises(PayloadTooLarge) as caught:
+        parse_json(b"[" + b"1," * MAX_JSON_VALUES + b"1]")
+    assert caught.value.message.startswith(f"The body has {MAX_JSON_VALUES + 1} values of JSON; the limit is ")
+    text = "a, b" * (MAX_JSON_VALUES // 2)
+    assert parse_json(f'["{text}"]'.encode()) == [text]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("coding", ["", "gzip"])
+@pytest.mark.parametrize("size", [0, 1, 5, 9, 10, 11])
+def test_a_body_is_split_however_it_comes(size: int, coding: str, whole: bool) -> None:
+    body = b"0123456789"
+    sent = gzip.compress(body) if coding else body
+    stream = io.BytesIO(sent)
+    headers = {"content-encoding": coding} if coding else {}
+    asked = request(sent, headers, read=stream.read if whole else lambda count: stream.read(min(count, 3)))
+    head, rest = read_split(asked, 100, size)
+    assert (bytes(head), bytes(rest)) == (body[:size], body[size:])
+
+
+def test_a_split_body_is_checked_as_any() -> None:
+    with pytest.raises(PayloadTooLarge):
+        read_split(request(b"0123456789"), 9, 2)
+    with pytest.raises(IncompleteBody):
+        read_split(request(b"0123", {"content-length": "9"}), 9, 2)
+    asked = request(b"0123456789")
+    assert read_body(asked, 10) == b"0123456789"
+    assert [bytes(part) for part in read_split(asked, 10, 4)] == [b"0123", b"456789"]
 
 
 def test_brackets_in_strings_are_no_depth() -> None:

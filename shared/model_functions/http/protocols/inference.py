@@ -172,8 +172,7 @@ def _only_input(data: memoryview, wrapper: ModelWrapper) -> Asked:
     if spec.shape is None or len(free) > 1:
         raise InvalidInput("inputs", f"How a body of bytes alone is read, {spec.spelled()} does not tell. Send JSON.")
     for place in free:
-        rest = math.prod(size for size in shape if size is not None) * SIZES[datatype]
-        shape[place] = len(data) // rest
+        shape[place] = len(data) // (math.prod(size for size in shape if size) * SIZES[datatype])
     return Asked(spec.name, spec.name, datatype, shape, data)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from model_functions.errors import InvalidInput, InvalidRequest
-from model_functions.http.body import media_type, parse_json, read_body, read_json
+from model_functions.http.body import media_type, parse_json, read_body, read_json, read_split
 from model_functions.http.coding import asked_coding
 from model_functions.http.message import Request
 from model_functions.http.protocols.datatypes import DTYPES
@@ -26,15 +26,16 @@ def read_infer(request: Request, limit: int) -> InferQuestion:
         unnamed = media_type(request) == "application/octet-stream"
         body = parse_json(read_body(request, limit)) if unnamed else read_json(request, limit)
         return _question(body, memoryview(b""), request, coding)
-    data = memoryview(read_body(request, limit))
     size = int(length) if length.isascii() and length.isdecimal() and len(length) < 12 else -1
-    if not 0 <= size <= len(data):
+    head, data = read_split(request, limit, max(size, 0))
+    if len(head) != size:
+        count = len(head) + len(data)
         raise InvalidRequest(
-            f'The header {HEADER} is "{length[:20]}", and the body has {len(data)} bytes. Send the length of its JSON.'
+            f'The header {HEADER} is "{length[:20]}", and the body has {count} bytes. Send the length of its JSON.'
         )
     if size == 0:
         return InferQuestion(None, data, {}, as_bytes=True, coding=coding)
-    return _question(parse_json(data[:size].tobytes()), data[size:], request, coding)
+    return _question(parse_json(head.tobytes()), data, request, coding)
 
 
 def shorten_by_timeout(request: Request, parameters: Mapping[str, Any]) -> None:
@@ -116,7 +117,7 @@ def _input(record: dict[str, Any], path: str) -> Asked:
     name, datatype, shape = record.get("name"), record.get("datatype"), record.get("shape")
     if not isinstance(name, str) or not name:
         raise InvalidInput(f"{path}.name", f"{path}.name is {json_type(name)}. Send the input's name as a string.")
-    if datatype not in DTYPES:
+    if not isinstance(datatype, str) or datatype not in DTYPES:
         known = ", ".join(DTYPES)
         raise InvalidInput(f"{path}.datatype", f"{path}.datatype is {json.dumps(datatype)[:40]}. Send one of {known}.")
     sizes: list[Any] = shape if isinstance(shape, list) and len(shape) <= MAX_RANK else [None]

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from onnx import helper
 
 from deploy.publish import publish
@@ -139,8 +141,8 @@ def graphs(tmp_path_factory: pytest.TempPathFactory, key: SigningKey, trust: Tru
         published(f"same_{datatype.lower()}", path, values, batched=True)
     published("sums", tiny_graphs.weighted_sums(folder / "sums.onnx"), {"values": [1, 2], "weights": [3, 4]})
     published("side", tiny_graphs.picture(folder / "side.onnx"), [[0.0] * 4] * 4)
-    settings = {"MODEL_STORE": str(folder / "store"), "MODEL_TRUST": str(trust_file)}
-    return FamilyFunction(OnnxWrapper, Settings.from_environment(settings))
+    environment = {"MODEL_STORE": str(folder / "store"), "MODEL_TRUST": str(trust_file)}
+    return FamilyFunction(OnnxWrapper, Settings.from_environment(environment))
 
 
 def test_the_server_tells_of_itself(tabular: FamilyFunction) -> None:
@@ -155,8 +157,8 @@ def test_the_server_tells_of_itself(tabular: FamilyFunction) -> None:
 def test_settings_that_cannot_work_are_not_ready(tmp_path: Path) -> None:
     from model_functions.families.tabular import TabularWrapper
 
-    settings = Settings.from_environment({"MODEL_STORE": str(tmp_path), "MODEL_TRUST": str(tmp_path / "none.json")})
-    function = FamilyFunction(TabularWrapper, settings)
+    environment = {"MODEL_STORE": str(tmp_path), "MODEL_TRUST": str(tmp_path / "none.json")}
+    function = FamilyFunction(TabularWrapper, Settings.from_environment(environment))
     assert function.handle(get("/v2/health/live")).status == 200
     response = function.handle(get("/v2/health/ready"))
     assert response.status == 503
@@ -417,6 +419,40 @@ X = asked("x", "FP32", [1, 2], [1, 2])
 def test_what_cannot_be_meant_is_told(graphs: FamilyFunction, sent: Any, message: str | None) -> None:
     text = refused(graphs.handle(post(sent, "/v2/models/same_fp32/infer")), 400, "invalid_input")
     assert message is None or text == message
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 2**65) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    place=st.sampled_from(["", "id", "parameters", "inputs", "outputs", "input", "output", "of_input", "of_output"]),
+    field=st.sampled_from(
+        ["name", "shape", "datatype", "data", "parameters", "binary_data_size", "classification", "binary_data"]
+    ),
+    value=_JSON,
+)
+def test_whatever_is_sent_is_answered_or_refused(graphs: FamilyFunction, place: str, field: str, value: Any) -> None:
+    one: dict[str, Any] = dict(X)
+    wanted: dict[str, Any] = {"name": "y"}
+    sent: Any = {"inputs": [one], "outputs": [wanted]}
+    if place == "input":
+        one[field] = value
+    elif place == "output":
+        wanted[field] = value
+    elif place.startswith("of_"):
+        (one if place == "of_input" else wanted)["parameters"] = {field: value}
+    elif place:
+        sent[place] = value
+    else:
+        sent = value
+    response = graphs.handle(post(sent, "/v2/models/same_fp32/infer"))
+    assert response.status in (200, 400)
+    body(response)
 
 
 def test_bytes_that_do_not_add_up_are_refused(graphs: FamilyFunction) -> None:

@@ -100,7 +100,7 @@ def test_what_a_model_writes_may_come_in_lines(writing: FamilyFunction) -> None:
 def test_the_version_is_the_one_that_is_served(tabular: FamilyFunction) -> None:
     revision = tabular.handle(post(ROW, PREDICTIONS)).headers["X-Model-Revision"]
     assert tabular.handle(post(ROW, f"{PREDICTIONS}/{revision}")).status == 200
-    wrong = refused(tabular.handle(post(ROW, f"{PREDICTIONS}/1.0")), 404, "ModelNotFoundException")
+    wrong = refused(tabular.handle(post(ROW, f"{PREDICTIONS}/1.0")), 404, "ModelVersionNotFoundException")
     assert wrong.startswith('tiny_classifier has no version "1.0" here.')
 
 

@@ -20,26 +20,15 @@ function imageInput({ channels, height, width }) {
     node.dispatchEvent(new Event("change", { bubbles: true }));
   }
 
-  function take(files) {
-    const chosen = [...files].find((one) => one.type.startsWith("image/")) ?? files[0];
-    if (!chosen) return;
+  takeFiles(node, file, "image/", (chosen) => {
     const reader = new FileReader();
     reader.addEventListener("load", () => { pad?.clear(); show(reader.result); });
     reader.readAsDataURL(chosen);
-  }
-
-  file.addEventListener("change", () => take(file.files));
-  node.addEventListener("dragover", (event) => { event.preventDefault(); node.classList.add("dropping"); });
-  node.addEventListener("dragleave", () => node.classList.remove("dropping"));
-  node.addEventListener("drop", (event) => { event.preventDefault(); node.classList.remove("dropping"); take(event.dataTransfer.files); });
-  pasteInto = (files) => { if (node.isConnected) take(files); };
+  });
   show("");
   const write = (text) => { file.value = ""; pad?.clear(); show(text); };
-  return { node, read: () => data, write, fits: (example) => typeof example === "string", thumbnail, command: imageCommand };
+  return { node, read: () => data, write, fits: (example) => typeof example === "string", thumbnail, isFile: true };
 }
-
-let pasteInto = () => {};
-document.addEventListener("paste", (event) => { if (event.clipboardData.files.length) pasteInto(event.clipboardData.files); });
 
 function imageSchema(schema) {
   return schema["x-image"] ?? (schema.anyOf ?? []).map(imageSchema).find(Boolean);
@@ -55,17 +44,9 @@ function thumbnail(data, index) {
   return make("img", { src: `data:image/${imageKind(data)};base64,${data}`, alt: `Example ${index + 1}` });
 }
 
-// In base64 the command would be a page long.
-function imageCommand(asked, quoted) {
-  const asking = new URLSearchParams({ model_name: asked.model_name, ...asked.parameters });
-  const kind = imageKind(asked.data);
-  return `curl ${quoted(`${base}predict?${asking}`)} \\\n  -H 'Content-Type: image/${kind}' \\\n  --data-binary @image.${kind}`;
-}
-
 // Dark on light, whatever the colours of the page.
 function drawingPad(changed) {
   const canvas = make("canvas", { id: "pad", width: PAD_SIDE, height: PAD_SIDE, role: "img", "aria-label": "Drawing pad. Without a mouse or a finger, choose an image file instead." });
-  const clearButton = make("button", { type: "button", id: "clear-pad" }, "Clear");
   const context = canvas.getContext("2d", { willReadFrequently: true });
   let last = null;
   const place = ({ clientX, clientY }) => {
@@ -91,7 +72,7 @@ function drawingPad(changed) {
   const end = () => { if (last) { last = null; changed(centred(canvas, context)); } };
   canvas.addEventListener("pointerup", end);
   canvas.addEventListener("pointercancel", end);
-  clearButton.addEventListener("click", () => { clear(); changed(""); });
+  const clearButton = actionButton("Clear", () => { clear(); changed(""); }, { id: "clear-pad" });
   clear();
   return { node: make("div", { class: "pad" }, canvas, clearButton), clear };
 }

@@ -8,20 +8,16 @@ function tensorsInput(schema) {
   const area = make("textarea", { id: "data", "data-path": "data", spellcheck: "false", class: "code", "aria-describedby": "shapes" });
   const shapes = make("ul", { id: "shapes", class: "shapes soft", "aria-live": "polite" });
   const grid = specs.length === 1 && drawable(specs[0]) ? tensorGrid(specs[0].shape, (rows) => { area.value = tensorText(rows); look(); }) : null;
-  const parsed = () => { try { return JSON.parse(area.value); } catch { return undefined; } };
   const look = () => {
-    shapes.replaceChildren(...shapeLines(parsed(), specs).map((line) => make("li", {}, line)));
-    grid?.show(parsed());
+    shapes.replaceChildren(...shapeLines(parsedOr(area.value), specs).map((line) => make("li", {}, line)));
+    grid?.show(parsedOr(area.value));
   };
   area.addEventListener("input", look);
   const label = make("label", { for: "data" }, `Data, as JSON: ${specs.map(specText).join(", ")}`);
-  return {
-    node: make("div", {}, ...(grid ? [grid.node] : []), label, area, shapes),
-    // What is no JSON goes out as it is written: the function says what is wrong.
-    read: () => parsed() ?? area.value,
-    write: (data) => { area.value = tensorText(data); look(); },
-    fits: () => true,
-  };
+  const node = make("div", {}, ...(grid ? [grid.node] : []), label, area, shapes);
+  const write = (data) => { area.value = written(data, tensorText(data)); look(); };
+  node.append(jsonFile(node, write));
+  return { node, read: () => parsedOr(area.value), write, fits: () => true };
 }
 
 // An item may be sent alone or among others, by name or not: the named one tells all inputs.
@@ -51,7 +47,8 @@ function sizesOf(value) {
 }
 
 function shapeLines(value, specs) {
-  if (value === undefined) return ["This is no JSON yet."];
+  // A text alone may be meant without its quotation marks.
+  if (typeof value === "string" && specs[0]?.type !== "string") return ["This is no JSON yet."];
   if (value === null || typeof value !== "object") return specs.length === 1 ? [tensorLine(specs[0], value)] : [];
   if (!Array.isArray(value)) {
     return specs.filter(({ name, needed }) => needed || name in value).map((spec) =>
@@ -84,7 +81,6 @@ function tensorText(value, indent = "") {
 
 function tensorGrid([height, width], drawn) {
   const canvas = make("canvas", { class: "grid", width: width * 24, height: height * 24, role: "img", "aria-label": "The values as shades. Draw on it, or edit the numbers below." });
-  const clear = make("button", { type: "button" }, "Clear");
   const blank = () => Array.from({ length: height }, () => Array(width).fill(0));
   let rows = blank();
   let ink = 1;
@@ -108,7 +104,7 @@ function tensorGrid([height, width], drawn) {
     update();
   });
   canvas.addEventListener("pointermove", (event) => { if (event.buttons) { put(event); update(); } });
-  clear.addEventListener("click", () => { rows = blank(); drawn(rows); update(); });
+  const clear = actionButton("Clear", () => { rows = blank(); drawn(rows); update(); });
   paint();
   return {
     node: make("div", { class: "drawing" }, canvas, clear),
@@ -123,14 +119,14 @@ function tensorGrid([height, width], drawn) {
 
 const largest = (rows) => Math.max(...rows.flat().map(Math.abs), 1e-9);
 
+// Dark on light, whatever the colours of the page; red below zero.
 function paintCells(canvas, rows) {
   const context = canvas.getContext("2d");
-  const style = getComputedStyle(document.documentElement);
   const [tall, wide, most] = [canvas.height / rows.length, canvas.width / rows[0].length, Math.max(largest(rows), 1e-9)];
   context.clearRect(0, 0, canvas.width, canvas.height);
   rows.forEach((row, y) => row.forEach((value, x) => {
     context.globalAlpha = Math.min(1, Math.abs(value) / most);
-    context.fillStyle = style.getPropertyValue(value < 0 ? "--error" : "--ink") || "black";
+    context.fillStyle = value < 0 ? "#a8201a" : "#1a2130";
     context.fillRect(x * wide, y * tall, wide - 1, tall - 1);
   }));
   context.globalAlpha = 1;

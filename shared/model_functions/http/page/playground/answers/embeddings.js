@@ -47,6 +47,6 @@ function alikeView(pairs) {
 
 function shaded(tag, share) {
   const node = make(tag, { class: share < 0 ? "shade against" : "shade" });
-  node.style.setProperty("--share", `${Math.round(55 * Math.min(1, Math.abs(share)))}%`);
+  node.style.setProperty("--share", `${Math.round(40 * Math.min(1, Math.abs(share)))}%`);
   return node;
 }

@@ -23,7 +23,7 @@ function generationsStream(target) {
   return (piece) => {
     const key = `${piece.index ?? 0}.${piece.sequence ?? 0}`;
     if (!rows.has(key)) {
-      rows.set(key, make("p", { class: "text", dir: "auto" }));
+      rows.set(key, make("p", { class: "text written", dir: "auto" }));
       target.append(rows.get(key));
     }
     rows.get(key).append(piece.text);

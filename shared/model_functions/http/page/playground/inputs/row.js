@@ -7,7 +7,8 @@ function rowInput(schema) {
   const names = schema.required;
   const columns = names.map((name) => columnSchema(schema.properties[name]));
   const cells = (row) => (Array.isArray(row) ? row : names.map((name) => row?.[name]));
-  const node = make("div");
+  const body = make("div");
+  const node = make("div", {}, body);
   let rows = [];
 
   const values = () => rows.map((row) => row.map((control) => control.read()));
@@ -18,12 +19,12 @@ function rowInput(schema) {
   function show(shown) {
     rows = shown.length === 1 ? [formRow()] : shown.map((_, index) => tableRowControls(index));
     shown.forEach((row, index) => cells(row).forEach((value, column) => rows[index][column].write(value)));
-    const add = rowButton("Add a row", () => show([...values(), values().at(-1)]));
+    const add = actionButton("Add a row", changes(() => show([...values(), values().at(-1)])));
     add.disabled = rows.length >= MOST_ROWS;
-    const body = shown.length === 1
+    const shape = shown.length === 1
       ? make("div", { class: "columns" }, ...rows[0].map((control) => control.node))
       : make("div", { class: "rows" }, rowTable());
-    node.replaceChildren(body, add);
+    body.replaceChildren(shape, add);
   }
 
   const formRow = () => names.map((name, column) => field(`data.${name}`, name, columns[column]));
@@ -38,26 +39,21 @@ function rowInput(schema) {
   function rowTable() {
     const head = make("tr", {}, ...names.map((name) => make("th", { scope: "col" }, name)), make("td"));
     const lines = rows.map((row, index) => {
-      const remove = rowButton("×", () => show(values().filter((_, place) => place !== index)));
-      remove.setAttribute("aria-label", `Remove row ${index + 1}`);
+      const removal = changes(() => show(values().filter((_, place) => place !== index)));
+      const remove = actionButton("×", removal, { "aria-label": `Remove row ${index + 1}` });
       return make("tr", {}, ...row.map((control) => make("td", {}, control.node)), make("td", {}, remove));
     });
     return make("table", {}, make("thead", {}, head), make("tbody", {}, ...lines));
   }
 
-  function rowButton(text, act) {
-    const button = make("button", { type: "button" }, text);
-    button.addEventListener("click", () => { act(); node.dispatchEvent(new Event("change", { bubbles: true })); });
-    return button;
-  }
+  const changes = (act) => () => { act(); update(); };
+
+  const fitsAll = (data) => (several(data) ? data.length <= MOST_ROWS && data.every(fits) : fits(data));
+  const write = (data) => show(several(data) ? data : [data]);
 
   show([names.map(() => null)]);
-  return {
-    node,
-    fits: (data) => (several(data) ? data.length <= MOST_ROWS && data.every(fits) : fits(data)),
-    read: () => (rows.length === 1 ? named(values()[0]) : values().map(named)),
-    write: (data) => show(several(data) ? data : [data]),
-  };
+  node.append(jsonFile(node, (data) => (fitsAll(data) ? write(data) : `That is no row, nor a list of at most ${MOST_ROWS} rows, of ${names.join(", ")}.`)));
+  return { node, fits: fitsAll, read: () => (rows.length === 1 ? named(values()[0]) : values().map(named)), write };
 }
 
 // A row may be sent alone or among others, named or listed: the named one is what a form can show.

@@ -5,7 +5,8 @@ function promptInput(schema) {
   const text = textInput();
   if (!(schema.anyOf ?? []).some(({ items }) => items?.properties?.role)) return text;
   const chat = chatInput();
-  const [asText, asChat] = ["Text", "Chat"].map((name) => make("button", { type: "button" }, name));
+  const asText = actionButton("Text", () => { show(text); update(); });
+  const asChat = actionButton("Chat", () => { show(chat); update(); });
   let shown = text;
   const show = (input) => {
     shown = input;
@@ -14,8 +15,6 @@ function promptInput(schema) {
     text.node.hidden = input !== text;
     chat.node.hidden = input !== chat;
   };
-  asText.addEventListener("click", () => { show(text); update(); });
-  asChat.addEventListener("click", () => { show(chat); update(); });
   show(text);
   const kinds = make("div", { class: "kinds", role: "group", "aria-label": "Kind of prompt" }, asText, asChat);
   return {
@@ -28,7 +27,6 @@ function promptInput(schema) {
 
 function chatInput() {
   const list = make("div", { class: "messages", "data-path": "data" });
-  const add = make("button", { type: "button" }, "Add a message");
   const roles = ["system", "user", "assistant"];
   const append = ({ role, content }) => {
     const isLast = () => list.children.length === 1;
@@ -36,13 +34,11 @@ function chatInput() {
     choice.value = role;
     const area = make("textarea", { dir: "auto", spellcheck: "false" });
     area.value = content;
-    const remove = make("button", { type: "button", "aria-label": "Remove the message" }, "Remove");
-    const row = make("div", { class: "message" },
-      make("label", {}, "Role", choice), remove, make("label", {}, "Content", area));
-    remove.addEventListener("click", () => { if (!isLast()) row.remove(); update(); });
+    const remove = actionButton("Remove", () => { if (!isLast()) row.remove(); update(); }, { "aria-label": "Remove the message" });
+    const row = make("div", { class: "message" }, make("label", {}, "Role", choice), remove, make("label", {}, "Content", area));
     list.append(row);
   };
-  add.addEventListener("click", () => {
+  const add = actionButton("Add a message", () => {
     append({ role: list.lastChild?.querySelector("select").value === "user" ? "assistant" : "user", content: "" });
     list.lastChild.querySelector("textarea").focus();
     update();
