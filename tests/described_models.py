@@ -63,6 +63,7 @@ def _tagger(folder: Path) -> Made:
 
 
 def _classifier(folder: Path) -> Made:
+    """Not one of entailment: what its template must hold depends on whether it is asked with candidate labels."""
     wrapper = TextClassificationWrapper.from_source(str(tiny_models.text_classifier_folder(folder)), max_characters=12)
     return wrapper, ["anna works", {"text": "anna works", "text_pair": "in paris"}], "onnxruntime"
 

@@ -1,7 +1,7 @@
 """The protocols that callers may speak besides ``/predict``: a module each, imported when it is first spoken.
 
 A module has ``routes(service)``, its table for http.routes, and ``refuse(error, request)``, which renders the errors on
-its paths.
+its paths. A module of the same name in http/openapi/ describes it.
 """
 
 #: Which modules answer, by how a path begins; of several the first one that takes the method.
