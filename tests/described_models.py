@@ -6,6 +6,9 @@ A text's tokens cannot be told in JSON Schema, so no text may have more characte
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from onnx import helper
+
 from deploy.publish import publish
 from model_functions.artifact.signing_key import SigningKey
 from model_functions.families.feature_extraction import FeatureExtractionWrapper
@@ -25,7 +28,9 @@ from tests import tiny_graphs, tiny_models
 _TEXT = "anna lives in berlin"
 _CHAT = [{"role": "user", "content": "hello"}]
 _SHORT: dict[str, Any] = {"max_characters": 20}
-_LENGTHS: dict[str, Any] = {"defaults": {"max_new_tokens": 4}, "bounds": {"max_new_tokens": (1, 4)}}
+#: No parameter can contradict another.
+_BOUNDS = {"max_new_tokens": (1, 4), "min_new_tokens": (0, 1), "num_beams": (1, 1), "num_return_sequences": (1, 1)}
+_LENGTHS: dict[str, Any] = {"defaults": {"max_new_tokens": 4, "num_beams": 1}, "bounds": _BOUNDS}
 
 #: The functions of the models.
 FAMILIES = (
@@ -58,8 +63,7 @@ def _tagger(folder: Path) -> Made:
 
 
 def _classifier(folder: Path) -> Made:
-    tiny_models.text_classifier_folder(folder, ("contradiction", "neutral", "entailment"))
-    wrapper = TextClassificationWrapper.from_source(str(folder), max_characters=12)
+    wrapper = TextClassificationWrapper.from_source(str(tiny_models.text_classifier_folder(folder)), max_characters=12)
     return wrapper, ["anna works", {"text": "anna works", "text_pair": "in paris"}], "onnxruntime"
 
 
@@ -75,11 +79,7 @@ def _summarizer(folder: Path) -> Made:
 
 def _writer(folder: Path) -> Made:
     tiny_models.llama_folder(folder, positions=4100)
-    lengths: dict[str, Any] = {
-        "defaults": {"max_new_tokens": 4, "min_new_tokens": 4},
-        "bounds": {"max_new_tokens": (1, 8)},
-    }
-    wrapper = TextGenerationWrapper.from_source(str(folder), max_characters=200, **lengths)
+    wrapper = TextGenerationWrapper.from_source(str(folder), max_characters=200, **_LENGTHS)
     return wrapper, ["hello world", _CHAT], "torch"
 
 
@@ -95,7 +95,6 @@ def _eye(folder: Path) -> Made:
 
 def _sizes(folder: Path) -> Made:
     """It takes whatever number JSON has: a model's own arithmetic ends earlier."""
-    import numpy as np
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import FunctionTransformer
@@ -109,9 +108,20 @@ def _sizes(folder: Path) -> Made:
 
 
 def _sums(folder: Path) -> Made:
+    """Whose numbers stay finite, whichever it is sent."""
     folder.mkdir(parents=True)
-    wrapper = OnnxWrapper.from_source(str(tiny_graphs.weighted_sums(folder / "sums.onnx")))
-    return wrapper, [{"values": [1, 2], "weights": [3, -4]}], "auto"
+    weights = {
+        "low": np.array(-1e3, np.float32),
+        "high": np.array(1e3, np.float32),
+        "w": np.random.default_rng(0).normal(size=(3, 2)).astype(np.float32),
+    }
+    nodes = [
+        helper.make_node("Clip", ["features", "low", "high"], ["clipped"]),
+        helper.make_node("MatMul", ["clipped", "w"], ["scores"]),
+    ]
+    inputs, outputs = tiny_graphs.tensor("features", ["n", 3]), tiny_graphs.tensor("scores", ["n", 2])
+    path = tiny_graphs.save(folder / "sums.onnx", nodes, [inputs], [outputs], weights)
+    return OnnxWrapper.from_source(str(path)), [[0.5, -1.0, 2.0]], "auto"
 
 
 def _module(folder: Path) -> Made:
@@ -121,7 +131,8 @@ def _module(folder: Path) -> Made:
     folder.mkdir(parents=True)
     example = (torch.zeros(2, 3),)
     rows = torch.export.Dim("rows")
-    torch.export.save(torch.export.export(torch.nn.Linear(3, 2), example, dynamic_shapes=[{0: rows}]), folder / "m.pt2")
+    model = torch.nn.Sequential(torch.nn.Hardtanh(-1e3, 1e3), torch.nn.Linear(3, 2))
+    torch.export.save(torch.export.export(model, example, dynamic_shapes=[{0: rows}]), folder / "m.pt2")
     return PytorchWrapper.from_source(str(folder / "m.pt2"), trusted=True), [[0.5, -1.0, 2.0]], "auto"
 
 

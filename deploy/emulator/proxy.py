@@ -1,8 +1,9 @@
 """The one address: hands each request to the function that its path names, the rest to the gateway."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack
+from typing import TypeVar
 
 import httpx
 from starlette.requests import ClientDisconnect, Request
@@ -12,6 +13,8 @@ from starlette.types import Receive, Scope, Send
 from deploy.emulator.function import EmulatedFunction
 from model_functions.errors import FunctionUnreachable, ServingError
 from model_functions.http.errors import render
+
+T = TypeVar("T")
 
 GATEWAY = "gateway"
 
@@ -54,11 +57,13 @@ class Proxy:
     async def _forward(self, request: Request, stack: AsyncExitStack) -> Response:
         function, target = self._addressed(request)
         address = await stack.enter_async_context(function.serving())
+        read = asyncio.Event()
+        content = _content(request, read)
         outgoing = self._client.build_request(
-            request.method, address + target, headers=_headers(request), content=_content(request)
+            request.method, address + target, headers=_headers(request), content=content
         )
         try:
-            answer = await self._client.send(outgoing, stream=True)
+            answer = await _unless_gone(self._client.send(outgoing, stream=True), request, read)
         except httpx.TransportError as exc:
             raise FunctionUnreachable(
                 f"The function {function.name} broke off. Its lines in the emulator's output say why.", retry_after=1
@@ -87,9 +92,43 @@ def _headers(request: Request) -> list[tuple[bytes, bytes]]:
     return [*kept, (b"x-forwarded-for", client.encode()), (b"x-forwarded-proto", b"http")]
 
 
-def _content(request: Request) -> AsyncIterator[bytes] | None:
+def _content(request: Request, read: asyncio.Event) -> AsyncIterator[bytes] | None:
+    """The body as it comes.
+
+    Args:
+        read: set when it has come whole.
+    """
     has_body = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
-    return request.stream() if has_body else None
+
+    async def pieces() -> AsyncIterator[bytes]:
+        async for piece in request.stream():
+            yield piece
+        read.set()
+
+    if has_body:
+        return pieces()
+    read.set()
+    return None
+
+
+async def _unless_gone(sending: Coroutine[None, None, T], request: Request, read: asyncio.Event) -> T:
+    """Its result. Ends it and raises ClientDisconnect when the caller hangs up before: the function learns it so."""
+
+    async def gone() -> None:
+        await read.wait()  # until then the body's reader learns it
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    tasks = asyncio.ensure_future(sending), asyncio.ensure_future(gone())
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if not tasks[0].done():
+            raise ClientDisconnect
+        return tasks[0].result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _rendered(error: ServingError) -> Response:

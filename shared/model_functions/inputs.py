@@ -193,6 +193,18 @@ def check_count(items: list[Any], limit: int) -> None:
         raise InvalidInput("data", f"data has {len(items)} items; the limit is {limit}. Send fewer per request.")
 
 
+def check_first_item(items: list[Any], kind: str, path: str) -> None:
+    """Refuses a list that would be read as one item, where it is known to be a list of them.
+
+    Args:
+        kind: of the input: a list of numbers is a row or a prompt's tokens, one of messages a chat.
+    """
+    items_of = {"row": (list, dict), "prompt": (str, list)}.get(kind)
+    if items_of is not None and not isinstance(items[0], items_of):
+        what = "a row, as a list or an object" if kind == "row" else "a text, or a chat as a list of messages"
+        raise InvalidInput(path, f"{path} is {json_type(items[0])}. Each is an item: send {what}.")
+
+
 def json_type(value: Any) -> str:
     """What a JSON value is, as a message says it."""
     if value is None:

@@ -50,7 +50,8 @@ class Parameter:
         if self.choices and value not in self.choices:
             raise self._refused(f"{_shown(value)} is none of {', '.join(self.choices)}")
         self._check_bounds(value)
-        return value
+        # JSON's 2 is a number; what computes with it may want Python's 2.0.
+        return float(value) if self.type == "number" else value
 
     def parse(self, text: str) -> Any:
         """The value that a query string spells; a list as JSON, or the only string in it. Raises InvalidInput."""

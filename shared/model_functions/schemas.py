@@ -32,10 +32,10 @@ def nullable(schema: Schema) -> Schema:
 
 
 def either(schemas: Sequence[Schema]) -> Schema:
-    """Of what has one of the schemas; of anything where there are none."""
+    """Of what has one of the schemas; of any object where there are none."""
     if len(schemas) == 1:
         return schemas[0]
-    return {"anyOf": list(schemas)} if schemas else {}
+    return {"anyOf": list(schemas)} if schemas else {"type": "object"}
 
 
 def one_or_list(schema: Schema) -> Schema:

@@ -131,6 +131,9 @@ class TensorSpec:
         if self.dtype in _INTEGERS:
             low, high = _INTEGERS[self.dtype]
             return {"type": "integer", "minimum": low, "maximum": high}
+        if self.dtype in _FLOATS and self.dtype != "float64":
+            largest = _FLOATS[self.dtype]
+            return {"type": "number", "minimum": -largest, "maximum": largest}
         return {"type": {"bool": "boolean", "string": "string"}.get(self.dtype, "number")}
 
 

@@ -49,9 +49,11 @@ class Playground:
         self.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
         self.wait(lambda: self.one(shown).is_displayed())
 
-    def resize(self, width: int) -> None:
-        metrics = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 500}
+    def resize(self, width: int, height: int = 844) -> None:
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        # The page hears of it a moment later, and folds its list of models, or unfolds it.
+        self.wait(lambda: self.one("#choice").get_property("open") == (width > 768))
 
     def prefer(self, scheme: str) -> None:
         """The system's colours, ``light`` or ``dark``."""

@@ -132,7 +132,10 @@ def test_escape_stops_what_is_waited_for(page: Playground) -> None:
 
 
 def test_the_colours_follow_the_system_until_they_are_chosen(page: Playground) -> None:
-    light, dark = [(page.prefer(scheme), page.ground())[1] for scheme in ("light", "dark")]
+    page.prefer("light")
+    light = page.ground()
+    page.prefer("dark")
+    dark = page.ground()
     assert light != dark
     assert page.one("#theme").get_attribute("aria-pressed") == "true"
     page.one("#theme").click()

@@ -294,7 +294,7 @@ def test_what_a_parameter_may_be_is_told_beside_it(page: Playground) -> None:
     assert hints["max_new_tokens"].endswith("\n1 to 4096, default 8")
     assert hints["seed"].endswith("\nat least 0")
     assert hints["stop"].endswith("\nat most 8 lines")
-    assert hints["stream"].endswith("\ndefault false")
+    assert hints["stream"].endswith("as server-sent events.")
     assert hints["top_p"].endswith("\n0.01 to 1, default 1")
     page.choose("nli_model")
     page.show_parameters()

@@ -216,4 +216,4 @@ def agrees(found: Any, expected: Any) -> bool:
         return isinstance(found, dict) and all(key in found and agrees(found[key], expected[key]) for key in expected)
     if isinstance(expected, list | tuple):
         return len(found) == len(expected) and all(map(agrees, found, expected))
-    return found == (pytest.approx(expected, rel=1e-5, abs=1e-7) if isinstance(expected, float) else expected)
+    return bool(found == (pytest.approx(expected, rel=1e-5, abs=1e-7) if isinstance(expected, float) else expected))

@@ -2,7 +2,9 @@
 
 from typing import NamedTuple
 
-from model_functions.engines.search import Floats, largest, log_softmax
+import numpy as np
+
+from model_functions.engines.search import Floats, largest
 
 #: What stands for less, and for an impossible token, as JSON has no infinity.
 LEAST = -9999.0
@@ -37,6 +39,10 @@ class Token(NamedTuple):
 
 def likelihood(scores: Floats, token: int, count: int) -> Likelihood:
     """Of the token among all scores, and of so many of the likeliest."""
-    logs = log_softmax(scores[None]).clip(LEAST)
-    places = largest(logs, count)[0].tolist() if count else []
-    return Likelihood(float(logs[0, token]), [(place, float(logs[0, place])) for place in places])
+    highest = scores.max()
+    total = float(highest + np.log(np.exp(scores - highest).sum()))
+    places = largest(scores[None], count)[0].tolist() if count else []
+    return Likelihood(
+        max(float(scores[token]) - total, LEAST),
+        [(place, max(float(scores[place]) - total, LEAST)) for place in places],
+    )

@@ -201,7 +201,7 @@ class _Beams:
         """The best candidates of each text: their scores, the beams they continue, and with which token."""
         texts = len(self.running)
         sequences = self.running[:, :, :length].reshape(texts * self.beams, length)
-        scores = log_softmax(_next(self.decoder, sequences, self.beams))
+        scores = _log_softmax(_next(self.decoder, sequences, self.beams))
         seen = np.hstack((np.repeat(self.before, len(sequences), axis=0), sequences))
         scores = ruled(scores, seen, self.rules, self.parameters, length)
         drawn = self.parameters["do_sample"]
@@ -307,7 +307,7 @@ def narrowed(scores: Floats, parameters: dict[str, Any], keep: int) -> Floats:
         scores = np.where(scores < least, np.float32(-np.inf), scores)
     if top_p < 1:
         order = np.argsort(scores, axis=1, kind="stable")
-        total = np.exp(log_softmax(np.take_along_axis(scores, order, axis=1))).cumsum(axis=1)
+        total = np.exp(_log_softmax(np.take_along_axis(scores, order, axis=1))).cumsum(axis=1)
         unlikely = total <= 1 - top_p
         unlikely[:, -keep:] = False
         remaining = np.empty_like(unlikely)
@@ -356,8 +356,7 @@ def _any_of(tokens: Integers, ends: tuple[int, ...]) -> NDArray[np.bool_]:
     return found
 
 
-def log_softmax(logits: Floats) -> Floats:
-    """Of each row."""
+def _log_softmax(logits: Floats) -> Floats:
     logs: Floats = logits - logits.max(axis=1, keepdims=True)
     logs -= np.log(np.exp(logs).sum(axis=1, keepdims=True))
     return logs

@@ -11,7 +11,7 @@ from model_functions.errors import InvalidInput
 from model_functions.inputs import MAX_ITEMS, TextInput, check_count, json_type, one_or_many
 from model_functions.parameters import Parameter
 from model_functions.rows import Row, Rows, RowWrapper
-from model_functions.schemas import NUMBER, array, record, scored, string
+from model_functions.schemas import NUMBER, array, nullable, record, scored, string
 from model_functions.string_tensors import check_tensor_names, string_spec, texts
 from model_functions.tensors import TensorSpec
 from model_functions.text_rows import TEXT_BATCH, text_rows
@@ -53,7 +53,7 @@ class TextOrPairInput(TextInput):
         text = {"type": "string", "minLength": 1, "maxLength": self.max_characters}
         pair = {
             "type": "object",
-            "properties": {"text": text, "text_pair": text},
+            "properties": {"text": text, "text_pair": nullable(text)},
             "required": ["text"],
             "additionalProperties": False,
         }

@@ -146,6 +146,14 @@ class TextGenerationWrapper(ModelWrapper):
         self.check(items, values)
         return (yield from self._steps(items, single, values))
 
+    def room(self, data: Any) -> int | None:
+        """Tokens that answers to all prompts of the data could have; None: any number. Raises InvalidInput."""
+        positions = self.engine.positions
+        if positions is None:
+            return None
+        items, _ = self.input.items(data)
+        return positions - max(len(self._read(item).numbers) for item in items)
+
     def check(self, items: list[Asked], parameters: dict[str, Any]) -> None:
         check_search(len(items), parameters)
         if parameters["num_beams"] > 1:

@@ -41,11 +41,8 @@ class FamilyFunction(Service):
 
     def predicting(self, read: Callable[[Request], Question], speaks: str | None = None) -> Handler:
         def handle(request: Request) -> Steps:
-            if speaks is not None and speaks not in self.wrapper_class.speaks:
-                raise RouteNotFound(
-                    f"{self.family} models do not answer {request.route}. GET /docs lists what they do."
-                )
-            return self._answered(read(request), request)
+            check_spoken(request, speaks, f"{self.family} models do", self.wrapper_class)
+            return self._answered(read(request), request, speaks)
 
         return handle
 
@@ -135,7 +132,7 @@ class FamilyFunction(Service):
     def unload(self, name: str) -> None:
         self.cache().unload(name)
 
-    def page(self) -> Response:
+    def page(self, request: Request) -> Response:
         return pages.description(self.name, self.models())
 
     def models(self) -> list[dict[str, Any]]:
@@ -148,7 +145,7 @@ class FamilyFunction(Service):
         if request.place:
             check_version(request.place, manifest.name, manifest.revision, self.settings.model_alias)
 
-    def _answered(self, question: Question, request: Request) -> Steps:
+    def _answered(self, question: Question, request: Request, speaks: str | None) -> Steps:
         name = request.place.get("model") or question.model_name
         if not name:
             if not self._knows_the_default():
@@ -158,6 +155,8 @@ class FamilyFunction(Service):
             yield None
         with self.cache().use(name, request.phases) as model:
             self._check_version(request, model.manifest)
+            # A wrapper of the publisher's own speaks less than its family.
+            check_spoken(request, speaks, f"{name} does", model.wrapper)
             if not question.wants_stream(model.wrapper):
                 with model.tally.counting(request):
                     prediction = yield from self._predicted(model, question, request)
@@ -172,9 +171,9 @@ class FamilyFunction(Service):
         self, model: LoadedModel, question: Question, request: Request
     ) -> Generator[Awaited | None, None, Any]:
         """The wrapper's prediction. Raises InvalidInput, ModelError, Overloaded, DeadlineExceeded."""
-        data, parameters = question.read(model.wrapper)
         if model.wrapper.streams or not model.pace.is_short:
             yield None
+        data, parameters = question.read(model.wrapper)
         try:
             if model.wrapper.streams:
                 prediction = self._in_steps(model, data, parameters, request)
@@ -293,6 +292,12 @@ def _count(prediction: Any) -> int:
     """The items of a list of predictions, or of tensors by name."""
     several = next(iter(prediction.values())) if isinstance(prediction, dict) else prediction
     return len(several) if getattr(several, "ndim", 1) else 1
+
+
+def check_spoken(request: Request, speaks: str | None, who: str, wrapper: ModelWrapper | type[ModelWrapper]) -> None:
+    """Refuses a route that asks for what the wrapper cannot do."""
+    if speaks is not None and speaks not in wrapper.speaks:
+        raise RouteNotFound(f"{who} not answer {request.route}. GET /docs lists what there is.")
 
 
 def account(work: Work, request: Request) -> None:

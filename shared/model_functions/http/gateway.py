@@ -48,8 +48,8 @@ class Gateway(Service):
         self.repository()
         return Response.json({"status": "ready", "functions_url": self.functions().url})
 
-    def page(self) -> Response:
-        return pages.playground()
+    def page(self, request: Request) -> Response:
+        return pages.playground(compressed=request.accepts_gzip())
 
     def models(self) -> list[dict[str, Any]]:
         return description.models(self.repository(), self.settings.model_alias)

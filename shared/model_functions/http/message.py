@@ -69,6 +69,10 @@ class Request:
         accept = self.headers.get("accept", "")
         return "text/html" in accept and JSON not in accept
 
+    def accepts_gzip(self) -> bool:
+        """Whether the caller names gzip among what it can unpack, as every browser does."""
+        return "gzip" in (name.strip() for name in self.headers.get("accept-encoding", "").split(","))
+
     def accepts_events(self) -> bool:
         """Whether the caller would rather see the answer piece by piece, as a browser's EventSource does."""
         accept = self.headers.get("accept", "")

@@ -62,13 +62,13 @@ class Service(ABC):
     def front_page(self, request: Request) -> Response:
         """What the function serves, as JSON, or for a browser as a page."""
         if request.accepts_html():
-            return self.page()
+            return self.page(request)
         return Response.json(
             {"status": "alive", "function": self.name, "models": self.models()}, headers={"Vary": "Accept"}
         )
 
     @abstractmethod
-    def page(self) -> Response:
+    def page(self, request: Request) -> Response:
         """The front page for a browser."""
 
     @abstractmethod

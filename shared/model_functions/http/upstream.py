@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -10,6 +11,7 @@ from urllib.parse import quote, urlencode
 
 import urllib3
 
+from model_functions.caller import Caller
 from model_functions.errors import DeadlineExceeded, FunctionUnreachable
 from model_functions.http.message import Request, Response
 from model_functions.http.streaming import EventStream, streamed
@@ -51,6 +53,7 @@ class FunctionClient:
     def __init__(self, url: str, *, send_tokens: bool) -> None:
         self.url = url
         self._pool = urllib3.PoolManager(maxsize=64, retries=False, timeout=TIMEOUT)
+        self._pool.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
         self._tokens = IdTokens() if send_tokens else None
 
     def ask(self, family: str, request: Request, body: bytes) -> Response:
@@ -68,6 +71,7 @@ class FunctionClient:
             headers["X-Request-Timeout-Ms"] = str(max(1, round(remaining * 1000)))
         if self._tokens is not None:
             headers["Authorization"] = f"Bearer {self._tokens.token(url)}"
+        _waiting.caller = request.caller
         try:
             answer = self._pool.request(
                 request.method,
@@ -87,10 +91,45 @@ class FunctionClient:
         except urllib3.exceptions.ReadTimeoutError as exc:
             raise DeadlineExceeded(f"The function {name} did not answer within {TIMEOUT.read_timeout} s.") from exc
         except urllib3.exceptions.HTTPError as exc:
+            request.caller.check()
             raise FunctionUnreachable(
                 f"The function {name} cannot be reached. Is it deployed, and FUNCTIONS_URL right?", retry_after=2
             ) from exc
         return Response(answer.status, answer.data, _headers(answer))
+
+
+#: Whose answer each thread waits for.
+_waiting = threading.local()
+
+
+class _Connection(urllib3.connection.HTTPConnection):
+    """Ends when the caller hangs up before the answer has begun, so that the function learns it."""
+
+    def getresponse(self) -> Any:
+        caller: Caller = _waiting.caller
+        caller.when_gone(lambda: _shut(self))
+        try:
+            return super().getresponse()
+        finally:
+            caller.when_gone(None)
+
+
+class _SecureConnection(_Connection, urllib3.connection.HTTPSConnection):
+    pass
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+def _shut(connection: Any) -> None:
+    # It may have been answered and given back at this moment.
+    with contextlib.suppress(AttributeError, OSError):
+        connection.sock.shutdown(socket.SHUT_RDWR)
 
 
 class IdTokens:

@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import pytest
-from openai import DefaultHttpxClient, OpenAI
+from openai import APITimeoutError, DefaultHttpxClient, OpenAI
 
 from tests.conformance.place import Place, metric
 
@@ -65,6 +65,16 @@ def test_who_hangs_up_frees_its_slot(place: Place) -> None:
         ended = settled(place.site)
         assert ended - before < 4000
         assert client.chat.completions.create(model="writer", messages=CHAT, max_tokens=2).choices
+
+
+def test_who_stops_waiting_frees_its_slot(place: Place) -> None:
+    with at(place) as client:
+        before = steps(place.site)
+        with pytest.raises(APITimeoutError):
+            client.with_options(timeout=0.3, max_retries=0).chat.completions.create(
+                model="writer", messages=CHAT, **LONG
+            )
+        assert settled(place.site) - before < 4000
 
 
 def settled(site: str) -> float:

@@ -1,4 +1,4 @@
-"""``google-cloud-aiplatform``'s client of predictions over REST, whose transport is pointed at us."""
+"""``google-cloud-aiplatform``'s client of predictions over REST, whose endpoint is ours."""
 
 import json
 from typing import Any
@@ -8,15 +8,17 @@ from google.api import httpbody_pb2
 from google.api_core import exceptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import aiplatform_v1
-from google.cloud.aiplatform_v1.services.prediction_service.transports import PredictionServiceRestTransport
 from google.protobuf import json_format, struct_pb2
 
 from tests.conformance.place import Place
 
 
 def at(place: Place, family: str) -> aiplatform_v1.PredictionServiceClient:
-    transport = PredictionServiceRestTransport(host=place.url(family), credentials=AnonymousCredentials())
-    return aiplatform_v1.PredictionServiceClient(transport=transport)
+    return aiplatform_v1.PredictionServiceClient(
+        transport="rest",
+        credentials=AnonymousCredentials(),
+        client_options={"api_endpoint": place.url(family)},
+    )
 
 
 def endpoint(model: str) -> str:

@@ -71,6 +71,13 @@ def test_a_model_says_its_tensors(onnx: InferenceServerClient) -> None:
     assert metadata["outputs"] == [{"name": "scores", "datatype": "FP32", "shape": [-1, 2]}]
 
 
+def test_a_model_says_its_configuration(onnx: InferenceServerClient) -> None:
+    configuration = onnx.get_model_config("linear")
+    assert configuration["name"] == "linear"
+    assert [one["name"] for one in configuration["input"]] == ["features"]
+    assert [one["data_type"] for one in configuration["output"]] == ["TYPE_FP32"]
+
+
 def test_a_version_is_the_same_model(onnx: InferenceServerClient) -> None:
     [version] = onnx.get_model_metadata("linear")["versions"]
     assert onnx.is_model_ready("linear", version)
@@ -90,11 +97,10 @@ def test_the_repository_lists_models(onnx: InferenceServerClient) -> None:
     assert {"linear", "sums", "types"} <= set(index)
 
 
-def test_a_model_is_loaded_and_listed_as_ready(place: Place, onnx: InferenceServerClient) -> None:
+def test_a_model_is_loaded_and_listed_as_ready(onnx: InferenceServerClient) -> None:
     onnx.load_model("sums")
     index = {model["name"]: model for model in onnx.get_model_repository_index()}
-    # The gateway has no models, and does not know what its functions have loaded.
-    assert index["sums"]["state"] == ("UNKNOWN" if place.by_gateway else "READY")
+    assert index["sums"]["state"] == "READY"
 
 
 def test_a_model_is_unloaded_and_comes_back(onnx: InferenceServerClient) -> None:
@@ -219,6 +225,33 @@ def test_texts_are_bytes(sentiment: InferenceServerClient, binary: bool) -> None
     assert set(labels) <= {"bad", "so-so", "good"}
     assert result.as_numpy("scores").shape == (len(TEXTS), 3)
     np.testing.assert_allclose(result.as_numpy("scores").sum(axis=1), 1, rtol=1e-4)
+
+
+def test_the_best_classes(sentiment: InferenceServerClient) -> None:
+    outputs = [InferRequestedOutput("scores", class_count=2)]
+    found = sentiment.infer("sentiment", texts(), outputs=outputs).as_numpy("scores")
+    assert found.shape == (len(TEXTS), 2)
+    for best, second in found.tolist():
+        (value, index, label), (other, _, _) = (one.decode().split(":") for one in (best, second))
+        assert float(value) >= float(other)
+        assert label == ("bad", "so-so", "good")[int(index)]
+
+
+def test_a_parameter_of_the_model(place: Place) -> None:
+    with InferenceServerClient(place.address("text_generation")) as client:
+        words = tensor("text", np.array([b"hello"], object), "BYTES")
+        found = [
+            client.infer("writer", [words], parameters={"max_new_tokens": count}).as_numpy("generated_text")[0]
+            for count in (2, 12)
+        ]
+        assert len(found[0]) < len(found[1])
+
+
+def test_a_wrong_parameter_is_refused(place: Place) -> None:
+    with InferenceServerClient(place.address("text_generation")) as client:
+        words = tensor("text", np.array([b"hello"], object), "BYTES")
+        with pytest.raises(InferenceServerException, match="max_new_tokens"):
+            client.infer("writer", [words], parameters={"max_new_tokens": 0})
 
 
 def test_an_asynchronous_call_of_the_synchronous_client(onnx: InferenceServerClient) -> None:

@@ -1,4 +1,5 @@
 import base64
+import gzip
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -125,6 +126,21 @@ def test_who_hangs_up_ends_the_wait_for_the_next_piece(gateway: Gateway, site: S
     response.chunks.close()
     asked.caller.hang_up()
     assert b"function_unreachable" in b"".join(rest) or not rest
+
+
+def test_who_hangs_up_ends_the_wait_for_an_answer(gateway: Gateway, site: Site) -> None:
+    asked = post({"model_name": "tiny_classifier", "data": ROW})
+    late = threading.Event()
+
+    def answer() -> Response:
+        asked.caller.hang_up()
+        assert late.wait(30)
+        return Response("late")
+
+    site.answer = answer
+    found = gateway.handle(asked)
+    late.set()
+    assert (found.status, found.headers["X-Error-Code"]) == (499, "caller_gone")
 
 
 def test_a_query_is_passed_on_as_it_is(gateway: Gateway) -> None:
@@ -282,6 +298,8 @@ def test_a_browser_gets_the_page_and_a_program_the_models(gateway: Gateway) -> N
     page = gateway.handle(get("/", {"accept": "text/html,*/*;q=0.8"}))
     assert page.headers["Content-Type"] == "text/html; charset=utf-8"
     assert "script-src 'sha256-" in page.headers["Content-Security-Policy"]
+    unpacking = get("/", {"accept": "text/html,*/*;q=0.8", "accept-encoding": "gzip, deflate, br, zstd"})
+    assert gzip.decompress(gateway.handle(unpacking).body) == page.body
     models = body(gateway.handle(get("/", {"accept": "application/json"})))["models"]
     names = [model["model_name"] for model in models]
     by_family = ["tiny_eye", "tiny_summarizer", "tiny_classifier", "tiny_writer", "tiny_tagger", "tiny_translator"]

@@ -4,7 +4,7 @@ import csv
 import io
 from typing import Any
 
-from model_functions.http.openapi.served import Model, Record, parameter
+from model_functions.http.openapi.served import Model, Record, spelled
 from model_functions.http.prediction import FORM
 from model_functions.http.protocols.bodies import FIELDS
 from model_functions.schemas import array, nullable, record, string
@@ -38,7 +38,7 @@ def files(model: Model) -> Record:
 def query_parameters(model: Model, *, named: bool = False) -> list[Record]:
     """The model's parameters, and its name, where the body is the data."""
     names = {"model_name": {"const": model.name}} if named else {}
-    schemas = names | {name: parameter(schema) for name, schema in model.record["parameters"].items()}
+    schemas = names | {name: spelled(schema) for name, schema in model.record["parameters"].items()}
     return [{"name": name, "in": "query", "schema": schema} for name, schema in schemas.items()]
 
 

@@ -27,8 +27,7 @@ _STREAM = "Where stream is true: an event for each token, with the whole text in
 
 def describe(served: Served) -> Section:
     section = Section(served, "Hugging Face", _ABOUT, refuse, record({"error": string(), "error_type": string()}))
-    if served.models:
-        _describe_asking(section, "/", served.models, {}, "ask")
+    _describe_asking(section, "/", served.models, {}, "ask")
     for model in served.models:
         _describe_asking(section, "/models/{model}", [model], {"model": model.name}, operation_id("ask", model.name))
     info = record({"model_id": string(), "model_sha": string(), "model_pipeline_tag": string()})

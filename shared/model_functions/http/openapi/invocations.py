@@ -49,7 +49,7 @@ def _name(served: Served) -> Record:
 
 
 def _request(model: Model) -> Record:
-    rows = array({"anyOf": [{"type": "object"}, {"type": "array"}]}, minItems=1)
+    rows = array({}, minItems=1)
     split = record({"columns": array({}), "data": array({"type": "array"}, minItems=1), "index": {}}, ["data"])
     parameters = nullable(model.schema("parameters"))
     fields = {
@@ -78,4 +78,5 @@ def _tables(model: Model) -> Record:
     row = table_of(model, model.items[0])
     if row is None or model.media:
         return {}
-    return {CSV: {"schema": string(minLength=1), "examples": {"a table": {"value": csv_of(row)}}}}
+    rows = {"description": "Rows of values, the columns' names before them or not."}
+    return {CSV: {"schema": rows, "examples": {"a table": {"value": csv_of(row)}}}}

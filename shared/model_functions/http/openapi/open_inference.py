@@ -103,7 +103,6 @@ def _describe_asking(section: Section, model: Model, path: str, word: str) -> No
         *(f"{path}/infer", "Predict tensors.", _inferred(model), model),
         json_body(_request(model), examples) | binary,
         also=binary,
-        parameters=[_header()],
         id=f"infer{word}",
     )
     if not model.speaks("generate"):
@@ -156,11 +155,6 @@ def _inferred(model: Model) -> Record:
 def _generate() -> Record:
     fields = {"id": nullable(string()), "text_input": string(minLength=1), "parameters": nullable({"type": "object"})}
     return record(fields, ["text_input"])
-
-
-def _header() -> Record:
-    about = "Bytes of the JSON, where bytes of tensors follow it."
-    return {"name": HEADER, "in": "header", "description": about, "schema": string(pattern="^[0-9]+$")}
 
 
 def _statistics() -> Record:

@@ -24,7 +24,6 @@ _WRITING: Record = {
     "n": {"type": "integer", "minimum": 1},
     "max_tokens": {"type": "integer", "minimum": 1},
     "seed": _WHOLE,
-    "temperature": {"type": "number", "minimum": 0, "maximum": 2},
     "stream": _FLAG,
     "stream_options": {},
     "stop": {"anyOf": [string(), array(string())]},
@@ -98,7 +97,9 @@ def _named(fields: Record, needed: str, model: Model, *, in_path: bool) -> Recor
 def _fields(model: Model, own: Record) -> Record:
     given = {name: parameter(schema) for name, schema in model.record["parameters"].items() if name not in RENAMED}
     single: Record = {name: {"enum": list(values)} for name, (values, _) in SINGLE_VALUED.items() if values}
-    return given | _silent() | single | own
+    # Theirs may be 0, which is the likeliest token.
+    heat = {"temperature": {**model.record["parameters"].get("temperature", NUMBER), "minimum": 0}}
+    return given | _silent() | single | heat | own
 
 
 def _silent() -> Record:

@@ -17,7 +17,7 @@ from model_functions.http.openapi.section import (
     headers,
     json_body,
 )
-from model_functions.http.openapi.served import Model, Record, Served
+from model_functions.http.openapi.served import Model, Record, Served, spelled
 from model_functions.http.prediction import FORM
 from model_functions.schemas import array, either, record, string
 
@@ -39,7 +39,7 @@ def describe(served: Served) -> Section:
     _describe_predict(served, section)
     warmed = record({"model_name": string(), "revision": string(), "phases": {"type": "object"}})
     required = [] if served.default else ["model_name"]
-    names = {"model_name": {"enum": [*served.names, *([] if required else [None])]}}
+    names = {"model_name": {"enum": [*served.names, *([] if required else [None])]} if served.names else string()}
     section.add(
         "POST",
         "/warmup",
@@ -55,14 +55,11 @@ def describe(served: Served) -> Section:
 
 
 def _describe_predict(served: Served, section: Section) -> None:
-    streams = any(model.streams for model in served.models)
-    answered = either([told(model) for model in served.models])
-    answers = answer(answered, of_a_model=True, also=events(_STREAM) if streams else None)
     section.add(
         "POST",
         "/predict",
         "Predict one item, or each of a list.",
-        answers,
+        answers(served),
         [*ASKING, *JSON_BODY, NotAcceptable],
         parameters=_file_parameters(served),
         body=json_body(either([request(model) for model in served.models]), examples(served)) | _files(served),
@@ -72,11 +69,19 @@ def _describe_predict(served: Served, section: Section) -> None:
         "GET",
         "/predict",
         "The same in a URL, for a browser or a shell.",
-        answers,
+        answers(served),
         [*ASKING, *BODY, NotAcceptable, MethodNotAllowed],
         parameters=_query(served),
         description="data may be given several times, for several items. A row's values stand between commas.",
         id="predict_by_query",
+    )
+
+
+def answers(served: Served) -> Record:
+    """The prediction, whole or in pieces."""
+    streams = any(model.streams for model in served.models)
+    return answer(
+        either([told(model) for model in served.models]), of_a_model=True, also=events(_STREAM) if streams else None
     )
 
 
@@ -162,7 +167,7 @@ def _form(model: Model) -> Record:
         "file": {"description": _FILE, "anyOf": [file, array(file)]},
         "parameters": {"description": "As JSON; or each as a field of its own.", **model.schema("parameters")},
     }
-    return {"title": model.name, **record(fields | model.record["parameters"], ["file", *required])}
+    return {"title": model.name, **record(fields | _spelled(model), ["file", *required])}
 
 
 def _file_parameters(served: Served) -> list[Record]:
@@ -170,8 +175,14 @@ def _file_parameters(served: Served) -> list[Record]:
     found: Record = {}
     for model in served.models:
         if model.media:
-            found |= {"model_name": {"enum": served.names}} | model.record["parameters"]
-    return [{"name": name, "in": "query", "schema": schema, "description": _NAMED} for name, schema in found.items()]
+            found |= {"model_name": {"enum": served.names}} | _spelled(model)
+    # Beside JSON they mean nothing, so that nothing is refused there.
+    told = {name: {"description": schema.get("description", "The model.")} for name, schema in found.items()}
+    return [{"name": name, "in": "query", "schema": one, "description": _NAMED} for name, one in told.items()]
+
+
+def _spelled(model: Model) -> Record:
+    return {name: spelled(schema) for name, schema in model.record["parameters"].items()}
 
 
 def _query(served: Served) -> list[Record]:
@@ -180,7 +191,7 @@ def _query(served: Served) -> list[Record]:
     data = {"name": "data", "in": "query", "required": True, "schema": array(string(), minItems=1)}
     found: Record = {}
     for model in served.models:
-        found |= model.record["parameters"]
+        found |= _spelled(model)
     more = [{"name": name, "in": "query", "schema": schema} for name, schema in found.items()]
     return [name, data | _query_example(served), *more]
 

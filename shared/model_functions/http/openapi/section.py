@@ -257,8 +257,9 @@ def answer(
 
 
 def events(description: str) -> Record:
-    """The content of a streamed answer."""
-    return {EVENTS: {"schema": {"type": "string", "description": description}}}
+    """The content of a streamed answer: the schema is that of each event."""
+    event = {"event": string(), "data": string(description="JSON, or [DONE].")}
+    return {EVENTS: {"schema": {"type": "object", "properties": event, "description": description}}}
 
 
 def headers(*more: str) -> Record:

@@ -62,7 +62,7 @@ class Model:
         if not isinstance(data, list) or not data:
             return False
         if self.kind == "prompt":
-            return not isinstance(data[0], dict)
+            return isinstance(data[0], str | list)
         if self.kind in ("row", "tensors"):
             return isinstance(data[0], dict) or (self.kind == "row" and isinstance(data[0], list))
         return True
@@ -70,7 +70,8 @@ class Model:
     @property
     def chats(self) -> bool:
         """Whether it takes a list of messages."""
-        return self.kind == "prompt" and len(self.record["data"].get("anyOf", ())) == 3
+        forms = self.record["data"].get("anyOf", ())
+        return self.kind == "prompt" and any(form.get("items", {}).get("type") == "object" for form in forms)
 
     @property
     def inputs(self) -> list[Record]:
@@ -167,6 +168,12 @@ def parameter(schema: Mapping[str, Any]) -> Record:
     return {**schema, "type": [schema["type"], "null"]} | (
         {"enum": [*schema["enum"], None]} if "enum" in schema else {}
     )
+
+
+def spelled(schema: Mapping[str, Any]) -> Record:
+    """A declared parameter where a query or a form has it as text: a list as JSON, or the only string in it."""
+    facts = {name: fact for name, fact in schema.items() if name in ("description", "default")}
+    return {"type": "string", "minLength": 1, **facts} if schema["type"] == "array" else dict(schema)
 
 
 def reference(kind: str, name: str) -> Record:

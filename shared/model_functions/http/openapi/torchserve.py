@@ -38,15 +38,17 @@ def describe(served: Served) -> Section:
 def _describe_asking(section: Section, model: Model, route: str, word: str) -> None:
     one = model.schema("prediction")
     lines = {TorchServeQuestion.stream_type: {"schema": string(description=_LINES)}} if model.streams else None
-    section.add(
-        *("POST", route, "A model's prediction."),
-        answer({"anyOf": [one, array(one)]}, of_a_model=True, also=lines),
-        [*ASKING, *JSON_BODY, NotAcceptable],
-        place={"model": model.name, "version": model.versions},
-        parameters=query_parameters(model),
-        body=json_body(data_schema(model), {"data": model.examples[0]}) | files(model),
-        id=operation_id("torchserve_predict", word, model.name),
-    )
+    # Its own documentation sends files by curl -T, which is a PUT.
+    for method in ("POST", "PUT"):
+        section.add(
+            *(method, route, "A model's prediction."),
+            answer({"anyOf": [one, array(one)]}, of_a_model=True, also=lines),
+            [*ASKING, *JSON_BODY, NotAcceptable],
+            place={"model": model.name, "version": model.versions},
+            parameters=query_parameters(model),
+            body=json_body(data_schema(model), {"data": model.examples[0]}) | files(model),
+            id=operation_id(f"torchserve_{'predict' if method == 'POST' else 'put'}", word, model.name),
+        )
 
 
 def _describe_management(section: Section) -> None:

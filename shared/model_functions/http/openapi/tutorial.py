@@ -2,8 +2,8 @@
 
 from model_functions.errors import NotAcceptable
 from model_functions.http.openapi import own
-from model_functions.http.openapi.section import ASKING, JSON_BODY, Section, answer, json_body
-from model_functions.http.openapi.served import Model, Record, Served
+from model_functions.http.openapi.section import ASKING, JSON_BODY, Section, json_body
+from model_functions.http.openapi.served import Model, Record, Served, spelled
 from model_functions.http.prediction import FORM
 from model_functions.http.protocols.bodies import URLENCODED
 from model_functions.http.protocols.tutorial import refuse
@@ -19,7 +19,7 @@ def describe(served: Served) -> Section:
     examples = {name: {"value": {"model_name": name, "data": text}} for name, text in texts.items()}
     section.add(
         *("POST", "/predict_proxy", "Predict what a form holds."),
-        answer(either([own.told(model) for model in served.models]), of_a_model=True),
+        own.answers(served),
         [*ASKING, *JSON_BODY, NotAcceptable],
         body=json_body(either([own.request(model) for model in served.models]), own.examples(served))
         | {URLENCODED: {"schema": forms, "examples": examples}, FORM: {"schema": forms}},
@@ -31,4 +31,5 @@ def describe(served: Served) -> Section:
 def _form(model: Model) -> Record:
     name, required = model.named()
     fields = (name if required else {"model_name": {"const": model.name}}) | {"data": string(minLength=1)}
-    return {"title": model.name, **record(fields | model.record["parameters"], [*required, "data"])}
+    more = {name: spelled(schema) for name, schema in model.record["parameters"].items()}
+    return {"title": model.name, **record(fields | more, [*required, "data"])}

@@ -77,7 +77,9 @@ class Task:
 
     def pieces(self, told: Iterator[tuple[str | None, Any]], asked: Asked) -> Iterator[Any]:
         """The events of a stream."""
-        raise NotImplementedError
+        for kind, piece in told:
+            if kind is None:
+                yield piece
 
 
 class TextClassification(Task):
@@ -242,6 +244,7 @@ class TextGeneration(Task):
 
     def read(self, asked: Asked) -> tuple[Any, dict[str, Any]]:
         data, found = super().read(asked)
+        found = answer_length(found.get("max_new_tokens"), self.wrapper, data) | found
         streams = asked.fields.get("stream", False)
         if streams and (not _is_one(data) or found["num_return_sequences"] != 1):
             raise InvalidInput("stream", '"stream" is true, which tells one answer to one text. Leave it out.')
@@ -262,8 +265,6 @@ class TextGeneration(Task):
         found.setdefault("num_return_sequences", 1)
         if {"temperature", "top_k", "top_p"} & set(found):
             found.setdefault("do_sample", True)
-        if "max_new_tokens" in found:
-            found = answer_length(found["max_new_tokens"], self.wrapper) | found
         return found
 
     def answer(self, prediction: Any, asked: Asked) -> Any:
@@ -305,8 +306,12 @@ _TASKS: dict[str, type[Task]] = {
 
 
 def task_of(wrapper: ModelWrapper) -> Task:
-    """That of the wrapper's family; one that Hugging Face does not know is asked as the others are."""
-    return _TASKS.get(wrapper.family, Task)(wrapper)
+    """That of the wrapper's family. What Hugging Face does not know, a wrapper of the publisher's own among it, answers
+    as it does.
+    """
+    module = f"model_functions.families.{wrapper.family}"
+    known = any(base.__module__ == module for base in type(wrapper).__mro__)
+    return (_TASKS.get(wrapper.family, Task) if known else Task)(wrapper)
 
 
 def _paired(prediction: Mapping[str, Any]) -> list[dict[str, Any]]:

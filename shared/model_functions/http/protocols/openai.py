@@ -138,9 +138,10 @@ class GenerationQuestion(Question):
     def read(self, wrapper: ModelWrapper) -> tuple[Any, dict[str, Any]]:
         asked, logprobs = self.fields, self.logprobs()
         found: dict[str, Any] = {"num_return_sequences": _whole("n", asked.get("n", 1))}
-        found |= _lengths(asked, wrapper) | _penalties(asked, wrapper)
+        found |= answer_length(_longest(asked), wrapper, self.data) | _penalties(asked, wrapper)
         if "stop" in asked:
-            found["stop"] = [asked["stop"]] if isinstance(asked["stop"], str) else asked["stop"] or None
+            stop = asked["stop"]
+            found["stop"] = [stop] if isinstance(stop, str) else None if stop == [] else stop
         if "seed" in asked:
             # Theirs may be negative.
             found["seed"] = _whole("seed", asked["seed"]) % _SEEDS
@@ -429,9 +430,8 @@ def _text(content: Any, path: str) -> str:
     return "\n".join(texts)
 
 
-def _lengths(asked: Mapping[str, Any], wrapper: ModelWrapper) -> dict[str, Any]:
-    longest = asked.get("max_completion_tokens", asked.get("max_tokens"))
-    return {} if longest is None else answer_length(longest, wrapper)
+def _longest(asked: Mapping[str, Any]) -> Any:
+    return asked.get("max_completion_tokens", asked.get("max_tokens"))
 
 
 def _penalties(asked: Mapping[str, Any], wrapper: ModelWrapper) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from model_functions.cache import LoadedModel
 from model_functions.errors import InvalidEncoding, InvalidInput
 from model_functions.http.message import Response
 from model_functions.http.question import Question, answer_json, headers_of
-from model_functions.inputs import json_type
+from model_functions.inputs import check_first_item, json_type
 from model_functions.row_tensors import MATRIX
 from model_functions.wrapper import ModelWrapper
 
@@ -23,7 +23,9 @@ class TableQuestion(Question):
     """A row each: a list of values, or an object by the columns' names."""
 
     def read(self, wrapper: ModelWrapper) -> tuple[Any, dict[str, Any]]:
-        return [item_of(row, wrapper) for row in self.data], self.parameters
+        items = [item_of(row, wrapper) for row in self.data]
+        check_first_item(items, wrapper.input.kind, "row 0")
+        return items, self.parameters
 
     def answer(self, model: LoadedModel, prediction: Any) -> Response:
         return answer_json(model, {"predictions": prediction})

@@ -17,7 +17,7 @@ from model_functions.http.message import JSON, Request, Response
 from model_functions.http.question import Published, Question, headers_of, version_number
 from model_functions.http.routes import Table
 from model_functions.http.service import waiting
-from model_functions.inputs import json_type
+from model_functions.inputs import check_first_item, json_type
 from model_functions.tensors import TensorSpec
 from model_functions.wrapper import ModelWrapper
 
@@ -100,7 +100,9 @@ class RowQuestion(Question):
     """``instances``: an item each."""
 
     def read(self, wrapper: ModelWrapper) -> tuple[Any, dict[str, Any]]:
-        return [_item(item, wrapper, f"instances[{index}]") for index, item in enumerate(self.data)], self.parameters
+        items = [_item(item, wrapper, f"instances[{index}]") for index, item in enumerate(self.data)]
+        check_first_item(items, wrapper.input.kind, "instances[0]")
+        return items, self.parameters
 
     def answer(self, model: LoadedModel, prediction: Any) -> Response:
         return _told(model, {"predictions": prediction})

@@ -11,7 +11,8 @@ def in_words(text: str, data: str, called: Mapping[str, str]) -> str:
         data: what ``data`` is called.
         called: what parameters are called.
     """
-    text = re.sub(r'"(\w+)"', lambda found: f'"{called.get(found[1], found[1])}"', text)
+    quoted = {"data": data} | dict(called)
+    text = re.sub(r'"(\w+)"', lambda found: f'"{quoted.get(found[1], found[1])}"', text)
     text = re.sub(r"\bdata(?=$|[\[.: ])", data, text, count=1)
     name = text.removeprefix("parameters.")
     return called.get(name, name)

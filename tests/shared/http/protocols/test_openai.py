@@ -16,6 +16,7 @@ from model_functions.http.function import FamilyFunction
 from model_functions.http.message import Response
 from model_functions.http.protocols import openai
 from model_functions.http.protocols.openai_logprobs import Logprobs
+from model_functions.inputs import TextInput
 from model_functions.phases import Phases
 from model_functions.repository import Repository
 from model_functions.settings import Settings
@@ -151,6 +152,19 @@ def test_a_models_shortest_answer_gives_way_to_a_shorter_one(writing: FamilyFunc
     assert (
         refused(writing.handle(asked))["message"] == '"min_new_tokens" is 5 and "max_tokens" 2. Give at most as many.'
     )
+
+
+def test_who_says_nothing_gets_what_the_model_has_room_for(writing: FamilyFunction) -> None:
+    # 128 positions, of which the model would fill 16 with an answer.
+    long = completed(writing, "hello " * 116)
+    assert long["usage"] == {"prompt_tokens": 118, "completion_tokens": 10, "total_tokens": 128}
+    assert list(streamed(writing.handle(post({"prompt": "hello " * 116, "stream": True}, COMPLETIONS))))
+    [found] = body(writing.handle(post({"inputs": "hello " * 116}, "/")))
+    assert found["generated_text"] == long["choices"][0]["text"]
+    for prompt in ("hello " * 126, ["one", "hello " * 126]):
+        assert "the model reads 128" in refused(writing.handle(post({"prompt": prompt}, COMPLETIONS)))["message"]
+    asked = post({"prompt": "hello " * 116, "max_tokens": 16}, COMPLETIONS)
+    assert "the model reads 128" in refused(writing.handle(asked))["message"]
 
 
 def test_parameters_of_the_model_may_stand_beside_the_apis(writing: FamilyFunction) -> None:
@@ -559,3 +573,25 @@ def test_its_clients_learn_when_to_ask_again() -> None:
     assert body(busy)["error"]["type"] == "server_error"
     broken = openai.refuse(ModelError("It raised."), asked)
     assert broken.headers["X-Should-Retry"] == "false"
+
+
+def test_a_wrapper_of_somebodys_own_answers_only_what_it_can(
+    tmp_path: Path, key: SigningKey, trust: Trust, trust_file: Path
+) -> None:
+    """A function serves also what is of its family for the packages that it needs."""
+    from model_functions.families.text_generation import TextGenerationWrapper
+    from tests.shared.http.test_streaming import Counting
+
+    repository = Repository(FolderStore(tmp_path / "store"), trust)
+    publish(Counting(TextInput()), name="count", examples=["3"], repository=repository, key=key)
+    environment = {"MODEL_STORE": str(tmp_path / "store"), "MODEL_TRUST": str(trust_file)}
+    function = FamilyFunction(TextGenerationWrapper, Settings.from_environment(environment))
+    error = refused(function.handle(post({"prompt": "3"}, COMPLETIONS)), 404)
+    assert error["message"] == "count does not answer /v1/completions. GET /docs lists what there is."
+    assert body(function.handle(post({"inputs": "3"}, "/"))) == 3
+    response = function.handle(post({"inputs": "2", "stream": True}, "/"))
+    assert response.chunks is not None
+    assert [json.loads(chunk.decode().removeprefix("data: ")) for chunk in response.chunks] == [
+        {"text": "0 ü\n"},
+        {"text": "1 ü\n"},
+    ]

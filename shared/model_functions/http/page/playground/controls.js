@@ -14,7 +14,8 @@ function bounds({ type, minimum, maximum, maxItems, maxLength, default: preset }
     range(minimum, maximum < Number.MAX_SAFE_INTEGER ? maximum : undefined),
     [type].flat()[0] === "array" ? most(maxItems, "lines") : most(maxLength, "characters"),
   ];
-  const shown = preset === undefined || preset === "" ? "" : `default ${preset}`;
+  // What a box is set to is to be seen.
+  const shown = preset === undefined || preset === "" || type === "boolean" ? "" : `default ${preset}`;
   return [...among, shown].filter(Boolean).join(", ");
 }
 

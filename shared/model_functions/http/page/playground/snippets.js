@@ -34,6 +34,8 @@ function showCode(event) {
 function writeCode(asked) {
   const { value } = byId("clients").querySelector("input:checked");
   byId("code").textContent = clients[value].code(asked);
+  // A command is a line or two, however long; of programs each line is one.
+  byId("code").classList.toggle("wrapped", value === "curl");
 }
 
 async function copy() {

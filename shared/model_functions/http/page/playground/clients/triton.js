@@ -14,9 +14,11 @@ from tritonclient.utils import np_to_triton_dtype
 
 arrays = {
 ${arrays}}
-inputs = [triton.InferInput(name, one.shape, np_to_triton_dtype(one.dtype)) for name, one in arrays.items()]
-for tensor, array in zip(inputs, arrays.values()):
-    tensor.set_data_from_numpy(array)
+inputs = []
+for name, array in arrays.items():
+    kind = np_to_triton_dtype(array.dtype)
+    inputs.append(triton.InferInput(name, array.shape, kind))
+    inputs[-1].set_data_from_numpy(array)
 client = triton.InferenceServerClient(${literal(base.replace(/^\w+:\/\/|\/$/g, ""))}${isSecure})
 answer = client.infer(${literal(asked.model_name)}, inputs${parameters})
 for tensor in answer.get_response()["outputs"]:
