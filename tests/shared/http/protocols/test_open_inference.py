@@ -222,7 +222,7 @@ def test_numbers_that_are_not_finite_need_bytes(graphs: FamilyFunction) -> None:
         in_bytes(graphs, "same_fp32", {"x": ("FP32", [1, 2], data)}, outputs=[_wanted("y", binary_data=True)])
     )
     assert parts["y"] == data
-    text = refused(in_bytes(graphs, "same_fp32", {"x": ("FP32", [1, 2], data)}), 500, "model_error")
+    text = refused(in_bytes(graphs, "same_fp32", {"x": ("FP32", [1, 2], data)}), 400, "invalid_input")
     assert text.endswith('Ask for the output as bytes: "parameters": {"binary_data": true}.')
 
 
