@@ -134,7 +134,7 @@ def parse_json(body: bytes, *, constants: bool = False) -> Any:
     except UnicodeDecodeError as exc:
         raise InvalidEncoding(f"The body is not UTF-8: byte {exc.start} cannot be read. Send UTF-8.") from exc
     if not text.strip():
-        raise InvalidJson('The body is empty. Send JSON: {"model_name": NAME, "data": DATA}.')
+        raise InvalidJson("The body is empty. Send JSON.")
     _check_depth(text)
     # A value takes two characters at least.
     if len(text) > 2 * MAX_JSON_VALUES and text.count(",") >= MAX_JSON_VALUES:

@@ -147,7 +147,7 @@ def test_nothing_is_explained(tabular: FamilyFunction) -> None:
         ({"instances": ROW[0]}, '"instances" is a number. Send a list of items.'),
         ({"instances": []}, '"instances" is an empty list. Send a list of items.'),
         ({"instances": [ROW], "parameters": []}, '"parameters" is a list. Send an object by name.'),
-        ({"instances": [[1]]}, "data[0] has 1 values; the model has 3 columns"),
+        ({"instances": [[1]]}, "instances[0] has 1 values; the model has 3 columns"),
     ],
 )
 def test_what_cannot_be_read_is_an_invalid_argument(tabular: FamilyFunction, asked: Any, message: str) -> None:
