@@ -20,7 +20,8 @@ def decompressed(body: bytes, coding: str, limit: int) -> bytes:
     try:
         found = decompressor.decompress(body, limit + 1)
     except zlib.error as exc:
-        raise InvalidEncoding(f"The body cannot be decompressed as {coding}: {exc}. Send it again.") from exc
+        reason = str(exc).rpartition(": ")[2]
+        raise InvalidEncoding(f"The body cannot be decompressed as {coding}: {reason}. Send it again.") from exc
     if len(found) > limit:
         raise PayloadTooLarge(f"The body has more than {limit} bytes decompressed, the limit. Send less per request.")
     if not decompressor.eof or decompressor.unused_data:

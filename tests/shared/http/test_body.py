@@ -27,7 +27,7 @@ from tests.shared.http.requests import request
 @pytest.mark.parametrize(
     ("body", "kind", "message"),
     [
-        (b"", InvalidJson, 'The body is empty. Send JSON: {"model_name": NAME, "data": DATA}.'),
+        (b"", InvalidJson, "The body is empty. Send JSON."),
         (b" \n", InvalidJson, "The body is empty."),
         (b"{bad", InvalidJson, "The body is not JSON: Expecting property name"),
         (b"{'a': 1}", InvalidJson, "The body is not JSON"),

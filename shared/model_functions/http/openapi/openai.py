@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 from model_functions.http.openapi.section import ASKING, JSON_BODY, Section, answer, events, json_body, operation_id
 from model_functions.http.openapi.served import Model, Record, Served, parameter
-from model_functions.http.protocols.openai import NAMELESS, RENAMED, SINGLE_VALUED, WITHOUT_EFFECT, refuse
+from model_functions.http.protocols.openai import refuse
+from model_functions.http.protocols.openai_fields import NAMELESS, RENAMED, SINGLE_VALUED, WITHOUT_EFFECT
 from model_functions.schemas import COUNT, NUMBER, array, either, nullable, record, string
 
 _ABOUT = (

@@ -19,6 +19,9 @@ from model_functions.wrapper import ModelWrapper
 
 _FIELDS = ("id", "text_input", "parameters")
 
+#: Parameters of a model by what Triton's own backends call them.
+RENAMED = {"max_new_tokens": "max_tokens", "seed": "random_seed", "stop": "stop_words"}
+
 
 @dataclass(slots=True)
 class GenerateQuestion(Question):
@@ -33,7 +36,12 @@ class GenerateQuestion(Question):
     in_pieces: bool = False
 
     def read(self, wrapper: ModelWrapper) -> tuple[Any, dict[str, Any]]:
-        return self.data, model_parameters(wrapper, self.parameters)
+        parameters = model_parameters(wrapper, self.parameters)
+        if type(parameters.get("temperature")) in (int, float) and parameters["temperature"] == 0:
+            # Their documentation asks so for what is likeliest.
+            del parameters["temperature"]
+            parameters["do_sample"] = False
+        return self.data, parameters
 
     def wants_stream(self, wrapper: ModelWrapper) -> bool:
         return self.in_pieces and wrapper.streams
@@ -72,10 +80,17 @@ def read_generate(request: Request, limit: int, *, in_pieces: bool = False) -> G
     parameters = parameters_of(body, "parameters")
     given = {name: value for name, value in body.items() if name not in _FIELDS} | parameters
     shorten_by_timeout(request, given)
-    # Whether it streams is said by the path; Triton's own backends call the longest answer so.
+    # Whether it streams is said by the path.
     given.pop("stream", None)
-    if "max_tokens" in given:
-        given["max_new_tokens"] = given.pop("max_tokens")
+    for name in ("bad_words", "stop_words"):
+        # As Triton's examples send them.
+        if given.get(name) in ("", [], [""]):
+            del given[name]
+    for parameter, called in RENAMED.items():
+        if called in given:
+            given[parameter] = given.pop(called)
+    if isinstance(given.get("stop"), str) and not given["stop"].startswith("["):
+        given["stop"] = [given["stop"]]
     return GenerateQuestion(None, text, given, number, in_pieces)
 
 

@@ -12,8 +12,9 @@ from model_functions.errors import InvalidInput, ModelUnavailable, ServingError
 from model_functions.http.body import raw_body, read_json
 from model_functions.http.message import Request, Response
 from model_functions.http.protocols.datatypes import DATATYPES, shape_of
-from model_functions.http.protocols.generate import read_generate
+from model_functions.http.protocols.generate import RENAMED, read_generate
 from model_functions.http.protocols.inference_request import read_infer
+from model_functions.http.protocols.wording import in_words
 from model_functions.http.question import Published, headers_of
 from model_functions.http.routes import Table
 from model_functions.http.service import waiting
@@ -63,7 +64,9 @@ def routes(service: "Service") -> Table:
 def refuse(error: ServingError, request: Request) -> Response:
     """``{"error": text}``; what cannot be read and what cannot be meant are both 400 here."""
     status = 400 if isinstance(error, InvalidInput) else error.status
-    return Response.json({"error": error.message}, status, {"X-Error-Code": error.code} | error.headers)
+    generates = request.route.endswith(("/generate", "/generate_stream"))
+    message = in_words(error.message, "text_input", RENAMED) if generates else error.message
+    return Response.json({"error": message}, status, {"X-Error-Code": error.code} | error.headers)
 
 
 def server_metadata(name: str) -> Response:

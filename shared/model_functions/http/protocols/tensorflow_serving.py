@@ -14,6 +14,7 @@ from model_functions.cache import LoadedModel
 from model_functions.errors import InvalidInput, ServingError
 from model_functions.http.body import read_json
 from model_functions.http.message import JSON, Request, Response
+from model_functions.http.protocols.wording import in_words
 from model_functions.http.question import Published, Question, headers_of, version_number
 from model_functions.http.routes import Table
 from model_functions.http.service import waiting
@@ -59,7 +60,10 @@ def routes(service: "Service") -> Table:
 def refuse(error: ServingError, request: Request) -> Response:
     """``{"error": text}``."""
     status = 400 if isinstance(error, InvalidInput) else error.status
-    return Response.json({"error": error.message}, status, {"X-Error-Code": error.code} | error.headers)
+    data = "examples" if request.route.endswith((":classify", ":regress")) else "instances"
+    return Response.json(
+        {"error": in_words(error.message, data, {})}, status, {"X-Error-Code": error.code} | error.headers
+    )
 
 
 def model_list(names: list[str]) -> Response:

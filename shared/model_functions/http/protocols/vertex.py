@@ -16,6 +16,7 @@ from model_functions.errors import InvalidInput, NotSupported, ServingError
 from model_functions.http.body import parse_json, read_json
 from model_functions.http.message import EVENTS, JSON, Request, Response
 from model_functions.http.protocols.tensorflow_serving import RowQuestion
+from model_functions.http.protocols.wording import in_words
 from model_functions.http.question import Published, answer_json, finite_event
 from model_functions.http.routes import Table
 from model_functions.inputs import json_type
@@ -74,7 +75,7 @@ def refuse(error: ServingError, request: Request) -> Response:
     }
     record = {
         "code": status,
-        "message": error.message,
+        "message": in_words(error.message, "instances", {}),
         "status": _STATUSES.get(status, "INTERNAL"),
         "details": [reason],
     }
@@ -97,7 +98,7 @@ def read_raw(
     try:
         own = base64.b64decode(body["httpBody"]["data"], validate=True)
     except (TypeError, KeyError, ValueError) as exc:
-        raise InvalidInput("httpBody", '"httpBody" has no "data" in base64. Send the JSON itself.') from exc
+        raise InvalidInput("httpBody", '"httpBody.data" is no base64. Send the JSON itself.') from exc
     return wrapped_kind.of(request, _checked(parse_json(own)))
 
 

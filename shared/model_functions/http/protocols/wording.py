@@ -13,6 +13,7 @@ def in_words(text: str, data: str, called: Mapping[str, str]) -> str:
     """
     quoted = {"data": data} | dict(called)
     text = re.sub(r'"(\w+)"', lambda found: f'"{quoted.get(found[1], found[1])}"', text)
-    text = re.sub(r"\bdata(?=$|[\[.: ])", data, text, count=1)
+    # "This data" is the English word.
+    text = re.sub(r"(?<!this )\bdata(?=$|[\[.: ])", data, text, count=1)
     name = text.removeprefix("parameters.")
     return called.get(name, name)

@@ -222,7 +222,7 @@ def test_numbers_that_are_not_finite_need_bytes(graphs: FamilyFunction) -> None:
         in_bytes(graphs, "same_fp32", {"x": ("FP32", [1, 2], data)}, outputs=[_wanted("y", binary_data=True)])
     )
     assert parts["y"] == data
-    text = refused(in_bytes(graphs, "same_fp32", {"x": ("FP32", [1, 2], data)}), 500, "model_error")
+    text = refused(in_bytes(graphs, "same_fp32", {"x": ("FP32", [1, 2], data)}), 400, "invalid_input")
     assert text.endswith('Ask for the output as bytes: "parameters": {"binary_data": true}.')
 
 
@@ -452,7 +452,8 @@ def test_whatever_is_sent_is_answered_or_refused(graphs: FamilyFunction, place: 
         sent = value
     response = graphs.handle(post(sent, "/v2/models/same_fp32/infer"))
     assert response.status in (200, 400)
-    body(response)
+    told = response.body[: int(response.headers.get("Inference-Header-Content-Length", len(response.body)))]
+    assert set(json.loads(told)) & {"error", "outputs"}
 
 
 def test_bytes_that_do_not_add_up_are_refused(graphs: FamilyFunction) -> None:
@@ -538,6 +539,16 @@ def test_texts_are_generated_whole_and_in_pieces(writing: FamilyFunction, transl
     assert only == whole
 
 
+def test_a_text_is_generated_as_tritons_examples_ask_for_it(writing: FamilyFunction) -> None:
+    path = "/v2/models/tiny_writer/generate"
+    sent = {"text_input": "hello", "max_tokens": 16, "bad_words": "", "stop_words": "", "random_seed": 3}
+    greedy = body(writing.handle(post(sent | {"parameters": {"stream": False, "temperature": 0}}, path)))["text_output"]
+    asked = {"data": "hello", "parameters": {"do_sample": False, "max_new_tokens": 16}}
+    assert greedy == body(writing.handle(post(asked)))["body"]["generated_text"]
+    stopped = post(sent | {"temperature": 0.0, "stop_words": greedy[5]}, path)
+    assert body(writing.handle(stopped))["text_output"] == greedy.partition(greedy[5])[0]
+
+
 def events(response: Response) -> list[dict[str, Any]]:
     assert response.headers["Content-Type"].startswith("text/event-stream")
     data = response.body if response.chunks is None else b"".join(response.chunks)
@@ -550,7 +561,9 @@ def events(response: Response) -> list[dict[str, Any]]:
         ({"text": "a"}, '"text_input" is null. Send a string.'),
         ([], 'The body is a list. Send an object: {"text_input": TEXT}.'),
         ({"text_input": "a", "id": 1}, '"id" is a number. Send a string.'),
-        ({"text_input": "a", "max_tokens": 0}, None),
+        ({"text_input": ""}, "text_input is an empty text. Send at least one character."),
+        ({"text_input": "a", "bad_words": ["b"]}, None),
+        ({"text_input": "a", "max_tokens": 0}, '"max_tokens": 0 is out of bounds. Give an integer from 1 to 127.'),
         ({"text_input": "a", "strange": 0}, None),
     ],
 )

@@ -14,7 +14,7 @@ from model_functions.errors import DeadlineExceeded, ModelError, Overloaded
 from model_functions.families.feature_extraction import FeatureExtractionWrapper
 from model_functions.http.function import FamilyFunction
 from model_functions.http.message import Response
-from model_functions.http.protocols import openai
+from model_functions.http.protocols import openai, openai_fields
 from model_functions.http.protocols.openai_logprobs import Logprobs
 from model_functions.inputs import TextInput
 from model_functions.phases import Phases
@@ -174,7 +174,7 @@ def test_parameters_of_the_model_may_stand_beside_the_apis(writing: FamilyFuncti
 
 
 def test_fields_without_effect_are_let_pass(writing: FamilyFunction) -> None:
-    harmless = dict.fromkeys(openai.WITHOUT_EFFECT, "x")
+    harmless = dict.fromkeys(openai_fields.WITHOUT_EFFECT, "x")
     silent: dict[str, Any] = {
         "tools": [],
         "tool_choice": "auto",

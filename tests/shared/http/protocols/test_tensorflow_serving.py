@@ -124,6 +124,7 @@ def test_metadata_tells_the_signature(tabular: FamilyFunction) -> None:
         ({"instances": [ROW], "signature_name": "other"}, 'There is no signature "other", only "serving_default".'),
         ({"instances": [ROW], "parameters": 1}, '"parameters" is a number. Send an object by name.'),
         ({"instances": [{"b64": "?"}]}, 'instances[0] is no text in UTF-8 in base64: "?".'),
+        ({"instances": [[1]]}, "instances[0] has 1 values; the model has 3 columns"),
         ({"inputs": [ROW]}, '"inputs" is a list. Send an object with '),
         ([ROW], 'The body is a list. Send an object: {"instances": [ITEM, …]}.'),
     ],

@@ -147,7 +147,7 @@ def test_nothing_is_explained(tabular: FamilyFunction) -> None:
         ({"instances": ROW[0]}, '"instances" is a number. Send a list of items.'),
         ({"instances": []}, '"instances" is an empty list. Send a list of items.'),
         ({"instances": [ROW], "parameters": []}, '"parameters" is a list. Send an object by name.'),
-        ({"instances": [[1]]}, "data[0] has 1 values; the model has 3 columns"),
+        ({"instances": [[1]]}, "instances[0] has 1 values; the model has 3 columns"),
     ],
 )
 def test_what_cannot_be_read_is_an_invalid_argument(tabular: FamilyFunction, asked: Any, message: str) -> None:
@@ -161,4 +161,4 @@ def test_errors_are_googles(tabular: FamilyFunction) -> None:
     refused(tabular.handle(post(asked, f"{ENDPOINT}:directPredict")), 404, "NOT_FOUND")
     refused(tabular.handle(request(b"{", target=f"{ENDPOINT}:predict")), 400, "INVALID_ARGUMENT")
     wrong = post({"httpBody": {"data": "?"}}, f"{ENDPOINT}:rawPredict")
-    assert refused(tabular.handle(wrong), 400, "INVALID_ARGUMENT").startswith('"httpBody" has no "data" in base64.')
+    assert refused(tabular.handle(wrong), 400, "INVALID_ARGUMENT").startswith('"httpBody.data" is no base64.')
