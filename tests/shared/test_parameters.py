@@ -144,3 +144,8 @@ def test_the_schema_says_it_all() -> None:
     }
     assert STRATEGY.schema()["enum"] == ["first", "max"]
     assert PREFIX.schema()["maxLength"] == 10
+
+
+def test_an_integer_is_a_number_that_computes_as_one() -> None:
+    found = Parameter("temperature", "number", "", 1.0, 0, 5).check(4)
+    assert (found, type(found)) == (4.0, float)

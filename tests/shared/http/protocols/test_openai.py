@@ -595,3 +595,9 @@ def test_a_wrapper_of_somebodys_own_answers_only_what_it_can(
         {"text": "0 ü\n"},
         {"text": "1 ü\n"},
     ]
+
+
+def test_only_an_empty_list_stops_nowhere(writing: FamilyFunction) -> None:
+    for stop, status in (([], 200), (False, 400), ({}, 400)):
+        asked = post({"model": "tiny_writer", "prompt": "hello", "stop": stop}, "/v1/completions")
+        assert writing.handle(asked).status == status

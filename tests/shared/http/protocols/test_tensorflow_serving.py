@@ -123,6 +123,8 @@ def test_metadata_tells_the_signature(tabular: FamilyFunction) -> None:
         ({"instances": ROW[0]}, '"instances" is a number. Send a list of items.'),
         ({"instances": [ROW], "signature_name": "other"}, 'There is no signature "other", only "serving_default".'),
         ({"instances": [ROW], "parameters": 1}, '"parameters" is a number. Send an object by name.'),
+        ({"instances": [ROW], "parameters": False}, '"parameters" is a boolean. Send an object by name.'),
+        ({"instances": ROW}, "instances[0] is a number. Each is an item: send a row, as a list or an object."),
         ({"instances": [{"b64": "?"}]}, 'instances[0] is no text in UTF-8 in base64: "?".'),
         ({"instances": [[1]]}, "instances[0] has 1 values; the model has 3 columns"),
         ({"inputs": [ROW]}, '"inputs" is a list. Send an object with '),
@@ -131,6 +133,12 @@ def test_metadata_tells_the_signature(tabular: FamilyFunction) -> None:
 )
 def test_what_cannot_be_read_is_refused(tabular: FamilyFunction, asked: Any, message: str) -> None:
     assert refused(tabular.handle(post(asked, f"{TABULAR}:predict")), 400, "invalid_input").startswith(message)
+
+
+def test_a_list_of_instances_is_never_one_of_them(writing: FamilyFunction) -> None:
+    asked = post({"instances": [{"role": "user", "content": "hello"}]}, "/v1/models/tiny_writer:predict")
+    wrong = refused(writing.handle(asked), 400, "invalid_input")
+    assert wrong.startswith("instances[0] is an object. Each is an item: send a text, or a chat as a list")
 
 
 def test_errors_are_texts_on_every_path(tabular: FamilyFunction) -> None:

@@ -97,6 +97,13 @@ def test_what_a_model_writes_may_come_in_lines(writing: FamilyFunction) -> None:
         assert lines[-1]["finish_reason"] == whole["finish_reason"]
 
 
+def test_a_parameter_is_said_once(tabular: FamilyFunction) -> None:
+    asked = {"data": ROW, "parameters": {"method": "predict"}}
+    response = tabular.handle(post(asked, "/predictions/tiny_classifier?method=predict"))
+    assert (response.status, response.headers["X-Error-Code"]) == (400, "invalid_input")
+    assert body(response)["message"] == "A parameter stands in the query and in the body. Send it once."
+
+
 def test_the_version_is_the_one_that_is_served(tabular: FamilyFunction) -> None:
     revision = tabular.handle(post(ROW, PREDICTIONS)).headers["X-Model-Revision"]
     assert tabular.handle(post(ROW, f"{PREDICTIONS}/{revision}")).status == 200

@@ -83,6 +83,14 @@ def test_a_raw_answer_has_its_model_in_the_headers(tabular: FamilyFunction, verb
     assert response.headers["X-Vertex-AI-Model-Version-Id"] == response.headers["X-Model-Revision"]
 
 
+def test_what_a_header_cannot_hold_is_quoted_in_it(tabular: FamilyFunction) -> None:
+    asked = request(b'{"instances": [[0.5, 1.0, 2.0]]}')
+    asked.path = "/v1/projects/a\r\nb/locations/\U0001f600/endpoints/tiny_classifier:rawPredict"
+    found = tabular.handle(asked)
+    assert found.status == 200
+    assert found.headers["X-Vertex-AI-Model"] == "projects/a%0D%0Ab/locations/%F0%9F%98%80/models/tiny_classifier"
+
+
 def wrapped(value: Any) -> dict[str, Any]:
     """As Google's clients send a body by REST."""
     data = base64.b64encode(json.dumps(value).encode()).decode()
