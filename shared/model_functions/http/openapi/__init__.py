@@ -1,5 +1,6 @@
 """The description of a function in OpenAPI 3.1: a module for what all functions answer, and one for each protocol."""
 
+from collections.abc import Iterable
 from importlib import import_module
 
 from model_functions.http.front_door import MAX_TIMEOUT_MS
@@ -30,6 +31,7 @@ def document(served: Served) -> Record:
             paths.setdefault(path, {}).update(item)
         schemas |= section.schemas
         responses |= section.responses
+    _tell_apart(operation for item in paths.values() for operation in item.values())
     return {
         "openapi": "3.1.0",
         "info": {"title": served.title, "version": "1", "description": _ABOUT},
@@ -39,6 +41,16 @@ def document(served: Served) -> Record:
         "paths": paths,
         "components": {"schemas": schemas, "responses": responses, "headers": _headers(), "parameters": _parameters()},
     }
+
+
+def _tell_apart(operations: Iterable[Record]) -> None:
+    """Gives each operation an id of its own, where models are called alike but for a dash."""
+    counts: dict[str, int] = {}
+    for operation in operations:
+        name = operation["operationId"]
+        counts[name] = counts.get(name, 0) + 1
+        if counts[name] > 1:
+            operation["operationId"] = f"{name}_{counts[name]}"
 
 
 def _headers() -> Record:

@@ -229,7 +229,7 @@ class Section:
             "headers": headers(*own) | {"X-Error-Code": {"required": True, "schema": {"enum": codes}}},
             "content": {JSON: {"schema": error, "examples": {code: {"value": examples[code]} for code in codes}}},
         }
-        names = (f"{self._word}{status}{more}" for more in ("", *range(2, 100)))
+        names = (f"{self._word}{status}{more}" for more in ("", *(f"-{place}" for place in range(2, 100))))
         name = next(name for name in names if self.responses.setdefault(name, response) == response)
         return reference("responses", name)
 
