@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,9 +14,9 @@ from tests.browser.playground import PATIENCE_S, Playground
 #: Clients that live in an environment of the conformance suite.
 _ENVIRONMENTS = {"OpenAI": "language", "Hugging Face": "language", "Triton": "tensors", "KServe": "kserve"}
 
-#: Tells what a snippet left in ``answer``, behind what it said itself.
-_TELL = """
-import json, runpy, sys
+#: Runs a snippet for each line of its input, [FOLDER, FILE]; tells what it printed, and what it left in ``answer``.
+_INTERPRETER = """
+import contextlib, io, json, os, runpy, sys, traceback
 
 def plain(value):
     if hasattr(value, "iter_lines"):
@@ -33,8 +32,16 @@ def plain(value):
         return value.decode()
     return [plain(one) for one in value] if isinstance(value, (list, tuple)) else value
 
-found = runpy.run_path(sys.argv[1])["answer"]
-sys.stdout.write("\\0" + json.dumps(plain(found), default=lambda _: None))
+for line in sys.stdin:
+    folder, file = json.loads(line)
+    os.chdir(folder)
+    told = {"answer": None, "error": None}
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        try:
+            told["answer"] = plain(runpy.run_path(file)["answer"])
+        except Exception:
+            told["error"] = traceback.format_exc()
+    print(json.dumps(told | {"printed": printed.getvalue()}, default=lambda _: None), flush=True)
 """
 
 _IN_THE_BROWSER = """
@@ -58,15 +65,46 @@ def run_shell(code: str, folder: Path) -> str:
     """What the command prints; from a file, because it may be longer than an argument can."""
     script = folder / "snippet.sh"
     script.write_text(code)
-    return _run(["bash", str(script)], folder)
+    command = ["bash", str(script)]
+    done = subprocess.run(
+        command, cwd=folder, env=_environment(), capture_output=True, text=True, timeout=PATIENCE_S, check=True
+    )
+    return done.stdout
 
 
-def run_python(client: str, code: str, folder: Path) -> Ran:
-    script, tell = folder / "snippet.py", folder / "tell.py"
-    script.write_text(code)
-    tell.write_text(_TELL)
-    printed, _, answer = _run([_python(client), str(tell), str(script)], folder).partition("\0")
-    return Ran(printed, json.loads(answer))
+class Interpreters:
+    """A Python for each client, which keeps what it has imported from one snippet to the next."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, subprocess.Popen[str]] = {}
+
+    def run(self, client: str, code: str, folder: Path) -> Ran:
+        script = folder / "snippet.py"
+        script.write_text(code)
+        process = self._of(_python(client))
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps([str(folder), str(script)]) + "\n")
+        process.stdin.flush()
+        told = json.loads(process.stdout.readline())
+        assert told["error"] is None, f"{told['error']}\n{code}"
+        return Ran(told["printed"], told["answer"])
+
+    def close(self) -> None:
+        for process in self._running.values():
+            process.communicate(timeout=PATIENCE_S)
+
+    def _of(self, python: str) -> "subprocess.Popen[str]":
+        if python not in self._running:
+            self._running[python] = subprocess.Popen(
+                [python, "-W", "ignore", "-c", _INTERPRETER],
+                env=_environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+        return self._running[python]
 
 
 def run_in_the_browser(page: Playground, code: str) -> list[Any]:
@@ -81,8 +119,5 @@ def _python(client: str) -> str:
     return sys.executable if group is None else str(made(ROOT / "tests/conformance" / group) / "bin/python")
 
 
-def _run(command: Sequence[str], folder: Path) -> str:
-    environment = os.environ | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", "PYTHONWARNINGS": "ignore"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE_S)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def _environment() -> dict[str, str]:
+    return os.environ | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}

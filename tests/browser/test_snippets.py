@@ -2,7 +2,7 @@
 
 import ast
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 from tests import tiny_models
 from tests.browser.models import MODELS
 from tests.browser.playground import Playground
-from tests.browser.snippets import Ran, run_in_the_browser, run_python, run_shell
+from tests.browser.snippets import Interpreters, Ran, run_in_the_browser, run_shell
 
 AWKWARD = "Anna's \"report\" \\ says 'hello' 😀\nBerlin $HOME `id` !\u2028{x}"
 
@@ -34,6 +34,13 @@ OFFERED = {
 }
 
 
+@pytest.fixture(scope="module")
+def interpreters() -> Iterator[Interpreters]:
+    found = Interpreters()
+    yield found
+    found.close()
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_the_clients_that_fit_are_offered(page: Playground, model: str) -> None:
     page.choose(model)
@@ -41,7 +48,9 @@ def test_the_clients_that_fit_are_offered(page: Playground, model: str) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_every_example_is_asked_the_same_way_by_every_client(page: Playground, model: str, tmp_path: Path) -> None:
+def test_every_example_is_asked_the_same_way_by_every_client(
+    page: Playground, model: str, tmp_path: Path, interpreters: Interpreters
+) -> None:
     page.choose(model)
     if model == "image_model":
         take_picture(page, tmp_path)
@@ -49,14 +58,16 @@ def test_every_example_is_asked_the_same_way_by_every_client(page: Playground, m
     for index in range(examples):
         if model != "image_model":
             page.use_example(index)
-        check_every_client(page, tmp_path)
+        check_every_client(page, tmp_path, interpreters)
 
 
-def test_an_awkward_text_is_the_same_in_every_language(page: Playground, tmp_path: Path) -> None:
+def test_an_awkward_text_is_the_same_in_every_language(
+    page: Playground, tmp_path: Path, interpreters: Interpreters
+) -> None:
     page.choose("summary_model")
     page.fill("Text", AWKWARD)
     assert page.asked()["data"] == AWKWARD
-    check_every_client(page, tmp_path)
+    check_every_client(page, tmp_path, interpreters)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +85,7 @@ def test_an_awkward_text_is_the_same_in_every_language(page: Playground, tmp_pat
     ],
 )
 def test_parameters_are_asked_the_same_way_by_every_client(
-    page: Playground, model: str, parameters: dict[str, str | None], tmp_path: Path
+    page: Playground, model: str, parameters: dict[str, str | None], tmp_path: Path, interpreters: Interpreters
 ) -> None:
     page.choose(model)
     if model == "image_model":
@@ -87,10 +98,10 @@ def test_parameters_are_asked_the_same_way_by_every_client(
             page.fill(name, value)
     streams = int(model == "writing_model")  # which the page asks for by itself
     assert page.text("#changed") == f"{len(parameters) + streams} changed"
-    check_every_client(page, tmp_path)
+    check_every_client(page, tmp_path, interpreters)
 
 
-def test_a_stream_may_be_asked_as_a_whole(page: Playground, tmp_path: Path) -> None:
+def test_a_stream_may_be_asked_as_a_whole(page: Playground, tmp_path: Path, interpreters: Interpreters) -> None:
     page.choose("writing_model")
     page.show_parameters()
     page.field("stream").click()
@@ -98,7 +109,7 @@ def test_a_stream_may_be_asked_as_a_whole(page: Playground, tmp_path: Path) -> N
     for index, tensor_clients in tensors.items():
         page.use_example(index)
         assert page.clients() == [*EVERYWHERE, "Hugging Face", "OpenAI", *tensor_clients, "KServe"]
-        check_every_client(page, tmp_path)
+        check_every_client(page, tmp_path, interpreters)
 
 
 def test_what_a_client_has_no_words_for_is_not_offered_by_it(page: Playground) -> None:
@@ -131,7 +142,7 @@ def take_picture(page: Playground, folder: Path) -> None:
     page.wait(lambda: "image.png" in page.code("curl"))
 
 
-def check_every_client(page: Playground, folder: Path) -> None:
+def check_every_client(page: Playground, folder: Path, interpreters: Interpreters) -> None:
     """Runs the call as every client writes it, and holds what comes against what the page got."""
     page.send()
     body = page.answer()["body"]
@@ -143,7 +154,7 @@ def check_every_client(page: Playground, folder: Path) -> None:
             said = run_in_the_browser(page, code)[-1]
             assert said.get("body", said) == body if isinstance(said, dict) else said == body
         else:
-            ran = run_python(client, code, folder)
+            ran = interpreters.run(client, code, folder)
             found, expected = READERS[client](ran, body)
             assert agrees(found, expected), f"{client} found {found}, not {expected}, by:\n{code}"
 

@@ -62,7 +62,10 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.conformance", description=__doc__.partition("\n")[0])
     parser.add_argument("group", nargs="*", help=f"of {', '.join(GROUPS)}; default: all")
     parser.add_argument("-k", help="only the calls whose names match, as pytest's own -k", default="")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    for group in set(arguments.group) - set(GROUPS):
+        parser.error(f'There is no group "{group}". There are: {", ".join(GROUPS)}.')
+    return arguments
 
 
 @contextmanager

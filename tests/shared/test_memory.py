@@ -1,4 +1,7 @@
 import gc
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -103,3 +106,33 @@ def test_a_load_is_rarely_collected_and_what_it_made_never_again() -> None:
     assert gc.get_freeze_count() > frozen
     gc.unfreeze()
     assert made
+
+
+#: Pages that each of four requests of 40 MiB takes from the system.
+_PAGES_TAKEN = """
+import resource, sys
+from model_functions import memory
+
+def request():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    parts = [bytearray(10 * 2**20) for _ in range(4)]
+    del parts
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+if sys.argv[1] == "keep":
+    memory.keep_freed()
+taken = [request() for _ in range(4)]
+memory.reclaim()
+print(*taken, request())
+"""
+
+
+@pytest.mark.parametrize("keep", ["keep", "leave"])
+def test_what_large_requests_free_is_kept_for_the_next_and_can_be_reclaimed(keep: str) -> None:
+    command = [sys.executable, "-c", _PAGES_TAKEN, keep]
+    environment = os.environ | {"PYTHONPATH": str(Path(memory.__file__).parents[1])}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    first, *later, after = map(int, done.stdout.split())
+    assert first > 10_000
+    assert after > 10_000
+    assert all(taken < 100 for taken in later) == (keep == "keep")

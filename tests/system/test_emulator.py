@@ -95,7 +95,7 @@ def test_bad_input_is_named(site: tuple[str, Process], body: bytes, status: int,
 def test_a_large_body_streams_through(site: tuple[str, Process]) -> None:
     rows = [[0.1, 0.2, 0.3]] * 10_000
     assert len(predict(site[0], "tiny_classifier", rows)["body"]) == 10_000
-    answer = call(f"{site[0]}/predict", b"x" * (9 * 1024 * 1024))
+    answer = call(f"{site[0]}/predict", b"x" * (33 * 1024 * 1024))
     assert (answer.status, answer.headers["x-error-code"]) == (413, "payload_too_large")
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from model_functions import memory
 from model_functions.errors import (
     DuplicateKey,
     IncompleteBody,
@@ -25,6 +26,7 @@ MAX_DEPTH = 64
 #: the body.
 MAX_JSON_VALUES = 4 * 1024 * 1024
 _BLOCK = 64 * 1024
+_LARGE = 1024 * 1024
 _STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 _BRACKETS = re.compile(r"[\[\]{}]")
 
@@ -93,6 +95,8 @@ def _raw_blocks(request: Request, limit: int, first: int = 0) -> list[bytes]:
         raise too_large(count, limit)
     if count < declared:
         raise IncompleteBody(f"The body ended after {count} of {declared} bytes. Send it again.")
+    if count > _LARGE:
+        memory.keep_freed()
     return blocks
 
 

@@ -13,8 +13,6 @@ from tests.conformance.pictures import PNG
 from tests.conformance.place import Place
 from tests.conformance.tensors.arrays import ARRAYS, FEATURES, TEXTS, scores
 
-KINDS = ("BOOL", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64", "FP16", "FP32", "FP64")
-
 
 @pytest.fixture
 def onnx(place: Place) -> Iterator[InferenceServerClient]:
@@ -266,23 +264,11 @@ def test_an_image_is_bytes(place: Place) -> None:
         assert client.infer("eye", [picture]).as_numpy("label")[0].decode() in ("cat", "dog", "bird")
 
 
-def test_a_table_is_one_tensor(place: Place) -> None:
+def test_a_table_is_a_tensor_a_column(place: Place) -> None:
     with InferenceServerClient(place.address("tabular")) as client:
-        [column, *others] = client.get_model_metadata("sizes")["inputs"]
-        rows = np.array([[3, 3, 3], [-3, -3, -3]], np.float64)
-        columns = {"length": 0, "width": 1, "weight": 2}
-        given = (
-            [tensor(one["name"], rows[:, columns[one["name"]]], one["datatype"]) for one in (column, *others)]
-            if others
-            else [
-                tensor(
-                    column["name"],
-                    rows.astype(np.float32 if column["datatype"] == "FP32" else np.float64),
-                    column["datatype"],
-                )
-            ]
-        )
-        result = client.infer("sizes", given)
+        columns = [one["name"] for one in client.get_model_metadata("sizes")["inputs"]]
+        assert columns == ["length", "width", "weight"]
+        result = client.infer("sizes", [tensor(name, np.array([3.0, -3.0]), "FP64") for name in columns])
         assert [label.decode() for label in result.as_numpy("prediction")] == ["large", "small"]
 
 

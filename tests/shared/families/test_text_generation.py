@@ -21,7 +21,7 @@ from model_functions.repository import Repository
 from model_functions.settings import Settings
 from model_functions.store.folder import FolderStore
 from tests import tiny_models
-from tests.shared.http.requests import body, get, post
+from tests.shared.http.requests import accepted, body, get, post
 
 TEXTS = ["hello world", "one", "a lives in one, two. hello", "😀 д"]
 CHAT = [{"role": "system", "content": "hello"}, {"role": "user", "content": " one two "}]
@@ -678,7 +678,7 @@ def test_the_openapi_document_tells_of_texts_chats_and_streams(function: FamilyF
     document = body(function.handle(get("/openapi.json")))
     operation = document["paths"]["/predict"]["post"]
     assert "text/event-stream" in operation["responses"]["200"]["content"]
-    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    schema = accepted(document)
     for data in ("hello", CHAT, [5, 0], ["hello", CHAT, [5]]):
         jsonschema.validate({"data": data, "parameters": {"stop": ["x"], "stream": True, "seed": 1}}, schema)
     wrongs: list[Any] = [7, [CHAT[0], "hello"], [{"role": "user"}], [[]], [-1], [5, "hello"]]

@@ -58,3 +58,9 @@ def body(response: Response) -> Any:
 def message(response: Response) -> str:
     text: str = body(response)["error"]["message"]
     return text
+
+
+def accepted(document: Any, path: str = "/predict", media: str = "application/json") -> dict[str, Any]:
+    """The schema of what a POST to the path takes, with what it refers to."""
+    content = document["paths"][path]["post"]["requestBody"]["content"]
+    return {**content[media]["schema"], "components": document["components"]}

@@ -21,7 +21,7 @@ from model_functions.phases import Phases
 from model_functions.repository import Repository
 from model_functions.settings import Settings
 from model_functions.store.folder import FolderStore
-from tests.shared.http.requests import body, get, message, post, request
+from tests.shared.http.requests import accepted, body, get, message, post, request
 from tests.tiny_models import TEXT
 
 ROW = [0.5, 1.0, 2.0]
@@ -289,17 +289,16 @@ def test_a_family_describes_itself_as_json_and_as_a_page(tabular: FamilyFunction
 
 def test_the_openapi_document_describes_what_is_accepted(tabular: FamilyFunction) -> None:
     document = body(tabular.handle(get("/openapi.json")))
-    schema = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    schema = accepted(document)
     jsonschema.validate({"model_name": "tiny_classifier", "data": ROW}, schema)
     for wrong in ({"data": ROW[:2]}, {"data": ROW, "x": 1}, {}):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(wrong, schema)
-    assert all(tabular.routes.find(get(path)).handlers for path in document["paths"])
 
 
 def test_the_docs_work_offline(tabular: FamilyFunction) -> None:
     response = tabular.handle(get("/docs"))
-    assert b"POST /predict" in response.body
+    assert b"<b>POST</b> /predict" in response.body
     assert not re.findall(rb"""(?:src|href|action)=["'](?!#|data:)|url\((?!["']?data:)|@import""", response.body)
     assert "default-src 'none'" in response.headers["Content-Security-Policy"]
 

@@ -70,7 +70,10 @@ def _operations(document: Record, tag: str) -> Iterator[Operation]:
 def _index(by_tag: Mapping[str, list[Operation]]) -> str:
     parts = []
     for tag, operations in by_tag.items():
-        links = "".join(f'<li><a href="#{escape(one.anchor)}">{one.heading}</a></li>' for one in operations)
+        links = "".join(
+            f'<li><a href="#{escape(one.anchor)}">{one.heading}</a> <small>{escape(one.facts["summary"])}</small></li>'
+            for one in operations
+        )
         parts.append(f"<details><summary>{escape(tag)} ({len(operations)})</summary><ul>{links}</ul></details>")
     return f'<nav aria-label="Operations">{"".join(parts)}</nav>'
 

@@ -1,5 +1,6 @@
 """What every function answers besides the protocols: ``/predict``, and what is known of it and its models."""
 
+import json
 from typing import Any
 
 from model_functions.errors import MethodNotAllowed, NotAcceptable, error_classes
@@ -32,6 +33,8 @@ _STREAM = (
 )
 _FILE = "One or several, under any name."
 _NAMED = "Where the body is a file."
+#: Characters of an example that stands in a URL.
+_LONGEST_QUERY = 2000
 
 
 def describe(served: Served) -> Section:
@@ -197,8 +200,13 @@ def _query(served: Served) -> list[Record]:
 
 
 def _query_example(served: Served) -> Record:
-    texts = [item for model in served.models for item in model.items if isinstance(item, str) and len(item) < 2000]
-    return {"example": texts[:1]} if texts else {}
+    """A text, or else a row or a tensor as JSON."""
+    for model in served.models:
+        for item in model.items:
+            text = item if isinstance(item, str) else json.dumps(item)
+            if len(text) < _LONGEST_QUERY and (isinstance(item, str) or model.kind in ("row", "tensors")):
+                return {"example": [text]}
+    return {}
 
 
 def error() -> Record:

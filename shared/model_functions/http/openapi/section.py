@@ -283,8 +283,9 @@ def _placed(route: str, place: Mapping[str, str | Sequence[str]]) -> tuple[str, 
         if isinstance(given, str):
             path = path.replace(f"{{{name}}}", given)
             continue
-        schema = string(enum=list(given)) if given else string(minLength=1)
-        parameters.append({"name": name, "in": "path", "required": True, "schema": schema})
+        facts: Record = {"schema": string(enum=list(given))} if given else {"schema": string(minLength=1)}
+        facts |= {} if given else {"example": f"my-{name}"}
+        parameters.append({"name": name, "in": "path", "required": True, **facts})
     return path, parameters
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from model_functions.cache import LoadedModel
-from model_functions.errors import InvalidInput, ModelError
+from model_functions.errors import InvalidInput
 from model_functions.http.coding import compressed
 from model_functions.http.message import Response
 from model_functions.http.protocols.datatypes import DATATYPES, DTYPES, SIZES
@@ -112,9 +112,11 @@ class InferQuestion(Question):
         try:
             response = Response.json(told, headers=headers_of(model))
         except ValueError as exc:
-            raise ModelError(
+            # Bytes could tell it: what cannot is what the caller chose.
+            raise InvalidInput(
+                "outputs",
                 f"{model.manifest.name} answered with a number that is not finite, which JSON does not have. Ask for "
-                'the output as bytes: "parameters": {"binary_data": true}.'
+                'the output as bytes: "parameters": {"binary_data": true}.',
             ) from exc
         if parts:
             response.headers |= {"Content-Type": BYTES, HEADER: str(len(response.body))}

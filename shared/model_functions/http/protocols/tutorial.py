@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from model_functions.http import errors
-from model_functions.http.body import media_type, parse_json, read_body
+from model_functions.http.body import media_type, read_body, read_json
 from model_functions.http.message import Request
 from model_functions.http.prediction import FORM, PredictionRequest, from_form, from_json, from_query
 from model_functions.http.protocols.bodies import URLENCODED, looks_like_json
@@ -27,7 +27,7 @@ def read(request: Request, limit: int) -> PredictionRequest:
         return _from_parts(request, body, limit)
     if kind == URLENCODED and not looks_like_json(body):
         return from_query(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
-    return from_json(parse_json(body))
+    return from_json(read_json(request, limit, [FORM]))
 
 
 def _from_parts(request: Request, body: bytes, limit: int) -> PredictionRequest:
