@@ -98,7 +98,7 @@ def read_raw(
     try:
         own = base64.b64decode(body["httpBody"]["data"], validate=True)
     except (TypeError, KeyError, ValueError) as exc:
-        raise InvalidInput("httpBody", '"httpBody" has no "data" in base64. Send the JSON itself.') from exc
+        raise InvalidInput("httpBody", '"httpBody.data" is no base64. Send the JSON itself.') from exc
     return wrapped_kind.of(request, _checked(parse_json(own)))
 
 

@@ -161,4 +161,4 @@ def test_errors_are_googles(tabular: FamilyFunction) -> None:
     refused(tabular.handle(post(asked, f"{ENDPOINT}:directPredict")), 404, "NOT_FOUND")
     refused(tabular.handle(request(b"{", target=f"{ENDPOINT}:predict")), 400, "INVALID_ARGUMENT")
     wrong = post({"httpBody": {"data": "?"}}, f"{ENDPOINT}:rawPredict")
-    assert refused(tabular.handle(wrong), 400, "INVALID_ARGUMENT").startswith('"httpBody" has no "data" in base64.')
+    assert refused(tabular.handle(wrong), 400, "INVALID_ARGUMENT").startswith('"httpBody.data" is no base64.')
