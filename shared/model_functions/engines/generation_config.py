@@ -16,7 +16,8 @@ _TURNED = (
 #: What a decoder's generation_config may say that changes nothing here: our rules, and what each request sets anew.
 _KNOWN = {
     *("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id", "transformers_version"),
-    *("cache_implementation", "use_cache", "bad_words_ids", "suppress_tokens", "_from_model_config", "min_p", *_TURNED),
+    *("cache_implementation", "use_cache", "bad_words_ids", "suppress_tokens", "_from_model_config", *_TURNED),
+    *("min_p", "typical_p"),
 }
 
 

@@ -313,7 +313,8 @@ def narrowed(scores: Floats, parameters: dict[str, Any], keep: int) -> Floats:
         remaining = np.empty_like(unlikely)
         np.put_along_axis(remaining, order, ~unlikely, axis=1)
         scores = np.where(remaining, scores, np.float32(-np.inf))
-    return _likely(scores, parameters.get("min_p") or 0.0, keep)
+    scores = _likely(scores, parameters.get("min_p") or 0.0, keep)
+    return _typical(scores, parameters.get("typical_p") or 1.0, keep)
 
 
 def _likely(scores: Floats, min_p: float, keep: int) -> Floats:
@@ -323,6 +324,21 @@ def _likely(scores: Floats, min_p: float, keep: int) -> Floats:
     least = scores.max(axis=1, keepdims=True) + np.log(np.float32(min_p))
     kept = np.partition(scores, -keep, axis=1)[:, -keep, None]
     return np.where(scores < np.minimum(least, kept), np.float32(-np.inf), scores)
+
+
+def _typical(scores: Floats, share: float, keep: int) -> Floats:
+    """The scores of the tokens that surprise about as much as is usual there, which make up that share together."""
+    if share >= 1:
+        return scores
+    logs = _log_softmax(scores)
+    likely = np.exp(logs)
+    usual = (likely * np.where(likely > 0, -logs, 0)).sum(axis=1, keepdims=True)
+    distance = np.abs(-logs - usual)
+    order = np.argsort(distance, axis=1, kind="stable")
+    total = np.take_along_axis(likely, order, axis=1).cumsum(axis=1)
+    count = np.clip((total < share).sum(axis=1, keepdims=True), keep - 1, scores.shape[1] - 1)
+    farthest = np.take_along_axis(distance, np.take_along_axis(order, count, axis=1), axis=1)
+    return np.where(distance > farthest, np.float32(-np.inf), scores)
 
 
 def _draw(scores: Floats, count: int, rng: np.random.Generator) -> Integers:

@@ -64,6 +64,7 @@ class TextGenerationWrapper(ModelWrapper):
     declared: ClassVar[tuple[Parameter, ...]] = (
         *(_OWN.get(p.name, p) for p in GENERATION_PARAMETERS if p.name != "prefix"),
         Parameter("min_p", "number", "Draw from tokens at least so likely, in parts of the likeliest.", 0.0, 0, 1),
+        Parameter("typical_p", "number", "Draw from tokens as surprising as usual, up to this share.", 1.0, 0.001, 1),
         Parameter(
             "presence_penalty", "number", "Above 0 makes tokens that the answer has already less likely.", 0.0, -2, 2
         ),

@@ -25,6 +25,7 @@ GREEDY = {
     "top_k": 0,
     "top_p": 1.0,
     "min_p": 0.0,
+    "typical_p": 1.0,
     "num_return_sequences": 1,
 }
 
@@ -97,6 +98,7 @@ PARAMETERS = st.fixed_dictionaries(
         "top_k": st.sampled_from([0, 2, 5, 50]),
         "top_p": st.sampled_from([1.0, 0.6]),
         "min_p": st.sampled_from([0.0, 0.2]),
+        "typical_p": st.sampled_from([1.0, 0.5]),
         "num_return_sequences": st.integers(1, 3),
     }
 )

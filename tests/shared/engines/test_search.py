@@ -140,22 +140,25 @@ def test_a_generation_config_is_followed(engine: TransformersGenerator, setting:
     temperature=st.sampled_from([0.3, 1.0, 2.0]),
     top_k=st.integers(0, 10),
     top_p=st.sampled_from([0.05, 0.3, 0.8, 1.0]),
+    typical_p=st.sampled_from([0.05, 0.3, 0.8, 1.0]),
     keep=st.integers(1, 3),
 )
 def test_draws_are_from_the_tokens_that_transformers_leaves(
-    logits: list[int], temperature: float, top_k: int, top_p: float, keep: int
+    logits: list[int], temperature: float, top_k: int, top_p: float, typical_p: float, keep: int
 ) -> None:
     import torch
-    from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+    from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper, TypicalLogitsWarper
 
     scores = np.array([[logit / 10 for logit in logits]], dtype=np.float32)
     warpers: list[Any] = [TemperatureLogitsWarper(temperature)]
     warpers += [TopKLogitsWarper(top_k, min_tokens_to_keep=keep)] if top_k else []
     warpers += [TopPLogitsWarper(top_p, min_tokens_to_keep=keep)] if top_p < 1 else []
+    warpers += [TypicalLogitsWarper(typical_p, min_tokens_to_keep=keep)] if typical_p < 1 else []
     expected = torch.from_numpy(scores)
     for warper in warpers:
         expected = warper(None, expected)
-    found = narrowed(scores, {"temperature": temperature, "top_k": top_k, "top_p": top_p}, keep)
+    parameters = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "typical_p": typical_p}
+    found = narrowed(scores, parameters, keep)
     assert np.array_equal(np.isinf(found), np.isinf(expected.numpy()))
     assert np.allclose(found, expected.numpy())
 

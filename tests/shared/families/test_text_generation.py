@@ -100,6 +100,7 @@ def test_answers_are_those_of_generate(wrapper: TextGenerationWrapper, parameter
         *SEARCHES,
         {"do_sample": True, "seed": 5, "num_return_sequences": 3, "temperature": 2.0},
         {"do_sample": True, "seed": 0, "top_k": 5, "top_p": 0.8, "min_p": 0.1, "no_repeat_ngram_size": 3},
+        {"do_sample": True, "seed": 0, "typical_p": 0.6},
         {"do_sample": True, "seed": 2, "num_beams": 2},
         {"stop": ["a", "o", "e"]},
     ],

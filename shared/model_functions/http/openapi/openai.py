@@ -26,7 +26,7 @@ _WRITING: Record = {
     "max_tokens": {"type": "integer", "minimum": 1},
     "seed": _WHOLE,
     "stream": _FLAG,
-    "stream_options": {},
+    "stream_options": {"type": "object", "properties": {"include_usage": nullable(_FLAG)}},
     "stop": {"anyOf": [string(), array(string())]},
     "frequency_penalty": NUMBER,
     "presence_penalty": NUMBER,

@@ -61,13 +61,14 @@ class Task:
 
     def possible(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """The parameters without those that ask for nothing. Raises InvalidInput for what is not done here."""
-        for name, values in self.only.items():
+        only = {name: values for name, values in self.only.items() if name not in self.wrapper.parameters}
+        for name, values in only.items():
             if name in parameters and parameters[name] not in values:
                 raise InvalidInput(
                     f"parameters.{name}",
                     f'"{name}" is {_shown(parameters[name])}, which is not done here. Leave it out.',
                 )
-        return {name: value for name, value in parameters.items() if name not in self.only}
+        return {name: value for name, value in parameters.items() if name not in only}
 
     def parameters(self, given: dict[str, Any]) -> dict[str, Any]:
         return given
@@ -238,6 +239,7 @@ class TextGeneration(Task):
         "decoder_input_details": (False,),
         "grammar": (),
         "truncate": (),
+        # Of a model that was published before it could do so.
         "typical_p": (1, 1.0),
         "watermark": (False,),
     }
@@ -263,7 +265,7 @@ class TextGeneration(Task):
         called = {"stop_sequences": "stop", "top_n_tokens": "logprobs"}
         found = {called.get(name, name): value for name, value in given.items() if name != "details"}
         found.setdefault("num_return_sequences", 1)
-        if {"temperature", "top_k", "top_p"} & set(found):
+        if {"temperature", "top_k", "top_p", "typical_p"} & set(found):
             found.setdefault("do_sample", True)
         return found
 

@@ -15,7 +15,7 @@ NAMELESS = ("", "dummy", "tgi")
 #: Fields that say nothing to a model here.
 WITHOUT_EFFECT = frozenset(
     {"metadata", "moderation", "parallel_tool_calls", "prediction", "prompt_cache_key", "prompt_cache_options"}
-    | {"prompt_cache_retention", "reasoning_effort", "safety_identifier", "service_tier", "store", "stream_options"}
+    | {"prompt_cache_retention", "reasoning_effort", "safety_identifier", "service_tier", "store"}
     | {"tool_prompt", "user", "verbosity"}
 )
 

@@ -77,6 +77,7 @@ class GenerationQuestion(Question):
         return self.data, found
 
     def wants_stream(self, wrapper: ModelWrapper) -> bool:
+        _counts(self.fields)
         return flag("stream", self.fields.get("stream", False))
 
     def logprobs(self) -> int | None:
@@ -97,8 +98,7 @@ class GenerationQuestion(Question):
         return answer_json(model, told)
 
     def events(self, model: LoadedModel, told: Iterator[tuple[str | None, Any]]) -> Iterator[bytes]:
-        options = self.fields.get("stream_options", {})
-        counted = isinstance(options, dict) and options.get("include_usage") is True
+        counted = _counts(self.fields)
         head = self._head(model, self.piece)
         without = {"usage": None} if counted else {}
         begun: dict[int, Logprobs] = {}
@@ -246,6 +246,17 @@ def _asked(fields: dict[str, Any], data: Any, own: set[str]) -> tuple[str | None
     known = {key: value for key, value in fields.items() if key in own}
     parameters = {key: value for key, value in fields.items() if key not in own | WITHOUT_EFFECT}
     return name, data, parameters, known
+
+
+def _counts(asked: Mapping[str, Any]) -> bool:
+    """Whether a stream ends with the usage."""
+    options = asked.get("stream_options", {})
+    if not isinstance(options, dict):
+        raise InvalidInput(
+            "stream_options", f'"stream_options" is {json_type(options)}. Send {{"include_usage": true}}.'
+        )
+    wanted = options.get("include_usage")
+    return wanted is not None and flag("include_usage", wanted)
 
 
 def _longest(asked: Mapping[str, Any]) -> Any:

@@ -213,6 +213,13 @@ def test_an_answer_is_drawn_where_only_drawing_could_do_what_is_asked(writing: F
     assert asked(writing, "hello world", temperature=1.9, do_sample=False, **own) == [{"generated_text": greedy}]
 
 
+def test_typical_tokens_are_drawn_as_langchain_asks_for_them(writing: FamilyFunction) -> None:
+    own = {"seed": 3, "max_new_tokens": 20, "temperature": 1.9, "typical_p": 0.6}
+    drawn = predicted(writing, "hello world", do_sample=True, **own)["generated_text"]
+    assert asked(writing, "hello world", watermark=False, **own) == [{"generated_text": drawn}]
+    assert drawn != predicted(writing, "hello world", do_sample=True, **own | {"typical_p": 1})["generated_text"]
+
+
 def streamed(response: Response) -> Iterator[Any]:
     assert response.headers["Content-Type"] == "text/event-stream"
     assert response.chunks is not None

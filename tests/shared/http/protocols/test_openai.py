@@ -399,6 +399,12 @@ def test_vectors_come_as_numbers_or_in_base64(embedding: FamilyFunction) -> None
             "logit_bias",
             '"logit_bias" is not supported: the probabilities of single tokens cannot be changed here. Leave it out.',
         ),
+        ({"stream_options": 1}, "stream_options", '"stream_options" is a number. Send {"include_usage": true}.'),
+        (
+            {"stream_options": {"include_usage": "x"}},
+            "include_usage",
+            '"include_usage" is a string. Send true or false.',
+        ),
         ({"messages": None}, "messages", '"messages" is null. Send a list of messages.'),
         ({"messages": []}, "messages", '"messages" is an empty list. Send a list of messages.'),
         ({"messages": ["x"]}, "messages[0]", 'messages[0] is a string. Send {"role": ROLE, "content": TEXT}.'),
