@@ -1,6 +1,6 @@
 """Functions of every family over described_models, and what they say of themselves."""
 
-import json
+import io
 import warnings
 from collections.abc import Callable
 from importlib import import_module
@@ -69,16 +69,10 @@ def document(service: Service) -> dict[str, Any]:
 
 def _asking(functions: dict[str, FamilyFunction]) -> Callable[[str, Request, bytes], Response]:
     def ask(family: str, request: Request, sent: bytes) -> Response:
-        inner = Request(request.method, request.path, request.query, request.headers, read=_reader(sent))
+        inner = Request(request.method, request.path, request.query, request.headers, read=io.BytesIO(sent).read)
         return functions[family].handle(inner)
 
     return ask
-
-
-def _reader(sent: bytes) -> Callable[[int], bytes]:
-    import io
-
-    return io.BytesIO(sent).read
 
 
 def _wrapper_class(family: str) -> type[ModelWrapper]:
@@ -96,6 +90,3 @@ def resolved(document: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     _, _, kind, name = given["$ref"].split("/")
     found: dict[str, Any] = document["components"][kind][name]
     return found
-
-
-__all__ = ["json"]

@@ -10,9 +10,11 @@ import jsonschema
 import pytest
 
 from model_functions.errors import error_classes
+from model_functions.http import pages
 from model_functions.http.message import Request, Response
+from model_functions.http.openapi import document as document_of
+from model_functions.http.openapi.served import Served, models_of
 from model_functions.http.protocols import module_names
-from model_functions.http.routes import ProtocolRoutes
 from model_functions.http.service import Service
 from tests.shared.http.openapi.conftest import resolved
 from tests.shared.http.requests import body, request
@@ -103,11 +105,32 @@ def test_refusals_are_described_with_their_codes(document: dict[str, Any]) -> No
                     validate(document, response["content"]["application/json"]["schema"], example["value"], path)
 
 
+def test_a_function_without_models_describes_itself() -> None:
+    found = document_of(Served("empty", [], False))
+    assert "/predict" in found["paths"]
+    assert not [path for path in found["paths"] if path.startswith("/v2/models/") and path.endswith("/infer")]
+    assert pages.docs(found).status == 200
+
+
+def test_models_that_are_called_alike_have_operations_of_their_own() -> None:
+    parameters = {"top_k": {"type": "integer", "description": "How many."}}
+    record: dict[str, Any] = {
+        "family": "tabular",
+        "alias": "prod",
+        "revision": "0" * 12,
+        "description": "",
+        "examples": [[1.0]],
+    }
+    record |= {"kind": "row", "data": {}, "parameters": parameters}
+    models = models_of([record | {"model_name": name} for name in ("a-b", "a.b", "a_b")], None)
+    ids = [one.operation["operationId"] for one in operations(document_of(Served("alike", models, False)))]
+    assert len(set(ids)) == len(ids)
+
+
 def routes(service: Service) -> Iterator[tuple[str, str]]:
     """Every route with its methods, the function's own and the protocols'."""
-    tables = [ProtocolRoutes(service.routes.protocol(name).table, _never) for name in module_names()]
     own = {path: route.handlers for path, route in service.routes._own.items()}
-    for table in (own, *(protocol.table for protocol in tables)):
+    for table in (own, *(service.routes.protocol(name).table for name in module_names())):
         for route, handlers in table.items():
             yield from ((route, method) for method in handlers)
 
@@ -116,10 +139,6 @@ def _somewhere(route: str, model: dict[str, Any]) -> str:
     """A path of the route."""
     place = {"model": model["model_name"], "version": model["revision"], "label": model["alias"]}
     return re.sub(r"\{(\w+)\}", lambda found: place.get(found[1], "x"), route)
-
-
-def _never(*given: Any) -> Response:
-    raise AssertionError(given)
 
 
 def asked(document: dict[str, Any], path: str, method: str, operation: dict[str, Any]) -> Request:
