@@ -210,7 +210,11 @@ class ModelWrapper:
             "parameters": {name: parameter.schema() for name, parameter in self.parameters.items()},
         }
         tensors = {"inputs": self.tensor_inputs(), "outputs": self.tensor_outputs()}
-        interface["tensors"] = {name: [asdict(spec) for spec in specs] for name, specs in tensors.items()}
+        # As it comes back from JSON, so that a manifest equals the one that is read.
+        interface["tensors"] = {
+            name: [asdict(spec) | {"shape": None if spec.shape is None else list(spec.shape)} for spec in specs]
+            for name, specs in tensors.items()
+        }
         prediction = self.prediction_schema()
         interface |= {"prediction": prediction} if prediction else {}
         interface |= {"media": list(self.media)} if self.media else {}

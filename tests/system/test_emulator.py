@@ -43,8 +43,9 @@ def test_the_same_models_come_from_a_bucket_by_setting_model_store_only(bucket: 
     bucket_environment = {"STORAGE_EMULATOR_HOST": bucket.url, "MODEL_TRUST": str(trust_file)}
     with emulator("gs://models/team", **bucket_environment) as (url, _):
         for name, data, field in QUESTIONS:
+            before = bucket.count("read", f"*{name}*wrapper.dill")
             assert field in str(predict(url, name, data)["body"])
-            assert bucket.count("read", f"*{name}*wrapper.dill") == 1
+            assert bucket.count("read", f"*{name}*wrapper.dill") == before + 1
 
 
 def test_a_function_answers_under_its_own_name(site: tuple[str, Process]) -> None:

@@ -197,7 +197,8 @@ def is_asgi(edge: dict[str, str]) -> bool:
         (HEAD + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY, 200, None),
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY), 200, None),
         (HEAD + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY, 100, b"HTTP/1.1 200"),
-        (HEAD + b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}", 415, b"unsupported_media_type"),
+        (HEAD + b"Content-Encoding: br\r\nContent-Length: 2\r\n\r\n{}", 415, b"unsupported_media_type"),
+        (HEAD + b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}", 400, b"invalid_encoding"),
         (HEAD + b"X-Request-Timeout-Ms: soon\r\nContent-Length: 2\r\n\r\n{}", 422, b'X-Request-Timeout-Ms is \\"soon'),
         (b"GET /predict?data=" + b"x" * 10_000 + END, 414, b"uri_too_long"),
         (b"GET /predict?data=1,2,3&data=3%2C2%2c1" + END, 200, b'"body": [{'),
@@ -252,7 +253,7 @@ def test_what_is_hardly_http_is_refused_by_us_or_by_the_server(
 
 def test_chunks_over_the_limit_are_413_and_not_cut(tabular: tuple[str, Process]) -> None:
     chunk = b"x" * 65536
-    body = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for _ in range(140)) + b"0\r\n\r\n"
+    body = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for _ in range(540)) + b"0\r\n\r\n"
     status, received = raw(tabular[0], HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + body)
     assert status == 413, received[:300]
 
