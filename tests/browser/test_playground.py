@@ -584,6 +584,22 @@ def test_nothing_published_says_how_to_publish(page: Playground) -> None:
     assert not page.one("#workbench").is_displayed()
 
 
+#: Clicks Stop when the answer has become longer three times.
+STOP_ONCE_IT_GROWS = """
+const [result, stop] = ["result", "stop"].map((id) => document.getElementById(id));
+const lengths = new Set();
+const observer = new MutationObserver(() => {
+  const text = result.querySelector(".text");
+  if (text?.textContent) lengths.add(text.textContent.length);
+  if (lengths.size < 3) return;
+  observer.disconnect();
+  window.stoppedWhile = { streaming: result.classList.contains("streaming"), offered: stop.checkVisibility() };
+  stop.click();
+});
+observer.observe(result, { childList: true, characterData: true, subtree: true });
+"""
+
+
 def test_an_answer_is_seen_while_it_is_written(page: Playground) -> None:
     page.choose("writing_model")
     assert page.asked()["parameters"] == {"stream": True}
@@ -591,19 +607,13 @@ def test_an_answer_is_seen_while_it_is_written(page: Playground) -> None:
     page.show_parameters()
     page.fill("min_new_tokens", "4000")
     page.fill("max_new_tokens", "4000")
+    # In the page itself: a driver on a busy machine looks too late.
+    page.script(STOP_ONCE_IT_GROWS)
     page.one("#send").click()
-    lengths = {0}
-
-    def grown() -> bool:
-        lengths.add(len(page.content("#result .text")))
-        return len(lengths) > 2
-
-    page.wait(lambda: page.all("#result.streaming .text"))
-    page.wait(grown)
-    page.one("#stop").click()
     page.wait_for_answer()
     stopped = page.content("#result")
     assert page.text("#timing") == "stopped"
+    assert page.script("return window.stoppedWhile") == {"streaming": True, "offered": True}
     assert not page.one("#stop").is_displayed()
     page.fill("min_new_tokens", "6")
     page.fill("max_new_tokens", "6")
