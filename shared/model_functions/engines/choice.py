@@ -53,6 +53,9 @@ class Choice:
         # Most answers follow no rules, and a copy of all scores takes a while.
         if self._ruled or length <= self._parameters["min_new_tokens"]:
             scores = ruled(scores, sequences, self._rules, self._parameters, length)
+            if scores.max() == -np.inf:
+                # Rules that forbid every token: the first, as the likeliest would be.
+                return 0
         if self._presence or self._frequency:
             scores = self._penalised(scores, sequences[0, sequences.shape[1] - length + 1 :])
         return self._drawn(scores) if self._parameters["do_sample"] else int(scores.argmax())

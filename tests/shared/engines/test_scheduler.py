@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from model_functions.engines import scheduler as module
@@ -105,8 +105,13 @@ PARAMETERS = st.fixed_dictionaries(
 ASKED = st.tuples(st.lists(st.integers(2, VOCABULARY - 1), min_size=1, max_size=150), st.integers(1, 40), PARAMETERS)
 
 
+#: Every token is forbidden: those of the prompt, and the ends.
+FORBIDDEN = GREEDY | {"do_sample": True, "seed": 0, "no_repeat_ngram_size": 1, "min_new_tokens": 3}
+
+
 @settings(max_examples=60, deadline=None)
 @given(asked=st.lists(ASKED, min_size=1, max_size=5), pages=st.integers(24, 64))
+@example(asked=[(list(range(2, VOCABULARY)), 3, FORBIDDEN)], pages=24)
 def test_an_answer_is_the_same_alone_and_among_any_others(
     asked: list[tuple[list[int], int, dict[str, Any]]], pages: int
 ) -> None:
