@@ -1,6 +1,6 @@
 """What ``/predict`` asks and answers: the same for a family and for the gateway."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -115,9 +115,7 @@ def from_json(value: Any) -> PredictionRequest:
     if len(given) != 1:
         what = "both data and inputs" if given else "no data"
         raise InvalidInput("data", f'The request has {what}. Send "data" or "inputs", once.')
-    parameters = value.get("parameters", {})
-    if not isinstance(parameters, dict):
-        raise InvalidInput("parameters", f'"parameters" is {json_type(parameters)}. Send an object by name.')
+    parameters = checked_parameters(value.get("parameters", {}))
     return PredictionRequest(checked_model_name(value.get("model_name")), value[given[0]], parameters)
 
 
@@ -163,6 +161,19 @@ def _with_files(files: list[bytes], texts: list[tuple[str, str]], parameters: di
         raise InvalidInput("parameters", "The request has a parameter twice. Send each once.")
     name = checked_model_name(spelled.pop("model_name", None))
     return PredictionRequest(name, files[0] if len(files) == 1 else files, parameters, spelled)
+
+
+def parameters_field(body: Mapping[str, Any], key: str = "parameters") -> dict[str, Any]:
+    """What the field holds; without it, or where it is null, there are none. Raises InvalidInput."""
+    value = body.get(key)
+    return {} if value is None else checked_parameters(value, key)
+
+
+def checked_parameters(value: Any, key: str = "parameters") -> dict[str, Any]:
+    """The value of a field of parameters. Raises InvalidInput for what is no object."""
+    if not isinstance(value, dict):
+        raise InvalidInput(key, f'"{key}" is {json_type(value)}. Send an object by name.')
+    return value
 
 
 def checked_model_name(value: Any) -> str | None:

@@ -9,9 +9,8 @@ from model_functions.cache import LoadedModel
 from model_functions.errors import InvalidEncoding, InvalidInput
 from model_functions.http.body import media_type, parse_json, read_body, read_json
 from model_functions.http.message import JSON, Request, Response
-from model_functions.http.prediction import FORM, PredictionRequest, checked_model_name
+from model_functions.http.prediction import FORM, PredictionRequest, checked_model_name, parameters_field
 from model_functions.http.question import answer_json, headers_of
-from model_functions.inputs import json_type
 from model_functions.wrapper import ModelWrapper
 
 #: What a field of a form, or of an object, is called that holds the data.
@@ -91,10 +90,7 @@ def _of_json(value: Any) -> BodyQuestion:
     named = [field for field in FIELDS if field in keys]
     if len(named) != 1 or not keys <= {*named, "parameters"}:
         return BodyQuestion(None, value, {}, whole=value)
-    parameters = value.get("parameters")
-    if parameters is not None and not isinstance(parameters, dict):
-        raise InvalidInput("parameters", f'"parameters" is {json_type(parameters)}. Send an object by name.')
-    return BodyQuestion(None, value[named[0]], parameters or {}, whole=value)
+    return BodyQuestion(None, value[named[0]], parameters_field(value), whole=value)
 
 
 def _of_form(body: bytes, content_type: str) -> BodyQuestion:

@@ -12,7 +12,7 @@ from model_functions.cache import LoadedModel
 from model_functions.errors import InvalidInput, ServingError, UnsupportedMediaType
 from model_functions.http.body import media_type, read_body, read_json
 from model_functions.http.message import Request, Response
-from model_functions.http.prediction import checked_model_name
+from model_functions.http.prediction import checked_model_name, checked_parameters
 from model_functions.http.protocols.hugging_face_tasks import Asked, task_of
 from model_functions.http.protocols.wording import in_words
 from model_functions.http.question import Published, Question, answer_json, finite_event
@@ -105,9 +105,7 @@ def read_question(request: Request, limit: int, *, files: bool) -> Question:
     if not isinstance(body, dict):
         raise InvalidInput("", f'The body is {json_type(body)}. Send an object: {{"inputs": …, "parameters": {{…}}}}.')
     fields = {name: value for name, value in body.items() if value is not None}
-    parameters = fields.pop("parameters", {})
-    if not isinstance(parameters, dict):
-        raise InvalidInput("parameters", f'"parameters" is {json_type(parameters)}. Send an object by name.')
+    parameters = checked_parameters(fields.pop("parameters", {}))
     given = {name: value for name, value in parameters.items() if value is not None}
     # Of Hugging Face's own service: whether it shall wait for a model, and remember answers.
     fields.pop("options", None)

@@ -12,7 +12,7 @@ from model_functions.cache import LoadedModel
 from model_functions.errors import InvalidInput, ModelNotFound, ServingError, UnsupportedMediaType
 from model_functions.http.body import media_type, parse_json, read_body, read_json
 from model_functions.http.message import JSON, Request, Response
-from model_functions.http.prediction import FORM, checked_model_name
+from model_functions.http.prediction import FORM, checked_model_name, parameters_field
 from model_functions.http.protocols.bodies import URLENCODED, looks_like_json, read_body_question
 from model_functions.http.protocols.tables import (
     NPY,
@@ -157,11 +157,7 @@ def _of_json(value: Any) -> Question:
 
 
 def _parameters(value: dict[str, Any]) -> dict[str, Any]:
-    for key in ("params", "parameters"):
-        parameters = value.get(key)
-        if parameters is not None and not isinstance(parameters, dict):
-            raise InvalidInput(key, f'"{key}" is {json_type(parameters)}. Send an object by name.')
-    return (value.get("params") or {}) | (value.get("parameters") or {})
+    return parameters_field(value, "params") | parameters_field(value)
 
 
 def _split(table: Any) -> list[Any]:

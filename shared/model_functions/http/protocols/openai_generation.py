@@ -1,6 +1,7 @@
 """OpenAI's chats and completions: what follows them, whole or in pieces."""
 
 import time
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -80,17 +81,19 @@ class GenerationQuestion(Question):
         _counts(self.fields)
         return flag("stream", self.fields.get("stream", False))
 
+    @abstractmethod
     def logprobs(self) -> int | None:
         """How many alternatives are told of each token; None: not even the tokens."""
-        raise NotImplementedError
 
+    @abstractmethod
     def choice(self, index: int, prediction: Mapping[str, Any]) -> dict[str, Any]:
-        raise NotImplementedError
+        """An answer, whole."""
 
+    @abstractmethod
     def choice_piece(
         self, index: int, piece: Mapping[str, Any], logprobs: Logprobs, *, is_first: bool
     ) -> dict[str, Any]:
-        raise NotImplementedError
+        """A piece of an answer."""
 
     def answer(self, model: LoadedModel, prediction: Any) -> Response:
         choices = [self.choice(index, one) for index, one in enumerate(self._flat(prediction))]

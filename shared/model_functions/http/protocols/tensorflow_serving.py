@@ -14,6 +14,7 @@ from model_functions.cache import LoadedModel
 from model_functions.errors import InvalidInput, ServingError
 from model_functions.http.body import read_json
 from model_functions.http.message import JSON, Request, Response
+from model_functions.http.prediction import parameters_field
 from model_functions.http.protocols.wording import in_words
 from model_functions.http.question import Published, Question, headers_of, version_number
 from model_functions.http.routes import Table
@@ -160,16 +161,16 @@ def read_predict(body: dict[str, Any]) -> Question:
         what = "both instances and inputs" if given else "neither instances nor inputs"
         raise InvalidInput("instances", f'The request has {what}. Send "instances", a list of items, or "inputs".')
     if given == ["inputs"]:
-        return ColumnQuestion(None, body["inputs"], _parameters(body))
-    return RowQuestion(None, _listed(body, "instances"), _parameters(body))
+        return ColumnQuestion(None, body["inputs"], parameters_field(body))
+    return RowQuestion(None, _listed(body, "instances"), parameters_field(body))
 
 
 def read_classify(body: dict[str, Any]) -> Question:
-    return ExampleQuestion(None, _examples(body), _parameters(body), _labels, "classify")
+    return ExampleQuestion(None, _examples(body), parameters_field(body), _labels, "classify")
 
 
 def read_regress(body: dict[str, Any]) -> Question:
-    return ExampleQuestion(None, _examples(body), _parameters(body), _number, "regress")
+    return ExampleQuestion(None, _examples(body), parameters_field(body), _number, "regress")
 
 
 def _body(request: Request, limit: int) -> dict[str, Any]:
@@ -180,15 +181,6 @@ def _body(request: Request, limit: int) -> dict[str, Any]:
     if signature not in (None, "", SIGNATURE):
         raise InvalidInput("signature_name", f'There is no signature {json.dumps(signature)[:60]}, only "{SIGNATURE}".')
     return body
-
-
-def _parameters(body: dict[str, Any]) -> dict[str, Any]:
-    parameters = body.get("parameters")
-    if parameters is None:
-        return {}
-    if not isinstance(parameters, dict):
-        raise InvalidInput("parameters", f'"parameters" is {json_type(parameters)}. Send an object by name.')
-    return parameters
 
 
 def _listed(body: dict[str, Any], key: str) -> list[Any]:

@@ -15,6 +15,7 @@ from model_functions.cache import LoadedModel
 from model_functions.errors import InvalidInput, NotSupported, ServingError
 from model_functions.http.body import parse_json, read_json
 from model_functions.http.message import EVENTS, JSON, Request, Response
+from model_functions.http.prediction import parameters_field
 from model_functions.http.protocols.tensorflow_serving import RowQuestion
 from model_functions.http.protocols.wording import in_words
 from model_functions.http.question import Published, answer_json, finite_event
@@ -103,17 +104,16 @@ def read_raw(
 
 
 def _checked(body: Any) -> dict[str, Any]:
+    """The body, with its parameters."""
     if not isinstance(body, dict) or "instances" not in body:
         what = "has no instances" if isinstance(body, dict) else f"is {json_type(body)}"
         raise InvalidInput("instances", f'The body {what}. Send {{"instances": [ITEM, …]}}.')
-    instances, parameters = body["instances"], body.get("parameters")
+    instances = body["instances"]
     if not isinstance(instances, list) or not instances:
         what = "an empty list" if instances == [] else json_type(instances)
         raise InvalidInput("instances", f'"instances" is {what}. Send a list of items.')
     # Private endpoints' clients send null.
-    if parameters is not None and not isinstance(parameters, dict):
-        raise InvalidInput("parameters", f'"parameters" is {json_type(parameters)}. Send an object by name.')
-    return body
+    return body | {"parameters": parameters_field(body)}
 
 
 @dataclass(slots=True)
@@ -128,7 +128,7 @@ class VertexQuestion(RowQuestion):
 
     @classmethod
     def of(cls, request: Request, body: dict[str, Any]) -> "VertexQuestion":
-        return cls(None, body["instances"], body.get("parameters") or {}, dict(request.place))
+        return cls(None, body["instances"], body["parameters"], dict(request.place))
 
     def answer(self, model: LoadedModel, prediction: Any) -> Response:
         return answer_json(model, {"predictions": prediction})
@@ -141,7 +141,7 @@ class OuterQuestion(VertexQuestion):
     @classmethod
     def of(cls, request: Request, body: dict[str, Any]) -> "OuterQuestion":
         # The clients' messages know no integers, and send 1.0.
-        parameters = {name: _whole(value) for name, value in (body.get("parameters") or {}).items()}
+        parameters = {name: _whole(value) for name, value in body["parameters"].items()}
         return cls(None, _whole(body["instances"]), parameters, dict(request.place))
 
     def answer(self, model: LoadedModel, prediction: Any) -> Response:
