@@ -175,7 +175,12 @@ def _check_media_type(request: Request, also: Sequence[str]) -> None:
     if media_type(request) not in _MEDIA_TYPES:
         known = " or ".join(["application/json", *also])
         raise UnsupportedMediaType(f'The body is "{found.strip()[:60]}". Send {known}.')
-    charset = options.partition("charset=")[2].partition(";")[0].strip(' "').lower()
+    check_charset(options)
+
+
+def check_charset(content_type: str) -> None:
+    """Raises UnsupportedMediaType where the type, or its options, name another charset than UTF-8."""
+    charset = content_type.lower().partition("charset=")[2].partition(";")[0].strip(' "')
     if charset not in _CHARSETS:
         raise UnsupportedMediaType(f'The body\'s charset is "{charset[:20]}". Send UTF-8.')
 

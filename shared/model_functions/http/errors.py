@@ -1,9 +1,9 @@
-"""Errors as answers: one record, rendered in the shape of ``/predict``."""
+"""Errors as answers: what is the same in every protocol, and the shape of ``/predict``."""
 
 from http import HTTPStatus
 from typing import Any
 
-from model_functions.errors import ServingError
+from model_functions.errors import InvalidInput, ServingError
 from model_functions.http.message import Request, Response
 
 
@@ -21,7 +21,25 @@ def render(error: ServingError, request_id: str) -> Response:
     if error.status == HTTPStatus.METHOD_NOT_ALLOWED:
         # Callers of the first version of /predict look for this key.
         body["405"] = "Method Not Allowed"
-    return Response.json(body, error.status, {"X-Error-Code": error.code} | error.headers)
+    return refused(error, body)
+
+
+def refused(error: ServingError, body: dict[str, Any], status: int | None = None) -> Response:
+    """The error in the words of a protocol, with the code and the headers that it has in all.
+
+    Args:
+        status: None: the error's own.
+    """
+    return Response.json(body, error.status if status is None else status, headers_of(error))
+
+
+def headers_of(error: ServingError) -> dict[str, str]:
+    return {"X-Error-Code": error.code} | error.headers
+
+
+def status_of(error: ServingError) -> int:
+    """The error's status where a protocol knows no 422."""
+    return 400 if isinstance(error, InvalidInput) else error.status
 
 
 def refuse(error: ServingError, request: Request) -> Response:

@@ -171,6 +171,7 @@ def test_json_is_json_whatever_the_client_calls_it(content_type: str | None) -> 
         ({"content-type": "multipart/form-data; boundary=x"}, 'The body is "multipart/form-data".'),
         ({"content-type": "application/x-python-pickle"}, 'The body is "application/x-python-pickle".'),
         ({"content-type": "application/json; charset=utf-16"}, 'The body\'s charset is "utf-16". Send UTF-8.'),
+        ({"content-type": "application/json; Charset=UTF-16"}, 'The body\'s charset is "utf-16". Send UTF-8.'),
         ({"content-encoding": "br"}, 'The body is compressed as "br". Send gzip, deflate, or it as it is.'),
     ],
 )

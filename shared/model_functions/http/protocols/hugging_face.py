@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from model_functions.cache import LoadedModel
 from model_functions.errors import InvalidInput, ServingError, UnsupportedMediaType
+from model_functions.http import errors
 from model_functions.http.body import media_type, read_body, read_json
 from model_functions.http.message import Request, Response
 from model_functions.http.prediction import checked_model_name, checked_parameters
@@ -52,7 +53,7 @@ def refuse(error: ServingError, request: Request) -> Response:
     overloaded = error.status in (429, 503)
     kind = "validation" if error.status < 500 and not overloaded else "overloaded" if overloaded else "generation"
     message = in_words(error.message, "inputs", _CALLED)
-    headers = {"X-Error-Code": error.code} | error.headers
+    headers = errors.headers_of(error)
     if message.isascii() and message.isprintable() and len(message) <= MAX_HEADER:
         headers["X-Error-Message"] = message
     return Response.json({"error": message, "error_type": kind}, error.status, headers)

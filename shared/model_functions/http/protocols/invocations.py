@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from model_functions.cache import LoadedModel
-from model_functions.errors import InvalidInput, ModelNotFound, ServingError, UnsupportedMediaType
-from model_functions.http.body import media_type, parse_json, read_body, read_json
+from model_functions.errors import InvalidInput, ModelNotFound, ServingError
+from model_functions.http.body import check_charset, media_type, parse_json, read_body, read_json
+from model_functions.http.errors import refused, status_of
 from model_functions.http.message import JSON, Request, Response
 from model_functions.http.prediction import FORM, checked_model_name, parameters_field
 from model_functions.http.protocols.bodies import URLENCODED, looks_like_json, read_body_question
@@ -60,11 +61,11 @@ def routes(service: "Service") -> Table:
 
 def refuse(error: ServingError, request: Request) -> Response:
     """``{"error_code": CODE, "message": text}``, as MLflow does."""
-    status = 400 if isinstance(error, InvalidInput) else error.status
+    status = status_of(error)
     code = "RESOURCE_DOES_NOT_EXIST" if isinstance(error, ModelNotFound) else _CODES.get(status)
     fallback = "BAD_REQUEST" if status < 500 else "INTERNAL_ERROR"
     record = {"error_code": code or fallback, "message": error.message}
-    return Response.json(record, status, {"X-Error-Code": error.code} | error.headers)
+    return refused(error, record, status)
 
 
 def version(request: Request) -> Response:
@@ -82,7 +83,7 @@ def read(request: Request, limit: int) -> Question:
 def _read(request: Request, limit: int) -> Question:
     kind = media_type(request)
     if kind == CSV:
-        _check_charset(request)
+        check_charset(request.headers["content-type"])
         option = request.headers["content-type"].replace(" ", "").lower()
         header = True if "header=present" in option else False if "header=absent" in option else None
         return CsvQuestion(None, read_csv(read_body(request, limit)), {}, header)
@@ -97,12 +98,6 @@ def _read(request: Request, limit: int) -> Question:
             _of_json(parse_json(body, constants=True)) if looks_like_json(body) else read_body_question(request, limit)
         )
     return _of_json(read_json(request, limit, [CSV, "text/plain", NPY, "image/*"], constants=True))
-
-
-def _check_charset(request: Request) -> None:
-    charset = request.headers["content-type"].lower().partition("charset=")[2].partition(";")[0].strip(' "')
-    if charset not in ("", "utf-8", "utf8", "us-ascii"):
-        raise UnsupportedMediaType(f'The body\'s charset is "{charset[:20]}". Send UTF-8.')
 
 
 @dataclass(slots=True)

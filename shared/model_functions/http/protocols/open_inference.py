@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from model_functions.cache import LoadedModel
 from model_functions.errors import InvalidInput, ModelUnavailable, ServingError
 from model_functions.http.body import raw_body, read_json
+from model_functions.http.errors import refused, status_of
 from model_functions.http.message import Request, Response
 from model_functions.http.protocols.datatypes import DATATYPES, shape_of
 from model_functions.http.protocols.generate import RENAMED, read_generate
@@ -63,10 +64,10 @@ def routes(service: "Service") -> Table:
 
 def refuse(error: ServingError, request: Request) -> Response:
     """``{"error": text}``; what cannot be read and what cannot be meant are both 400 here."""
-    status = 400 if isinstance(error, InvalidInput) else error.status
+    status = status_of(error)
     generates = request.route.endswith(("/generate", "/generate_stream"))
     message = in_words(error.message, "text_input", RENAMED) if generates else error.message
-    return Response.json({"error": message}, status, {"X-Error-Code": error.code} | error.headers)
+    return refused(error, {"error": message}, status)
 
 
 def server_metadata(name: str) -> Response:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from model_functions.errors import InvalidInput, ServingError
+from model_functions.http import errors
 from model_functions.http.message import Request, Response
 from model_functions.http.protocols.openai_embeddings import read_embedding
 from model_functions.http.protocols.openai_fields import RENAMED, fields_of
@@ -40,7 +41,7 @@ def routes(service: "Service") -> Table:
 
 def refuse(error: ServingError, request: Request) -> Response:
     """``{"error": {"message", "type", "param", "code"}}``, in this API's words."""
-    status = 400 if isinstance(error, InvalidInput) else error.status
+    status = errors.status_of(error)
     kind = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}.get(
         status, "invalid_request_error" if status < 500 else "server_error"
     )
@@ -48,7 +49,7 @@ def refuse(error: ServingError, request: Request) -> Response:
     param = in_words(error.path, data, RENAMED) if isinstance(error, InvalidInput) else ""
     message = in_words(error.message, data, RENAMED)
     told = {"message": message, "type": kind, "param": param or None, "code": error.code}
-    headers = {"X-Error-Code": error.code} | error.headers
+    headers = errors.headers_of(error)
     if "Retry-After" in headers:
         headers["Retry-After-Ms"] = str(int(headers["Retry-After"]) * 1000)
     elif status >= 500:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from model_functions.cache import LoadedModel
 from model_functions.errors import InvalidInput, ServingError
 from model_functions.http.body import read_json
+from model_functions.http.errors import refused, status_of
 from model_functions.http.message import JSON, Request, Response
 from model_functions.http.prediction import parameters_field
 from model_functions.http.protocols.wording import in_words
@@ -60,11 +61,9 @@ def routes(service: "Service") -> Table:
 
 def refuse(error: ServingError, request: Request) -> Response:
     """``{"error": text}``."""
-    status = 400 if isinstance(error, InvalidInput) else error.status
+    status = status_of(error)
     data = "examples" if request.route.endswith((":classify", ":regress")) else "instances"
-    return Response.json(
-        {"error": in_words(error.message, data, {})}, status, {"X-Error-Code": error.code} | error.headers
-    )
+    return refused(error, {"error": in_words(error.message, data, {})}, status)
 
 
 def model_list(names: list[str]) -> Response:

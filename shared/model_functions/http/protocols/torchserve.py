@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from model_functions.cache import LoadedModel
 from model_functions.errors import InvalidInput, ModelNotFound, NotSupported, ServingError, VersionNotFound
+from model_functions.http.errors import refused, status_of
 from model_functions.http.message import Request, Response
 from model_functions.http.protocols.bodies import BodyQuestion, read_body_question
 from model_functions.http.question import Published, not_finite
@@ -56,7 +57,7 @@ def routes(service: "Service") -> Table:
 
 def refuse(error: ServingError, request: Request) -> Response:
     """``{"code": status, "type": name of an exception, "message": text}``."""
-    status = 400 if isinstance(error, InvalidInput) else error.status
+    status = status_of(error)
     kind = "ModelVersionNotFoundException" if isinstance(error, VersionNotFound) else None
     kind = kind or ("ModelNotFoundException" if isinstance(error, ModelNotFound) else None)
     record = {
@@ -64,7 +65,7 @@ def refuse(error: ServingError, request: Request) -> Response:
         "type": kind or _TYPES.get(status, "InternalServerException"),
         "message": error.message,
     }
-    return Response.json(record, status, {"X-Error-Code": error.code} | error.headers)
+    return refused(error, record, status)
 
 
 def ping(request: Request) -> Response:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from model_functions.cache import LoadedModel
 from model_functions.errors import InvalidInput, NotSupported, ServingError
 from model_functions.http.body import parse_json, read_json
+from model_functions.http.errors import refused, status_of
 from model_functions.http.message import EVENTS, JSON, Request, Response
 from model_functions.http.prediction import parameters_field
 from model_functions.http.protocols.tensorflow_serving import RowQuestion
@@ -67,7 +68,7 @@ def routes(service: "Service") -> Table:
 
 def refuse(error: ServingError, request: Request) -> Response:
     """As Google's APIs do: ``{"error": {"code", "message", "status", "details"}}``."""
-    status = 400 if isinstance(error, InvalidInput) else error.status
+    status = status_of(error)
     reason = {
         "@type": "type.googleapis.com/google.rpc.ErrorInfo",
         "reason": error.code.upper(),
@@ -80,7 +81,7 @@ def refuse(error: ServingError, request: Request) -> Response:
         "status": _STATUSES.get(status, "INTERNAL"),
         "details": [reason],
     }
-    return Response.json({"error": record}, status, {"X-Error-Code": error.code} | error.headers)
+    return refused(error, {"error": record}, status)
 
 
 def read(request: Request, limit: int, kind: type["VertexQuestion"]) -> "VertexQuestion":
