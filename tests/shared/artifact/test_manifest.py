@@ -102,8 +102,8 @@ def test_a_manifest_of_version_4_says_its_precision_in_the_words_of_today() -> N
 
 def with_bf16() -> Manifest:
     """The manifest with a faster lane for processors that compute in bf16."""
-    files = {name: FileEntry.of(b"x") for name in ("bf16/wrapper.dill", "bf16/weights.safetensors")}
-    files |= {name: FileEntry.of(b"y") for name in (WRAPPER_FILE, WEIGHTS_FILE, PREDICTIONS_FILE, "source/a/b.py")}
+    files = {name: FileEntry.of(b"x" * 5000) for name in ("bf16/wrapper.dill", "bf16/weights.safetensors")}
+    files |= {name: FileEntry.of(b"y" * 5000) for name in (WRAPPER_FILE, WEIGHTS_FILE, PREDICTIONS_FILE, "source/a/b.py")}
     engine = EngineRecord("openvino", "bf16", 2e-2)
     wrapper, weights = "bf16/wrapper.dill", "bf16/weights.safetensors"
     faster = LaneRecord(engine, MemoryNeed(4, 5, 6), wrapper, weights, WeightsLayout(1, 2), {"dill": "9.9"}, ("c:d",))
