@@ -87,9 +87,11 @@ class WeightsLayout:
     start: int
     half: int
 
-    def fits(self, file_size: int) -> bool:
-        """Whether a file of so many bytes can lie so."""
-        return self.start >= 0 and self.half >= 0 and self.half % 2 == 0 and self.start + self.half <= file_size
+    def fits(self, entry: FileEntry) -> bool:
+        """Whether the file can lie so, and each chunk of it be placed by itself."""
+        # A float16 in two chunks would be widened in two halves.
+        whole = not self.half or (self.start % 2 == self.half % 2 == entry.chunk_size % 2 == 0)
+        return whole and self.start >= 0 and self.half >= 0 and self.start + self.half <= entry.size
 
     def memory_size(self, file_size: int) -> int:
         """Bytes in memory, the header included."""
@@ -281,7 +283,7 @@ class Manifest:
                 raise ValueError("faster")
             if min(asdict(lane.memory).values()) < 0 or not 0 <= lane.engine.tolerance < math.inf:
                 raise ValueError("memory")
-            if lane.weights and not lane.layout.fits(self.files[lane.weights].size):
+            if lane.weights and not lane.layout.fits(self.files[lane.weights]):
                 raise ValueError("weights")
 
     def check_environment(self) -> None:

@@ -58,7 +58,7 @@ def mutated(data: bytes, max_size: int, seed: int) -> bytes:
     container, key = chance.choice(list(_places(holder)))
     _change(container, key, chance)
     try:
-        return (head + json.dumps(holder.get("", None)).encode() + tail)[:max_size]
+        return (head + json.dumps(holder.get("")).encode() + tail)[:max_size]
     except (ValueError, RecursionError):
         return bytes(atheris.Mutate(data, max_size))
 

@@ -101,10 +101,10 @@ def read_manifest(data: bytes) -> None:
         document = json.loads(data)
         names = [document[name] for name in ("family", "name")]
         revision = hashlib.sha256(canonical(document)).hexdigest()[:REVISION_LENGTH]
-    except (ValueError, RecursionError, TypeError, KeyError):
-        return
+    except (ValueError, RecursionError, TypeError, KeyError) as exc:
+        raise errors.ManifestInvalid("nothing that could be signed") from exc
     if not all(isinstance(name, str) for name in names):
-        return
+        raise errors.ManifestInvalid("nothing that could be looked for")
     family, name = names
     if "serial" in document:
         _check_pointer(_repository(f"{family}/{name}/aliases/prod.json", "alias", document).resolve(*names, "prod"))
