@@ -349,7 +349,7 @@ def python_minor() -> str:
 def installed_version(package: str) -> str | None:
     try:
         version = _versions().get(_normalized(package)) or importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
+    except (importlib.metadata.PackageNotFoundError, ValueError):  # ValueError: that is no name at all
         return None
     # A local build tag, as in 2.13.0+cpu, names the wheel and not the code.
     return version.partition("+")[0]

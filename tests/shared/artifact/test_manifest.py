@@ -235,6 +235,11 @@ def test_a_missing_package_is_named_with_its_pin() -> None:
     )
 
 
+def test_what_is_no_packages_name_is_not_installed() -> None:
+    with pytest.raises(PackageMismatch, match="which is not installed"):
+        replace(MANIFEST, packages={"": "1.0"}).check_environment()
+
+
 def test_another_minor_version_of_a_package_is_refused() -> None:
     with pytest.raises(PackageMismatch, match=r"was published with dill 0\.1\.0; this function has 0\.4"):
         replace(MANIFEST, packages={"dill": "0.1.0"}).check_environment()

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from model_functions import errors
 from model_functions.artifact.download import Download
 from model_functions.artifact.manifest import REVISION_LENGTH, FileEntry, Manifest, WeightsLayout
@@ -107,7 +109,8 @@ def read_manifest(data: bytes) -> None:
         raise errors.ManifestInvalid("nothing that could be looked for")
     family, name = names
     if "serial" in document:
-        _check_pointer(_repository(f"{family}/{name}/aliases/prod.json", "alias", document).resolve(*names, "prod"))
+        aliases = _repository(f"{family}/{name}/aliases/prod.json", "alias", document)
+        _check_pointer(aliases.resolve(family, name, "prod"))
     else:
         repository = _repository(f"{family}/{name}/revisions/{revision}/manifest.json", "manifest", document)
         _check_manifest(repository.manifest(family, name, revision), document)
@@ -157,8 +160,12 @@ def read_weights(data: bytes) -> None:
     store = MemoryStore({"weights": file})
     arrived = Download(store, "weights", manifest.files["weights.safetensors"], manifest.weights).wait()
     whole = Region.of(file, manifest.weights)
-    assert bytes(arrived.memory) == bytes(whole.memory), "chunks make something else than the whole"
-    assert len(arrived.memory) == len(file) + manifest.weights.half
+    start, end = layout.start, layout.start + 2 * layout.half
+    # A NaN may become another one by itself than among others: the processor widens several at once.
+    one, other = (np.frombuffer(region.memory[start:end], np.float32) for region in (arrived, whole))
+    assert np.array_equal(one, other, equal_nan=True), "chunks are widened to something else than the whole"
+    others = [bytes(region.memory[:start]) + bytes(region.memory[end:]) for region in (arrived, whole)]
+    assert others[0] == others[1] == file[:start] + file[start + layout.half :]
 
 
 def _check_written(data: bytes, cut: int) -> None:
@@ -173,7 +180,7 @@ def _check_written(data: bytes, cut: int) -> None:
     file, layout = writer.file()
     region = Region.of(file, layout)
     assert [bytes(region.view(*place)) for place in places] == parts
-    assert len(deserialize(file)) >= len(parts)
+    assert len(deserialize(file)) >= len(parts)  # type: ignore[no-untyped-call]
 
 
 def read_tensors(data: bytes) -> None:
