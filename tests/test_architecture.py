@@ -32,7 +32,7 @@ LAYERS = (
     ("inputs",),
     ("parameters", "source", "schemas"),
     ("boot",),
-    ("tally",),
+    ("tally", "draining"),
     (
         *("settings", "metrics", "logs", "phases", "caller", "pace", "names", "once", "memory", "backoff"),
         "processor",
@@ -43,6 +43,7 @@ LAYERS = (
 #: The one module that may import a heavy package.
 OWNERS = {
     "flask": "http/flask_edge.py",
+    "gunicorn": "http/termination.py",
     "werkzeug": "http/form.py",
     "django": "http/django_edge.py",
     "asgiref": "http/django_edge.py",
