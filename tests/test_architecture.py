@@ -14,6 +14,7 @@ SHARED = ROOT / "shared" / "model_functions"
 #: A module may import from its own line and from those below it. Names are below model_functions.
 LAYERS = (
     ("http",),
+    ("access",),
     ("families",),
     ("generation", "tensor_models", "torchserve"),
     ("legacy", "text_rows"),

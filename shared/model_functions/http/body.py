@@ -25,7 +25,7 @@ MAX_DEPTH = 64
 #: Values of JSON, each of which takes some thirty bytes of memory, however few in the text. Strings may be as long as
 #: the body.
 MAX_JSON_VALUES = 4 * 1024 * 1024
-_BLOCK = 64 * 1024
+BLOCK = 64 * 1024
 _LARGE = 1024 * 1024
 _STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 _BRACKETS = re.compile(r"[\[\]{}]")
@@ -33,6 +33,19 @@ _BRACKETS = re.compile(r"[\[\]{}]")
 # curl -d calls everything a form, and some clients name no type at all: the body itself must be JSON.
 _MEDIA_TYPES = {"", "application/json", "application/x-www-form-urlencoded", "text/plain"}
 _CHARSETS = {"", "utf-8", "utf8", "us-ascii"}
+
+
+def check_declared(request: Request, limit: int) -> None:
+    """Refuses a body by the length that its caller tells, before any of it is read. Raises PayloadTooLarge."""
+    length = declared_length(request)
+    if length > limit:
+        raise too_large(length, limit)
+
+
+def declared_length(request: Request) -> int:
+    """Bytes of the body, as its caller tells; -1 where it does not."""
+    length = request.headers.get("content-length", "")
+    return int(length) if length.isdecimal() and len(length) < 20 else -1
 
 
 def read_body(request: Request, limit: int) -> bytes:
@@ -81,10 +94,9 @@ def _raw_blocks(request: Request, limit: int, first: int = 0) -> list[bytes]:
     """
     blocks: list[bytes] = []
     count = 0
-    length = request.headers.get("content-length", "")
-    declared = int(length) if length.isdecimal() and len(length) < 20 else -1
+    declared = declared_length(request)
     # All at once, which copies nothing, if that is not too much.
-    size = declared if 0 < declared <= limit else _BLOCK
+    size = declared if 0 < declared <= limit else BLOCK
     while count != declared and (block := _block(request, first if count == 0 < first < size else size)):
         count += len(block)
         if count <= limit:

@@ -14,6 +14,7 @@ from model_functions.cache import LoadedModel, ModelCache
 from model_functions.caller import Caller
 from model_functions.errors import InvalidInput, RouteNotFound, ServingError
 from model_functions.http import description, pages
+from model_functions.http.front_door import FrontDoor
 from model_functions.http.message import Awaited, Handler, Request, Response, Steps
 from model_functions.http.prediction import PredictionRequest
 from model_functions.http.question import Published, Question, answer_json, check_version, headers_of
@@ -71,6 +72,7 @@ class FamilyFunction(Service):
     def warm_up(self, request: Request) -> Steps:
         yield None
         name = self.warm_up_name(request) or self.default_name()
+        request.identity.check(self.family, name)
         with self.cache().use(name, request.phases) as model:
             sample = PredictionRequest(name, model.manifest.examples[0], {})
             yield from self._predicted(model, sample, request)
@@ -79,7 +81,8 @@ class FamilyFunction(Service):
 
     def preload(self) -> None:
         """Warms the default model up before anybody asks; a failure is logged, and told to the first request."""
-        self.handle(Request("POST", "/warmup", [], {}, read=lambda size: b""))
+        # Through a door of its own, which no guard stands at.
+        FrontDoor(self.routes, self.metrics).handle(Request("POST", "/warmup", [], {}, read=lambda size: b""))
 
     def open_cache(self) -> ModelCache:
         loader = ModelLoader(self.repository(), self.wrapper_class, self.settings.model_alias)
@@ -139,7 +142,10 @@ class FamilyFunction(Service):
         return description.models(self.repository(), self.settings.model_alias, self.family)
 
     def _named(self, request: Request) -> str:
-        return request.place.get("model") or self.default_name()
+        """The model that the path names, or the default one. Raises Forbidden, InvalidInput."""
+        name = request.place.get("model") or self.default_name()
+        request.identity.check(self.family, name)
+        return name
 
     def _check_version(self, request: Request, manifest: Manifest) -> None:
         if request.place:
@@ -151,6 +157,7 @@ class FamilyFunction(Service):
             if not self._knows_the_default():
                 yield None
             name = self.default_name()
+        request.identity.check(self.family, name)
         if not self.cache.is_made or not self.cache().has(name):
             yield None
         with self.cache().use(name, request.phases) as model:

@@ -58,14 +58,20 @@ class Gateway(Service):
         return None
 
     def _forward(self, request: Request, name: str | None) -> Response:
-        family = self._family(name)
+        family = self._family(request, name)
         with request.phases("function"):
             return self.functions().ask(family, request, raw_body(request, self.settings.max_body_bytes))
 
-    def _family(self, name: str | None) -> str:
+    def needs(self, request: Request) -> str | None:
+        # The page tells nothing: it asks for a key, and then for the models.
+        is_page = request.route == "/" and request.accepts_html()
+        return None if is_page else super().needs(request)
+
+    def _family(self, request: Request, name: str | None) -> str:
         if name is None:
             raise InvalidInput("model_name", f'The request has no "model_name". The models here: {self.known_names()}.')
         families = self.directory().families(name)
+        request.identity.check(families[0] if families else None, name)
         if not families:
             raise ModelNotFound(f'No model "{name[:64]}" is published here. GET / lists the models.')
         if len(families) > 1:

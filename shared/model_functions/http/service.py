@@ -4,11 +4,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from model_functions.access import Guard
 from model_functions.artifact.signing import Trust
 from model_functions.cache import LoadedModel
 from model_functions.directory import Directory
 from model_functions.errors import InvalidInput
-from model_functions.http import pages
+from model_functions.http import pages, permissions
 from model_functions.http.body import read_json
 from model_functions.http.front_door import FrontDoor
 from model_functions.http.message import Handler, Request, Response, Steps
@@ -56,8 +57,19 @@ class Service(ABC):
         if settings.health_route is not None:
             own.setdefault(settings.health_route, {}).setdefault("GET", "vertex")
         self.routes = Routes(own, lambda name: protocol_routes(name, self))
-        door = FrontDoor(self.routes, self.metrics, settings.timeout_s)
+        guard = self.open_guard()
+        door = FrontDoor(self.routes, self.metrics, settings.timeout_s, settings.max_body_bytes, guard, self.needs)
         self.handle, self.steps = door.handle, door.steps
+
+    def open_guard(self) -> Guard | None:
+        """Who lets callers in; None: everybody may."""
+        return None
+
+    def needs(self, request: Request) -> str | None:
+        """What a request demands of who asks, one of access.ACTIONS; None: nothing."""
+        if request.route in permissions.PUBLIC or request.route == self.settings.health_route:
+            return None
+        return permissions.ACTIONS.get(request.route, "predict")
 
     def front_page(self, request: Request) -> Response:
         """What the function serves, as JSON, or for a browser as a page."""
