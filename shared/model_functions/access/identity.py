@@ -22,7 +22,7 @@ class Known:
 
     Args:
         name: for the log.
-        may: of access.ACTIONS.
+        may: of settings.ACTIONS.
         scopes: the models that it may ask, as FAMILY/MODEL.
     """
 
@@ -81,7 +81,8 @@ class KeyHolder(Known):
 def unauthenticated() -> Unauthenticated:
     """The same for whatever is wrong with a key."""
     return Unauthenticated(
-        'Nobody is let in without an access key that counts. Send it as "X-Api-Key: KEY" or "Authorization: Bearer KEY".'
+        'Nobody is let in without an access key that counts. Send yours as "X-Api-Key: KEY", or as '
+        '"Authorization: Bearer KEY".'
     )
 
 

@@ -24,7 +24,7 @@ _PATTERN = re.compile(r"[a-z0-9_*?]{1,48}/[a-z0-9._*?-]{1,64}")
 
 
 def new_key(environment: str) -> str:
-    """``mf_ENVIRONMENT_ID_SECRET``, of which the last two characters prove the others to whoever looks for lost keys."""
+    """``mf_ENVIRONMENT_ID_SECRET``; by its last two characters, who looks for lost keys knows it from other texts."""
     key_id = "".join(secrets.choice(_ID_LETTERS) for _ in range(8))
     body = f"mf_{environment}_{key_id}_{secrets.token_urlsafe(32)}"
     return body + _checksum(body)
@@ -65,7 +65,7 @@ class AccessKey:
 
     Args:
         digest: of the whole key, in hexadecimal.
-        may: of access.ACTIONS.
+        may: of settings.ACTIONS.
         scopes: the models that it is for, as FAMILY/MODEL.
         not_before: from when on it counts, in seconds since 1970; when it was made, unless its owner said later.
         rate: requests a second, of each instance; None: any number.
@@ -126,4 +126,6 @@ class KeyList:
             keys = tuple(AccessKey.from_record(record) for record in document["keys"])
             return cls(int(document["serial"]), keys)
         except (TypeError, KeyError, ValueError) as exc:
-            raise ManifestInvalid("The key list does not have the fields of one. Write it by: python -m deploy keys") from exc
+            raise ManifestInvalid(
+                "The key list does not have the fields of one. Write it again: python -m deploy keys"
+            ) from exc
