@@ -71,7 +71,7 @@ class FamilyFunction(Service):
 
     def warm_up(self, request: Request) -> Steps:
         yield None
-        name = self.warm_up_name(request) or self.default_name()
+        name = self.warm_up_name(request) or self.default_name(request)
         request.identity.check(self.family, name)
         with self.cache().use(name, request.phases) as model:
             sample = PredictionRequest(name, model.manifest.examples[0], {})
@@ -108,23 +108,22 @@ class FamilyFunction(Service):
         names = self.directory().names()
         return self.settings.model_name or (names[0] if len(names) == 1 else None)
 
-    def default_name(self) -> str:
+    def default_name(self, request: Request) -> str:
         """The model of a request that names none. Raises InvalidInput when there are several."""
         if self.settings.model_name is not None:
             return self.settings.model_name
         names = self.directory().names()
         if len(names) == 1:
             return names[0]
-        raise InvalidInput(
-            "model_name", f'The request has no "model_name". The models of this function: {self.known_names()}.'
-        )
+        known = self.known_names(request)
+        raise InvalidInput("model_name", f'The request has no "model_name". The models of this function: {known}.')
 
     def _knows_the_default(self) -> bool:
         """Whether the store need not be asked for it."""
         return self.settings.model_name is not None or (self.directory.is_made and self.directory().is_fresh())
 
-    def ready(self, request: Request) -> Response:
-        return Response.json({"status": "ready", "loaded": self.cache().loaded()})
+    def readiness(self) -> dict[str, Any]:
+        return {"loaded": self.cache().loaded()}
 
     def loaded(self) -> list[LoadedModel]:
         return self.cache().models() if self.cache.is_made else []
@@ -136,14 +135,14 @@ class FamilyFunction(Service):
         self.cache().unload(name)
 
     def page(self, request: Request) -> Response:
-        return pages.description(self.name, self.models())
+        return pages.description(self.name, self.seen(request))
 
     def models(self) -> list[dict[str, Any]]:
         return description.models(self.repository(), self.settings.model_alias, self.family)
 
     def _named(self, request: Request) -> str:
         """The model that the path names, or the default one. Raises Forbidden, InvalidInput."""
-        name = request.place.get("model") or self.default_name()
+        name = request.place.get("model") or self.default_name(request)
         request.identity.check(self.family, name)
         return name
 
@@ -156,7 +155,7 @@ class FamilyFunction(Service):
         if not name:
             if not self._knows_the_default():
                 yield None
-            name = self.default_name()
+            name = self.default_name(request)
         request.identity.check(self.family, name)
         if not self.cache.is_made or not self.cache().has(name):
             yield None
