@@ -15,7 +15,7 @@ from deploy.lanes.stored import stored
 from deploy.project import model_families
 from deploy.proving import proof, provenance
 from deploy.proving.comparison import Comparison, compare, others_of
-from deploy.proving.predictions import same_answer
+from model_functions.predictions import same_answer
 from deploy.sources.recognition import recognise
 from deploy.sources.wrapping import find, source_of
 from model_functions.artifact import sources

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.proving.predictions import close
+from model_functions.predictions import close
 from model_functions import processor
 from model_functions.artifact.manifest import EngineRecord
 from model_functions.errors import InvalidInput

@@ -15,7 +15,7 @@ from typing import Any
 
 from deploy.environments import programs
 from deploy.project import ROOT, wrapper_class
-from deploy.proving.predictions import answers, same_answer
+from model_functions.predictions import answers, same_answer
 from model_functions.artifact.manifest import PREDICTIONS_FILE, Manifest, installed_version, python_minor
 from model_functions.artifact.signing import Trust, TrustedKey
 from model_functions.errors import ServingError

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper
 from deploy import fast_lane, lanes
 from deploy.fast_lane import build
 from deploy.lanes import graphs
-from deploy.proving.predictions import close
+from model_functions.predictions import close
 from deploy.publish import publish
 from model_functions import processor
 from model_functions.artifact import stream

@@ -11,7 +11,7 @@ import pytest
 from deploy import lanes
 from deploy.fast_lane import build
 from deploy.lanes import encoding, texts_of
-from deploy.proving.predictions import close
+from model_functions.predictions import close
 from model_functions import processor
 from model_functions.artifact import stream
 from model_functions.errors import InvalidInput

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from deploy.fast_lane import build
-from deploy.proving.predictions import close
+from model_functions.predictions import close
 from deploy.publish import publish
 from model_functions.artifact import stream
 from model_functions.artifact.manifest import EngineRecord

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deploy.proving.predictions import close
+from model_functions.predictions import close
 from model_functions.caller import Caller
 from model_functions.families.feature_extraction import FeatureExtractionWrapper
 from model_functions.families.image_classification import ImageClassificationWrapper

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from deploy.proving.predictions import close
+from model_functions.predictions import close
 from model_functions.caller import Caller
 from model_functions.engines.sklearn import EstimatorEngine
 from model_functions.families.tabular import TabularWrapper
