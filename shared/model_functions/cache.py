@@ -45,6 +45,9 @@ _HELD_S = (0.0, 0.05, 0.2, 1.0, 3.0)
 class Loader(Protocol):
     """Brings a model into memory."""
 
+    def aimed(self, name: str) -> str:
+        """The digest of the manifest that is to be served now."""
+
     def resolve(self, name: str, phases: Phases) -> Manifest:
         """What is to be loaded, found out without loading any of it."""
 
@@ -203,6 +206,10 @@ class ModelCache:
     @property
     def evictions(self) -> int:
         return self._evictions
+
+    @property
+    def stale(self) -> int:
+        return sum(model.freshness.is_stale for model in self.models())
 
     @property
     def memory_budget(self) -> int:
@@ -367,13 +374,11 @@ class ModelCache:
         raise failure
 
     def _refusal(self, manifest: Manifest, exc: BaseException) -> ServingError:
-        """The failure of a revision that was to take another's place; the log has it."""
+        """Why the revision does not take another's place; without the traceback, which holds what was loaded."""
         if isinstance(exc, StoreUnavailable):
             return exc.again()
         self._refused.add(manifest.digest)
-        error = exc.again() if isinstance(exc, ServingError) else _unforeseen(manifest.name, exc)
-        log_refusal(manifest.name, manifest.revision, error, exc)
-        return error
+        return _failure(manifest.name, exc, logging.WARNING)
 
     def _replace(self, old: _Entry, arriving: _Entry) -> threading.Event:
         """From now on the name means the other entry. Returns what is told when nobody uses the old one any more."""
@@ -593,15 +598,12 @@ class _Again:
         self._cache.leave(self._entry, None)
 
 
-def _failure(name: str, exc: BaseException) -> ServingError:
+def _failure(name: str, exc: BaseException, level: int = logging.ERROR) -> ServingError:
     """What those hear who wait for the model; the log has what they need not know."""
-    is_known = isinstance(exc, ServingError)
-    if not is_known or (isinstance(exc, ArtifactRefused) and exc.__cause__ is not None):
-        log.error("cannot load %s", name, exc_info=exc, extra={"fields": {"model": name}})
-    return exc.again() if isinstance(exc, ServingError) else _unforeseen(name, exc)
-
-
-def _unforeseen(name: str, exc: BaseException) -> ServingError:
+    if not isinstance(exc, ServingError) or (isinstance(exc, ArtifactRefused) and exc.__cause__ is not None):
+        log.log(level, "cannot load %s", name, exc_info=exc, extra={"fields": {"model": name}})
+    if isinstance(exc, ServingError):
+        return exc.again()
     # A model may raise anything while it is loaded, SystemExit included; the instance goes on.
     return ModelUnavailable(f"{name} cannot be loaded now ({type(exc).__name__}). The function's log has the reason.")
 
@@ -609,15 +611,3 @@ def _unforeseen(name: str, exc: BaseException) -> ServingError:
 def _is_held(error: ServingError) -> bool:
     """Whether what failed keeps its memory for ever."""
     return isinstance(error, SelfTestHangs) and not error.ended
-
-
-def log_refusal(name: str, revision: str, error: ServingError, exc: BaseException) -> None:
-    """One line for who published: which revision is not served, and why."""
-    unforeseen = exc if exc.__cause__ is not None or not isinstance(exc, ServingError) else None
-    fields = {"model": name, "revision": revision, "code": error.code}
-    log.error(
-        "refused revision %s of %s, the one before serves on: %s",
-        *(revision, name, error.message),
-        exc_info=unforeseen,
-        extra={"fields": fields},
-    )
