@@ -29,7 +29,7 @@ _WORDS_OF_STORED = {stored: word for word, stored in _STORED_WORDS.items()}
 
 WRAPPER_FILE = "wrapper.dill"
 WEIGHTS_FILE = "weights.safetensors"
-#: What the examples were answered when they were published: for who verifies, no function reads it.
+#: What the examples were answered when they were published: for who verifies, and who takes up a new revision.
 PREDICTIONS_FILE = "predictions.json"
 
 #: Of the Python modules among a revision's files; each is ``source/<package>/<module>.py``.
