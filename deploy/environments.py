@@ -107,7 +107,9 @@ def _make(folder: Path, source: Path) -> None:
     if source.parent == FUNCTIONS:
         locked = ["--require-hashes", "--constraint", str(FOR_FUNCTIONS)]
         if "torch" in pins(requirements):
-            with contextlib.suppress(ValueError):  # what this machine does not offer comes from PyPI, with its GPUs' libraries
+            with contextlib.suppress(
+                ValueError
+            ):  # what this machine does not offer comes from PyPI, with its GPUs' libraries
                 _install(folder, CPU_TORCH, "--no-deps", "--require-hashes")
     _install(folder, requirements, *locked)
     _pip(folder, "check")
