@@ -107,7 +107,7 @@ class Renewal(Generic[T]):
         if value is None or now - self._at > self._ages.last_good:
             again = max(1, round(self._next - now))
             raise AuthUnavailable(
-                f"Nobody can be let in without {self._what}, and there is none. Ask again in {again} s.",
+                f"Nobody can be let in without the {self._what}, and there is none. Ask again in {again} s.",
                 retry_after=again,
             )
         return value
