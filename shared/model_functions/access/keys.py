@@ -14,7 +14,7 @@ KEYS_VERSION = 1
 
 #: What the list is called in a store, and what its signature is over.
 KEYS_NAME = "access/keys.json"
-KIND = "keys"
+KIND = "key list"
 
 _ID_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 _KEY = re.compile(r"mf_[a-z0-9]{1,16}_[a-z0-9]{8}_[A-Za-z0-9_-]{45}")

@@ -1,9 +1,10 @@
 import ast
 import dataclasses
+import hmac
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -66,7 +67,7 @@ def test_who_has_a_key_is_let_in_by_either_header(guard: Doorkeeper, writer: Wri
         identity.check("tabular", "wine")
 
 
-WRONG = {
+WRONG: dict[str, Callable[[str], dict[str, str]]] = {
     "missing": lambda key: {},
     "empty": lambda key: {"x-api-key": ""},
     "wrong first byte": lambda key: {"x-api-key": changed(key, key.rindex(key.split("_", 3)[3]))},
@@ -190,7 +191,7 @@ def test_without_a_list_that_counts_nobody_is_let_in(guard: Doorkeeper, writer: 
     for headers in ({}, made().headers):
         error = refused(guard, headers)
         assert (type(error), error.status) == (AuthUnavailable, 503)
-        assert error.message == "Nobody can be let in without key list, and there is none. Ask again in 5 s."
+        assert error.message == "Nobody can be let in without the key list, and there is none. Ask again in 5 s."
     with pytest.raises(AuthUnavailable):
         guard.check()
 
@@ -300,7 +301,7 @@ def test_a_key_that_is_on_no_list_is_compared_too(
         compared.append((len(left), len(right)))
         return left == right
 
-    monkeypatch.setattr(doorkeeper.hmac, "compare_digest", compare)
+    monkeypatch.setattr(hmac, "compare_digest", compare)
     refused(guard, made().headers)
     refused(guard, {})
     guard.admit(key.headers, "predict")

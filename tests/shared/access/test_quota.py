@@ -34,8 +34,7 @@ def test_no_two_threads_take_the_same_token() -> None:
     taken: list[bool] = []
 
     def take() -> None:
-        for _ in range(500):
-            taken.append(bucket.take() == 0)
+        taken.extend(bucket.take() == 0 for _ in range(500))
 
     threads = [threading.Thread(target=take) for _ in range(8)]
     for thread in threads:
