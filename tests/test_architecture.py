@@ -18,13 +18,16 @@ LAYERS = (
     ("families",),
     ("generation", "tensor_models", "torchserve"),
     ("legacy", "text_rows"),
+    ("updates",),
     ("cache", "directory"),
     ("queue",),
     ("loading", "budget"),
     ("repository",),
+    ("self_test",),
     ("artifact",),
     ("engines", "store"),
     ("rows",),
+    ("predictions",),
     ("wrapper",),
     ("row_tensors",),
     ("string_tensors",),
@@ -32,7 +35,7 @@ LAYERS = (
     ("inputs",),
     ("parameters", "source", "schemas"),
     ("boot",),
-    ("tally",),
+    ("tally", "draining"),
     (
         *("settings", "metrics", "logs", "phases", "caller", "pace", "names", "once", "memory", "backoff"),
         "processor",
@@ -43,6 +46,7 @@ LAYERS = (
 #: The one module that may import a heavy package.
 OWNERS = {
     "flask": "http/flask_edge.py",
+    "gunicorn": "http/termination.py",
     "werkzeug": "http/form.py",
     "django": "http/django_edge.py",
     "asgiref": "http/django_edge.py",

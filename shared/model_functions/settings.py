@@ -29,6 +29,10 @@ class Settings:
     model_alias: str = "prod"
     """``MODEL_ALIAS``: the alias that names the revision to serve."""
 
+    model_refresh_s: float = 30.0
+    """``MODEL_REFRESH_SECONDS``: how often, at most, requests make the instance look whether the alias has moved; 0 is
+    never."""
+
     model_name: str | None = None
     """``MODEL_NAME``: the model for a request that names none; by default the only one there is."""
 
@@ -108,6 +112,7 @@ class Settings:
         return cls(
             model_store=given.get("MODEL_STORE") or given.get("AIP_STORAGE_URI") or _default_store(on_google_cloud),
             model_alias=given.get("MODEL_ALIAS") or cls.model_alias,
+            model_refresh_s=_seconds(given, "MODEL_REFRESH_SECONDS", 30),
             model_name=given.get("MODEL_NAME") or None,
             model_preload=_boolean(given, "MODEL_PRELOAD"),
             trust_file=Path(given.get("MODEL_TRUST") or cls.trust_file),
@@ -117,7 +122,7 @@ class Settings:
             **_access(given),
             max_body_bytes=_positive(given, "MAX_BODY_BYTES", cls.max_body_bytes),
             body_timeout_s=_positive(given, "BODY_TIMEOUT_SECONDS", cls.body_timeout_s, " of seconds"),
-            timeout_s=_timeout(given, "CLOUD_RUN_TIMEOUT_SECONDS"),
+            timeout_s=_seconds(given, "CLOUD_RUN_TIMEOUT_SECONDS", 0),
             use_asgi=uses_asgi(given),
             threads=_positive(given, "THREADS", cls.threads, " of threads"),
             max_waiting=_positive(given, "MAX_WAITING", cls.max_waiting, ""),
@@ -193,8 +198,9 @@ def _route(given: Mapping[str, str], name: str) -> str | None:
     return text
 
 
-def _timeout(given: Mapping[str, str], name: str) -> float:
-    text = given.get(name) or "0"
+def _seconds(given: Mapping[str, str], name: str, default: int) -> float:
+    """So many; 0 means infinitely many."""
+    text = given.get(name) or str(default)
     if not text.isdecimal():
         raise ConfigurationInvalid(f'{name} is "{text}". Set it to a number of seconds; 0 is no limit.')
     return int(text) or math.inf

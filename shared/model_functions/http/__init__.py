@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from model_functions import logs
+from model_functions.draining import DRAIN
 from model_functions.errors import AuthUnavailable, ConfigurationInvalid, ServingError
 from model_functions.http.message import Handle, Request, Response
+from model_functions.http.termination import finish_on_sigterm
 from model_functions.settings import Settings, uses_asgi
 from model_functions.wrapper import ModelWrapper
 
@@ -74,6 +76,7 @@ def _function(make: Callable[[Settings], Handle]) -> Callable[[Any], Any]:
 
 
 def _at_its_edge(handle: Handle, settings: Settings) -> Callable[[Any], Any]:
+    finish_on_sigterm(DRAIN)
     # Imported here: the one edge does without what the other needs.
     if not settings.use_asgi:
         from model_functions.http.flask_edge import flask_function

@@ -11,7 +11,9 @@ from typing import Self
 
 from model_functions import logs
 from model_functions.access import Guard
+from model_functions.draining import DRAIN, Drain
 from model_functions.errors import InvalidInput, MethodNotAllowed, RouteNotFound, ServingError, UriTooLong
+from model_functions.http import permissions
 from model_functions.http.body import check_declared
 from model_functions.http.errors import refuse
 from model_functions.http.message import BODY, Chunks, Handler, Request, Response, Steps, finished
@@ -39,6 +41,7 @@ class FrontDoor:
         max_body_bytes: beyond which a body that says its length is not read.
         guard: None lets everybody in.
         needs: what a request demands of who asks, one of settings.ACTIONS; None: nothing.
+        drain: the process's.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class FrontDoor:
         max_body_bytes: int = sys.maxsize,
         guard: Guard | None = None,
         needs: Callable[[Request], str | None] = lambda request: "predict",
+        drain: Drain = DRAIN,
     ) -> None:
         self.routes = routes
         self.metrics = metrics
@@ -56,6 +60,7 @@ class FrontDoor:
         self.max_body_bytes = max_body_bytes
         self.guard = guard
         self.needs = needs
+        self.drain = drain
 
     def handle(self, request: Request) -> Response:
         """The answer; waits for it. Raises nothing."""
@@ -64,8 +69,11 @@ class FrontDoor:
     def steps(self, request: Request) -> Steps:
         """Raise nothing."""
         request.id = _request_id(request)
+        self.drain.running.add(request.caller)
         try:
             handler = self._found(request)
+            if request.route not in permissions.LIVENESS:
+                self.drain.check()
             if self.guard is not None and handler != self._methods:
                 yield from self._let_in(request, self.guard)
             check_declared(request, self.max_body_bytes)
@@ -74,6 +82,9 @@ class FrontDoor:
             response = found if isinstance(found, Response) else (yield from found)
         except Exception as exc:  # noqa: BLE001 - told to who asked
             response = _failed(request, exc)
+        except GeneratorExit:
+            self.drain.running.discard(request.caller)
+            raise
         phases = request.phases.entries()
         headers = {
             "X-Request-Id": request.id,
@@ -89,6 +100,7 @@ class FrontDoor:
         return Response(status, b"" if request.method == "HEAD" else response.body, headers)
 
     def _end(self, request: Request, status: int, phases: Entries | None = None) -> None:
+        self.drain.running.discard(request.caller)
         seconds = time.perf_counter() - request.came
         self.metrics.request(request.route, status, seconds)
         if log.isEnabledFor(logging.INFO):

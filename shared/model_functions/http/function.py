@@ -27,6 +27,7 @@ from model_functions.phases import Phases
 from model_functions.queue import ALONE, LATER, Work, WorkQueue, unforeseen
 from model_functions.rows import Batch, Row, RowWrapper
 from model_functions.settings import Settings
+from model_functions.updates import Updates
 from model_functions.wrapper import ModelWrapper, Prepared
 
 
@@ -43,6 +44,8 @@ class FamilyFunction(Service):
     def predicting(self, read: Callable[[Request], Question], speaks: str | None = None) -> Handler:
         def handle(request: Request) -> Steps:
             check_spoken(request, speaks, f"{self.family} models do", self.wrapper_class)
+            if "model" in request.place:
+                request.identity.check(self.family, request.place["model"])
             return self._answered(read(request), request, speaks)
 
         return handle
@@ -86,13 +89,19 @@ class FamilyFunction(Service):
 
     def open_cache(self) -> ModelCache:
         loader = ModelLoader(self.repository(), self.wrapper_class, self.settings.model_alias)
-        limit = self.settings.memory_limit or memory.instance_limit()
-        cache = ModelCache(loader, MemoryBudget(limit, memory.reserve(limit)), loaded=self.metrics.load)
+        limit, refresh_s = self.settings.memory_limit or memory.instance_limit(), self.settings.model_refresh_s
+        budget = MemoryBudget[Any](limit, memory.reserve(limit))
+        cache = ModelCache(loader, budget, loaded=self.metrics.load, refresh_s=refresh_s)
+        updates = Updates(cache, loader, refresh_s)
+        updates.start()
         watch = self.metrics.watch
         watch("gauge", "models_loaded", "Models in memory.", lambda: len(cache.loaded()))
         watch("gauge", "memory_budget_bytes", "What models may take.", lambda: cache.memory_budget)
         watch("gauge", "memory_used_bytes", "What models take, by their manifests.", lambda: cache.memory_used)
         watch("counter", "evictions_total", "Models that left for another.", lambda: cache.evictions)
+        watch("counter", "updates_total", "Revisions that took another's place.", lambda: updates.updates)
+        watch("counter", "update_failures_total", "Revisions that were refused instead.", lambda: updates.failures)
+        watch("gauge", "models_stale", "Models that may not be what their alias names.", lambda: cache.stale)
         return cache
 
     def open_queue(self) -> WorkQueue:
@@ -159,7 +168,7 @@ class FamilyFunction(Service):
         request.identity.check(self.family, name)
         if not self.cache.is_made or not self.cache().has(name):
             yield None
-        with self.cache().use(name, request.phases) as model:
+        with (use := self.cache().use(name, request.phases)) as model:
             self._check_version(request, model.manifest)
             # A wrapper of the publisher's own speaks less than its family.
             check_spoken(request, speaks, f"{name} does", model.wrapper)
@@ -167,11 +176,11 @@ class FamilyFunction(Service):
                 with model.tally.counting(request):
                     prediction = yield from self._predicted(model, question, request)
                     return question.answer(model, prediction)
-        yield None
-        with ExitStack() as held:
-            model = held.enter_context(self.cache().use(name, request.phases))
-            held.enter_context(model.tally.counting(request))
-            return self._streamed(model, question, request, held)
+            yield None
+            with ExitStack() as held:
+                held.enter_context(use.again())
+                held.enter_context(model.tally.counting(request))
+                return self._streamed(model, question, request, held)
 
     def _predicted(
         self, model: LoadedModel, question: Question, request: Request

@@ -34,7 +34,8 @@ _LET_IN = (
 _PASSED_ON = (
     *("Content-Type", "Content-Encoding", "Vary", "X-Error-Code", "Retry-After", "Retry-After-Ms", "X-Should-Retry"),
     "Allow",
-    *("Server-Timing", "X-Model-Revision", "X-Model-Engine", "X-Model-Precision", "Inference-Header-Content-Length"),
+    *("Server-Timing", "X-Model-Revision", "X-Model-Engine", "X-Model-Precision", "X-Model-Stale"),
+    "Inference-Header-Content-Length",
     *("X-Error-Message", "X-Vertex-AI-Deployed-Model-Id", "X-Vertex-AI-Model", "X-Vertex-AI-Model-Version-Id"),
 )
 
