@@ -44,6 +44,8 @@ class FamilyFunction(Service):
     def predicting(self, read: Callable[[Request], Question], speaks: str | None = None) -> Handler:
         def handle(request: Request) -> Steps:
             check_spoken(request, speaks, f"{self.family} models do", self.wrapper_class)
+            if "model" in request.place:
+                request.identity.check(self.family, request.place["model"])
             return self._answered(read(request), request, speaks)
 
         return handle
