@@ -144,7 +144,7 @@ class Service(ABC):
 
     def known_names(self) -> str:
         """The models there are, for a message."""
-        return ", ".join(self.directory().names()) or "none is published yet"
+        return ", ".join(self.directory().known()) or "none is published yet"
 
 
 def waiting(handler: Callable[[Request], Response]) -> Callable[[Request], Steps]:
