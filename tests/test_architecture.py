@@ -14,6 +14,7 @@ SHARED = ROOT / "shared" / "model_functions"
 #: A module may import from its own line and from those below it. Names are below model_functions.
 LAYERS = (
     ("http",),
+    ("access",),
     ("families",),
     ("generation", "tensor_models", "torchserve"),
     ("legacy", "text_rows"),
@@ -34,7 +35,7 @@ LAYERS = (
     ("inputs",),
     ("parameters", "source", "schemas"),
     ("boot",),
-    ("tally",),
+    ("tally", "draining"),
     (
         *("settings", "metrics", "logs", "phases", "caller", "pace", "names", "once", "memory", "backoff"),
         "processor",
@@ -45,6 +46,7 @@ LAYERS = (
 #: The one module that may import a heavy package.
 OWNERS = {
     "flask": "http/flask_edge.py",
+    "gunicorn": "http/termination.py",
     "werkzeug": "http/form.py",
     "django": "http/django_edge.py",
     "asgiref": "http/django_edge.py",

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 
 from model_functions.errors import StoreUnavailable
 from model_functions.names import is_model_name
@@ -12,6 +13,9 @@ TTL_S = 10.0
 #: Seconds between two looks for a name that is not among them: a new model is found at once, and a
 #: stream of wrong names does not become a stream of listings.
 MISS_TTL_S = 1.0
+
+#: Whether a family and a name are for the eyes of who asks.
+Sees = Callable[[str, str], bool]
 
 
 class Directory:
@@ -30,22 +34,25 @@ class Directory:
         self._lock = threading.Lock()
         self._is_looking = False
 
-    def names(self) -> list[str]:
+    def names(self, sees: Sees = lambda family, name: True) -> list[str]:
         """Every model that has an alias, sorted; those of before while the store is away.
+
+        Args:
+            sees: whether a family and a name are for the eyes of who asks.
 
         Raises StoreUnavailable where there is no before.
         """
         self._look(TTL_S)
         if self._away is not None and not self._families:
             raise self._away.again()
-        return sorted(self._families)
+        return self._seen(sees)
 
-    def known(self) -> list[str]:
+    def known(self, sees: Sees = lambda family, name: True) -> list[str]:
         """The same, without waiting for anything where they have been read before: a look goes on beside."""
         if not self._families:
-            return self.names()
+            return self.names(sees)
         self._look_beside()
-        return sorted(self._families)
+        return self._seen(sees)
 
     @property
     def is_known(self) -> bool:
@@ -63,6 +70,10 @@ class Directory:
             if self._away is not None and name not in self._families:
                 raise self._away.again()
         return self._families.get(name, [])
+
+    def _seen(self, sees: Sees) -> list[str]:
+        found = self._families
+        return sorted(name for name, families in found.items() if any(sees(family, name) for family in families))
 
     def _look(self, ttl_s: float) -> None:
         with self._lock:

@@ -14,6 +14,7 @@ from model_functions.cache import LoadedModel, ModelCache
 from model_functions.caller import Caller
 from model_functions.errors import InvalidInput, RouteNotFound, ServingError
 from model_functions.http import description, pages
+from model_functions.http.front_door import FrontDoor
 from model_functions.http.message import Awaited, Handler, Request, Response, Steps
 from model_functions.http.prediction import PredictionRequest
 from model_functions.http.question import Published, Question, answer_json, check_version, headers_of
@@ -71,7 +72,8 @@ class FamilyFunction(Service):
 
     def warm_up(self, request: Request) -> Steps:
         yield None
-        name = self.warm_up_name(request) or self.default_name()
+        name = self.warm_up_name(request) or self.default_name(request)
+        request.identity.check(self.family, name)
         with self.cache().use(name, request.phases) as model:
             sample = PredictionRequest(name, model.manifest.examples[0], {})
             yield from self._predicted(model, sample, request)
@@ -80,7 +82,8 @@ class FamilyFunction(Service):
 
     def preload(self) -> None:
         """Warms the default model up before anybody asks; a failure is logged, and told to the first request."""
-        self.handle(Request("POST", "/warmup", [], {}, read=lambda size: b""))
+        # Through a door of its own, which no guard stands at.
+        FrontDoor(self.routes, self.metrics).handle(Request("POST", "/warmup", [], {}, read=lambda size: b""))
 
     def open_cache(self) -> ModelCache:
         loader = ModelLoader(self.repository(), self.wrapper_class, self.settings.model_alias)
@@ -112,7 +115,7 @@ class FamilyFunction(Service):
         names = self.directory().names()
         return self.settings.model_name or (names[0] if len(names) == 1 else None)
 
-    def default_name(self) -> str:
+    def default_name(self, request: Request) -> str:
         """The model of a request that names none. Raises InvalidInput when there are several."""
         if self.settings.model_name is not None:
             return self.settings.model_name
@@ -120,16 +123,15 @@ class FamilyFunction(Service):
         names = self.directory().known() or [model.manifest.name for model in self.loaded()]
         if len(names) == 1:
             return names[0]
-        raise InvalidInput(
-            "model_name", f'The request has no "model_name". The models of this function: {self.known_names()}.'
-        )
+        known = self.known_names(request)
+        raise InvalidInput("model_name", f'The request has no "model_name". The models of this function: {known}.')
 
     def _knows_the_default(self) -> bool:
         """Whether the store need not be asked for it."""
         return self.settings.model_name is not None or (self.directory.is_made and self.directory().is_known)
 
-    def ready(self, request: Request) -> Response:
-        return Response.json({"status": "ready", "loaded": self.cache().loaded()})
+    def readiness(self) -> dict[str, Any]:
+        return {"loaded": self.cache().loaded()}
 
     def loaded(self) -> list[LoadedModel]:
         return self.cache().models() if self.cache.is_made else []
@@ -141,14 +143,17 @@ class FamilyFunction(Service):
         self.cache().unload(name)
 
     def page(self, request: Request) -> Response:
-        return pages.description(self.name, self.models())
+        return pages.description(self.name, self.seen(request))
 
     def models(self) -> list[dict[str, Any]]:
         loaded = [model.manifest for model in self.loaded()]
         return description.models(self.repository(), self.settings.model_alias, self.family, loaded)
 
     def _named(self, request: Request) -> str:
-        return request.place.get("model") or self.default_name()
+        """The model that the path names, or the default one. Raises Forbidden, InvalidInput."""
+        name = request.place.get("model") or self.default_name(request)
+        request.identity.check(self.family, name)
+        return name
 
     def _check_version(self, request: Request, manifest: Manifest) -> None:
         if request.place:
@@ -159,7 +164,8 @@ class FamilyFunction(Service):
         if not name:
             if not self._knows_the_default():
                 yield None
-            name = self.default_name()
+            name = self.default_name(request)
+        request.identity.check(self.family, name)
         if not self.cache.is_made or not self.cache().has(name):
             yield None
         with (use := self.cache().use(name, request.phases)) as model:
