@@ -121,7 +121,8 @@ class FamilyFunction(Service):
         """The model of a request that names none. Raises InvalidInput when there are several."""
         if self.settings.model_name is not None:
             return self.settings.model_name
-        names = self.directory().names()
+        # One that is here is served on, whatever has become of its alias.
+        names = self.directory().known() or [model.manifest.name for model in self.loaded()]
         if len(names) == 1:
             return names[0]
         known = self.known_names(request)
@@ -129,7 +130,7 @@ class FamilyFunction(Service):
 
     def _knows_the_default(self) -> bool:
         """Whether the store need not be asked for it."""
-        return self.settings.model_name is not None or (self.directory.is_made and self.directory().is_fresh())
+        return self.settings.model_name is not None or (self.directory.is_made and self.directory().is_known)
 
     def readiness(self) -> dict[str, Any]:
         return {"loaded": self.cache().loaded()}
@@ -147,7 +148,8 @@ class FamilyFunction(Service):
         return pages.description(self.name, self.seen(request))
 
     def models(self) -> list[dict[str, Any]]:
-        return description.models(self.repository(), self.settings.model_alias, self.family)
+        loaded = [model.manifest for model in self.loaded()]
+        return description.models(self.repository(), self.settings.model_alias, self.family, loaded)
 
     def _named(self, request: Request) -> str:
         """The model that the path names, or the default one. Raises Forbidden, InvalidInput."""

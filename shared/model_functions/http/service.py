@@ -185,7 +185,7 @@ class Service(ABC):
 
     def known_names(self, request: Request) -> str:
         """The models there are for who asks, for a message."""
-        return ", ".join(self.seen_names(request)) or "none is published yet"
+        return ", ".join(self.directory().known(request.identity.sees)) or "none is published yet"
 
 
 def waiting(handler: Callable[[Request], Response]) -> Callable[[Request], Steps]:
