@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := functions shared deploy tests
 
-.PHONY: run test unit lint audit lock conformance browser bench bench-cold bench-warm fmt clean
+.PHONY: run test unit lint audit lock conformance torture browser bench bench-cold bench-warm fmt clean
 
 run: $(VENV)/installed ## sample models and all functions, at http://127.0.0.1:8080 (PORT changes it)
 	@$(BIN)/python -m deploy train
@@ -19,6 +19,9 @@ unit: $(VENV)/installed ## what runs within a minute
 
 conformance: $(VENV)/installed ## real clients call the functions, each in an environment of its own
 	$(BIN)/python -m tests.conformance
+
+torture: $(VENV)/installed ## whatever could bring a function down, done to it, within ten minutes
+	$(BIN)/python -m tests.torture
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check $(SOURCES)

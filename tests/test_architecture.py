@@ -14,16 +14,20 @@ SHARED = ROOT / "shared" / "model_functions"
 #: A module may import from its own line and from those below it. Names are below model_functions.
 LAYERS = (
     ("http",),
+    ("access",),
     ("families",),
     ("generation", "tensor_models", "torchserve"),
     ("legacy", "text_rows"),
+    ("updates",),
     ("cache", "directory"),
     ("queue",),
     ("loading", "budget"),
     ("repository",),
+    ("self_test",),
     ("artifact",),
     ("engines", "store"),
     ("rows",),
+    ("predictions",),
     ("wrapper",),
     ("row_tensors",),
     ("string_tensors",),
@@ -31,7 +35,7 @@ LAYERS = (
     ("inputs",),
     ("parameters", "source", "schemas"),
     ("boot",),
-    ("tally",),
+    ("tally", "draining"),
     (
         *("settings", "metrics", "logs", "phases", "caller", "pace", "names", "once", "memory", "backoff"),
         "processor",
@@ -42,6 +46,7 @@ LAYERS = (
 #: The one module that may import a heavy package.
 OWNERS = {
     "flask": "http/flask_edge.py",
+    "gunicorn": "http/termination.py",
     "werkzeug": "http/form.py",
     "django": "http/django_edge.py",
     "asgiref": "http/django_edge.py",

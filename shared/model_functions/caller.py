@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from model_functions.errors import CallerGone, DeadlineExceeded
+from model_functions.errors import CallerGone, DeadlineExceeded, ServingError
 
 #: For all of them: it is held for no longer than to look at two fields.
 _LOCK = threading.Lock()
@@ -25,6 +25,7 @@ class Caller:
         self._began = clock()
         self._until = self._began + seconds
         self._gone = False
+        self._why: ServingError | None = None
         self._told: Callable[[], None] | None = None
 
     def shorten(self, seconds: float) -> None:
@@ -38,10 +39,20 @@ class Caller:
 
     def hang_up(self) -> None:
         """Tells whoever works for the caller that nobody waits for it. Any thread may call it, more than once."""
-        with _LOCK:
-            self._gone, told = True, self._told
-        if told is not None:
-            told()
+        self._end(None)
+
+    def send_away(self, why: ServingError) -> None:
+        """Tells whoever works for the caller to tell it this instead. Any thread may call it."""
+        self._end(why)
+
+    def wait(self, settled: threading.Event) -> None:
+        """Until then, or until the caller does not wait any more: its ``check`` tells."""
+        self.when_gone(settled.set)
+        remaining = self.remaining()
+        try:
+            settled.wait(None if remaining == math.inf else remaining)
+        finally:
+            self.when_gone(None)
 
     def when_gone(self, told: Callable[[], None] | None) -> None:
         """Calls ``told`` when the caller hangs up, at once if it already has; the latest one counts."""
@@ -51,10 +62,19 @@ class Caller:
             told()
 
     def check(self) -> None:
-        """Raises CallerGone, DeadlineExceeded."""
+        """Raises CallerGone, DeadlineExceeded, or why the caller was sent away."""
+        if self._why is not None:
+            raise self._why.again()
         if self._gone:
             raise CallerGone("The caller hung up.")
         if self._clock() >= self._until:
             raise DeadlineExceeded(
                 f"There was no answer within the request's {self._seconds:g} s. Allow more time, or send less."
             )
+
+    def _end(self, why: ServingError | None) -> None:
+        with _LOCK:
+            self._gone, told = True, self._told
+            self._why = self._why or why
+        if told is not None:
+            told()

@@ -71,6 +71,29 @@ class JsonTooDeep(InvalidJson):
     code = "json_too_deep"
 
 
+class Unauthenticated(ServingError):
+    """Nobody knows who asks."""
+
+    status = 401
+    code = "unauthenticated"
+
+    def __init__(self, message: str, **more: Any) -> None:
+        super().__init__(message, **more)
+        # RFC 9110, 11.6.1: every 401 says how to do better.
+        self.headers["WWW-Authenticate"] = 'ApiKey realm="models", Bearer realm="models"'
+
+
+class KeyExpired(Unauthenticated):
+    code = "key_expired"
+
+
+class Forbidden(ServingError):
+    """It is known who asks, and it may not ask for this."""
+
+    status = 403
+    code = "forbidden"
+
+
 class RouteNotFound(ServingError):
     status = 404
     code = "not_found"
@@ -141,7 +164,28 @@ class NotSupported(ServingError):
     code = "not_supported"
 
 
+class RateLimited(ServingError):
+    """This caller has asked more than it may; others may ask on."""
+
+    status = 429
+    code = "rate_limited"
+
+
 # The instance cannot answer.
+
+
+class AuthUnavailable(ServingError):
+    """Nobody can be let in, because who may come in cannot be found out."""
+
+    status = 503
+    code = "auth_unavailable"
+
+
+class Draining(ServingError):
+    """The instance is about to end; another one answers."""
+
+    status = 503
+    code = "draining"
 
 
 class ModelError(ServingError):
@@ -257,6 +301,24 @@ class GlobalRefused(ArtifactRefused):
     """The stream names a class or function that the manifest does not list."""
 
     code = "global_refused"
+
+
+class SelfTestFailed(ArtifactRefused):
+    """The model does not answer its own sample as it did when it was published."""
+
+    code = "self_test_failed"
+
+
+class SelfTestHangs(SelfTestFailed):
+    """It does not answer its sample at all, so that it is not asked again.
+
+    Args:
+        ended: whether the attempt is over; else it keeps its memory.
+    """
+
+    def __init__(self, message: str, *, ended: bool) -> None:
+        super().__init__(message)
+        self.ended = ended
 
 
 def error_classes() -> list[type[ServingError]]:

@@ -22,7 +22,17 @@ from model_functions import logs
 from model_functions.caller import Caller
 from model_functions.errors import BodyTimeout, ServingError
 from model_functions.http.body import broken, too_large
-from model_functions.http.message import Awaited, Chunks, Handle, Request, Response, Steps, finished, to_the_slash
+from model_functions.http.message import (
+    BODY,
+    Awaited,
+    Chunks,
+    Handle,
+    Request,
+    Response,
+    Steps,
+    finished,
+    to_the_slash,
+)
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -79,9 +89,14 @@ class AsgiEdge:
         execution = request.headers.get("function-execution-id")
         if execution is not None:
             logs.EXECUTION.set(execution)
+        steps = self._handle(request)
+        refusal = await self._let_in(steps)
+        if refusal is not None:
+            # The server reads what is left of the body, and drops it.
+            await _send(refusal, _NOT_WANTED, send)
+            return
         body = await self._body(receive)
         request.read = body.read()
-        steps = self._handle(request)
         response = await _on_loop(steps) if body.size <= QUICK_BODY else None
         if response is not None and response.chunks is None:
             await _send(response, body, send)
@@ -96,6 +111,15 @@ class AsgiEdge:
                 await self._stream(response.chunks, response.status, _head(response, body), send, watch)
         finally:
             watch.cancel()
+
+    async def _let_in(self, steps: Steps) -> Response | None:
+        """None once the body is wanted; the answer to what is refused before."""
+        found = _step(steps)
+        while found is not BODY:
+            if isinstance(found, Response):
+                return found
+            found = await self._in_thread(_step, steps)
+        return None
 
     async def _body(self, receive: Receive) -> "_Body":
         """All of it, if it is not too long; what is too much is read and dropped."""
@@ -136,6 +160,13 @@ class AsgiEdge:
     def _in_thread(self, call: Callable[..., Any], *arguments: Any) -> Awaitable[Any]:
         context = contextvars.copy_context()
         return asyncio.get_running_loop().run_in_executor(self._pool, context.run, call, *arguments)
+
+
+def _step(steps: Steps) -> Awaited | Response | None:
+    try:
+        return next(steps)
+    except StopIteration as end:
+        return cast(Response, end.value)
 
 
 async def _on_loop(steps: Steps) -> Response | None:
@@ -254,6 +285,10 @@ class _Body:
             raise fault.again()
 
         return refuse
+
+
+#: Of a request that was refused by its head.
+_NOT_WANTED = _Body(ended=True)
 
 
 async def _watch(receive: Receive, caller: Caller) -> None:

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,14 +26,28 @@ MAX_DEPTH = 64
 #: Values of JSON, each of which takes some thirty bytes of memory, however few in the text. Strings may be as long as
 #: the body.
 MAX_JSON_VALUES = 4 * 1024 * 1024
-_BLOCK = 64 * 1024
+BLOCK = 64 * 1024
 _LARGE = 1024 * 1024
-_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
-_BRACKETS = re.compile(r"[\[\]{}]")
+# Possessive: to be able to go back, the search would keep a hundred bytes for each character.
+_STRINGS = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 # curl -d calls everything a form, and some clients name no type at all: the body itself must be JSON.
 _MEDIA_TYPES = {"", "application/json", "application/x-www-form-urlencoded", "text/plain"}
 _CHARSETS = {"", "utf-8", "utf8", "us-ascii"}
+
+
+def check_declared(request: Request, limit: int) -> None:
+    """Refuses a body by the length that its caller tells, before any of it is read. Raises PayloadTooLarge."""
+    length = declared_length(request)
+    if length > limit:
+        raise too_large(length, limit)
+
+
+def declared_length(request: Request) -> int:
+    """Bytes of the body, as its caller tells; -1 where it does not."""
+    length = request.headers.get("content-length", "")
+    return int(length) if length.isdecimal() and len(length) < 20 else -1
 
 
 def read_body(request: Request, limit: int) -> bytes:
@@ -81,10 +96,9 @@ def _raw_blocks(request: Request, limit: int, first: int = 0) -> list[bytes]:
     """
     blocks: list[bytes] = []
     count = 0
-    length = request.headers.get("content-length", "")
-    declared = int(length) if length.isdecimal() and len(length) < 20 else -1
+    declared = declared_length(request)
     # All at once, which copies nothing, if that is not too much.
-    size = declared if 0 < declared <= limit else _BLOCK
+    size = declared if 0 < declared <= limit else BLOCK
     while count != declared and (block := _block(request, first if count == 0 < first < size else size)):
         count += len(block)
         if count <= limit:
@@ -138,10 +152,7 @@ def parse_json(body: bytes, *, constants: bool = False) -> Any:
     _check_depth(text)
     # A value takes two characters at least.
     if len(text) > 2 * MAX_JSON_VALUES and text.count(",") >= MAX_JSON_VALUES:
-        raise PayloadTooLarge(
-            f"The body has {text.count(',') + 1} values of JSON; the limit is {MAX_JSON_VALUES}. Send fewer per "
-            "request, or tensors as bytes (POST /v2/models/MODEL/infer)."
-        )
+        raise _too_many(text.count(",") + 1)
     try:
         value = (_LENIENT if constants else _DECODER).decode(text)
         if "\\u" in text:
@@ -189,18 +200,27 @@ def _check_depth(text: str) -> None:
     # Few brackets cannot nest deep; many are counted, outside of strings, before anything recurses into them.
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return
+    brackets = _STRINGS.sub("", text).encode().translate(None, _ALL_BUT_BRACKETS)
+    if len(brackets) > 2 * MAX_JSON_VALUES:
+        raise _too_many(len(brackets) // 2)
     depth = 0
-    for bracket in _BRACKETS.findall(_STRINGS.sub("", text)):
-        depth += 1 if bracket in "[{" else -1
+    for bracket in brackets:
+        depth += 1 if bracket in b"[{" else -1
         if depth > MAX_DEPTH:
             raise JsonTooDeep(f"The body is nested deeper than {MAX_DEPTH} levels. Send flatter JSON.")
+
+
+def _too_many(count: int) -> PayloadTooLarge:
+    return PayloadTooLarge(
+        f"The body has {count} values of JSON; the limit is {MAX_JSON_VALUES}. Send fewer per request, or tensors as "
+        "bytes (POST /v2/models/MODEL/infer)."
+    )
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for index, key in enumerate(keys) if key in keys[:index])
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
         raise DuplicateKey(f'The body has the key "{twice[:60]}" twice in one object. Send it once.')
     return found
 

@@ -1,17 +1,22 @@
-"""What every request passes: the route table, the request id, the error table, the log line, the metrics."""
+"""What every request passes: the route table, the guard, the request id, the error table, the log line, the metrics."""
 
 import logging
 import math
 import random
 import re
+import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from typing import Self
 
 from model_functions import logs
+from model_functions.access import Guard
+from model_functions.draining import DRAIN, Drain
 from model_functions.errors import InvalidInput, MethodNotAllowed, RouteNotFound, ServingError, UriTooLong
+from model_functions.http import permissions
+from model_functions.http.body import check_declared
 from model_functions.http.errors import refuse
-from model_functions.http.message import Chunks, Handler, Request, Response, Steps, finished
+from model_functions.http.message import BODY, Chunks, Handler, Request, Response, Steps, finished
 from model_functions.http.routes import Routes
 from model_functions.metrics import Metrics
 from model_functions.phases import Entries, server_timing
@@ -33,12 +38,29 @@ class FrontDoor:
 
     Args:
         timeout_s: after which nobody waits for an answer any more.
+        max_body_bytes: beyond which a body that says its length is not read.
+        guard: None lets everybody in.
+        needs: what a request demands of who asks, one of settings.ACTIONS; None: nothing.
+        drain: the process's.
     """
 
-    def __init__(self, routes: Routes, metrics: Metrics, timeout_s: float = math.inf) -> None:
+    def __init__(
+        self,
+        routes: Routes,
+        metrics: Metrics,
+        timeout_s: float = math.inf,
+        max_body_bytes: int = sys.maxsize,
+        guard: Guard | None = None,
+        needs: Callable[[Request], str | None] = lambda request: "predict",
+        drain: Drain = DRAIN,
+    ) -> None:
         self.routes = routes
         self.metrics = metrics
         self.timeout_s = timeout_s
+        self.max_body_bytes = max_body_bytes
+        self.guard = guard
+        self.needs = needs
+        self.drain = drain
 
     def handle(self, request: Request) -> Response:
         """The answer; waits for it. Raises nothing."""
@@ -47,11 +69,22 @@ class FrontDoor:
     def steps(self, request: Request) -> Steps:
         """Raise nothing."""
         request.id = _request_id(request)
+        self.drain.running.add(request.caller)
         try:
-            found = self._found(request)(request)
+            handler = self._found(request)
+            if request.route not in permissions.LIVENESS:
+                self.drain.check()
+            if self.guard is not None and handler != self._methods:
+                yield from self._let_in(request, self.guard)
+            check_declared(request, self.max_body_bytes)
+            yield BODY
+            found = handler(request)
             response = found if isinstance(found, Response) else (yield from found)
         except Exception as exc:  # noqa: BLE001 - told to who asked
             response = _failed(request, exc)
+        except GeneratorExit:
+            self.drain.running.discard(request.caller)
+            raise
         phases = request.phases.entries()
         headers = {
             "X-Request-Id": request.id,
@@ -67,6 +100,7 @@ class FrontDoor:
         return Response(status, b"" if request.method == "HEAD" else response.body, headers)
 
     def _end(self, request: Request, status: int, phases: Entries | None = None) -> None:
+        self.drain.running.discard(request.caller)
         seconds = time.perf_counter() - request.came
         self.metrics.request(request.route, status, seconds)
         if log.isEnabledFor(logging.INFO):
@@ -82,7 +116,7 @@ class FrontDoor:
         request.route, request.place = route.template, route.place
         handler = handlers.get("GET" if request.method == "HEAD" else request.method)
         if handler is None and request.method == "OPTIONS":
-            return lambda _: Response(204, headers={"Allow": _allowed(handlers)})
+            return self._methods
         if not callable(handler) or (request.method == "HEAD" and request.path == "/predict"):
             raise method_not_allowed(request, handlers)
         if request.target_length > MAX_TARGET_LENGTH:
@@ -91,6 +125,19 @@ class FrontDoor:
             )
         self._set_deadline(request)
         return handler
+
+    def _methods(self, request: Request) -> Response:
+        """For ``OPTIONS``, to everybody."""
+        return Response(204, headers={"Allow": _allowed(self.routes.find(request).handlers)})
+
+    def _let_in(self, request: Request, guard: Guard) -> Generator[None, None, None]:
+        """Finds out who asks. Raises what the guard does."""
+        needed = self.needs(request)
+        if needed is None:
+            return
+        if not guard.is_fresh(request.headers):
+            yield None
+        request.identity = guard.admit(request.headers, needed)
 
     def _set_deadline(self, request: Request) -> None:
         request.caller.shorten(self.timeout_s)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self, cast
 
+from model_functions.access import ANYBODY, Identity
 from model_functions.caller import Caller
 from model_functions.errors import ServingError
 from model_functions.phases import Phases
@@ -45,6 +46,7 @@ class Request:
         came: when it did.
         route: the template of the path, as ``/v2/models/{model}``; the front door sets it.
         place: what stands in the path for the template's names; the front door sets it.
+        identity: who asks; the front door sets it.
         refuse: renders an error as the route's protocol has it; the front door sets it.
         raw: the body as it came, once somebody has read it.
     """
@@ -61,6 +63,7 @@ class Request:
     caller: Caller = field(default_factory=Caller)
     route: str = "other"
     place: Mapping[str, str] = field(init=False)
+    identity: Identity = ANYBODY
     refuse: "Refuse | None" = None
     raw: bytes | None = None
 
@@ -126,6 +129,22 @@ class Awaited(Protocol):
     def help(self) -> None:
         """Does of it what an event loop has the time for."""
 
+
+class _Body:
+    """Nothing to wait for in a thread, which reads the body where it is wanted."""
+
+    def wait(self) -> None:
+        pass
+
+    def when_settled(self, told: Callable[[], None]) -> None:
+        told()
+
+    def help(self) -> None:
+        pass
+
+
+#: What steps yield, once, when the request is let in: no byte of its body needs to be read before.
+BODY: Awaited = _Body()
 
 #: How a request is answered, step by step, so that an event loop can do something else meanwhile. They yield what they
 #: wait for, or None before what may take long: then a thread goes on that may wait.

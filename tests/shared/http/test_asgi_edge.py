@@ -5,11 +5,13 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
+from model_functions.access import Identity
+from model_functions.errors import Unauthenticated
 from model_functions.http.asgi_edge import PIECE, QUICK_BODY, AsgiEdge
 from model_functions.http.body import read_body
 from model_functions.http.front_door import FrontDoor
@@ -103,6 +105,33 @@ def test_what_is_quick_is_answered_on_the_event_loop_and_what_waits_in_a_thread(
     assert b'"thread": true' in served(waits, lambda: Wire(b"ab")).body
     large = served(told, lambda: Wire(b"x" * QUICK_BODY, b"x"))
     assert b'"size": %d, "thread": true' % (QUICK_BODY + 1) in large.body
+
+
+class Closed:
+    """A guard that lets nobody in, and has to look."""
+
+    def is_fresh(self, headers: Mapping[str, str]) -> bool:
+        return False
+
+    def admit(self, headers: Mapping[str, str], action: str) -> Identity:
+        assert threading.current_thread() is not threading.main_thread()
+        raise Unauthenticated("There is no key.")
+
+
+def test_of_what_a_guard_refuses_no_byte_is_read() -> None:
+    door = FrontDoor(Routes({"/predict": {"POST": told}}), Metrics(), guard=Closed())
+
+    async def serve() -> Wire:
+        wire = Wire(b"x" * QUICK_BODY, end="silence")
+        await AsgiEdge(door.steps, threads=1, max_body_bytes=LIMIT, body_timeout_s=0.2).serve(
+            asked(), wire.incoming.get, wire.send
+        )
+        assert wire.incoming.qsize() == 1
+        return wire
+
+    refused = asyncio.run(serve())
+    assert (refused.status, b"unauthenticated" in refused.body) == (401, True)
+    assert b"connection" not in refused.headers, "what the server drops of the body is no reason to hang up"
 
 
 class Awaited:

@@ -1,12 +1,14 @@
 import json
 import logging
+from collections.abc import Mapping
 
 import pytest
 
-from model_functions.errors import InvalidInput, error_classes
+from model_functions.access import ANYBODY, Identity
+from model_functions.errors import Forbidden, InvalidInput, Unauthenticated, error_classes
 from model_functions.http.errors import render
 from model_functions.http.front_door import FrontDoor
-from model_functions.http.message import Request, Response
+from model_functions.http.message import BODY, Request, Response
 from model_functions.http.routes import Routes
 from model_functions.logs import JsonFormatter
 from model_functions.metrics import Metrics
@@ -162,3 +164,65 @@ def test_a_log_line_is_one_line_of_json_whatever_is_in_it() -> None:
     assert line.isprintable()
     entry = json.loads(line)
     assert (entry["severity"], entry["message"], entry["request_id"]) == ("WARNING", "x\n\x1b[31m\u2028y", "1")
+
+
+class KeyGuard:
+    """Lets in who has the key "good", to predict.
+
+    Args:
+        is_fresh: whether it knows the keys.
+    """
+
+    def __init__(self, *, is_fresh: bool = True) -> None:
+        self._is_fresh = is_fresh
+
+    def is_fresh(self, headers: Mapping[str, str]) -> bool:
+        return self._is_fresh
+
+    def admit(self, headers: Mapping[str, str], action: str) -> Identity:
+        if headers.get("x-api-key") != "good":
+            raise Unauthenticated("There is no key.")
+        if action != "predict":
+            raise Forbidden("The key is not for this.")
+        return ANYBODY
+
+
+def guarded(guard: KeyGuard) -> FrontDoor:
+    def needs(request: Request) -> str | None:
+        return {"/health": None, "/warmup": "warm"}.get(request.route, "predict")
+
+    table = {"/predict": {"POST": hello}, "/warmup": {"POST": hello}, "/health": {"GET": hello}}
+    return FrontDoor(Routes(table), Metrics(), max_body_bytes=10, guard=guard, needs=needs)
+
+
+def unread(size: int) -> bytes:
+    raise AssertionError("the body was read")
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        (request(b"{}", read=unread), 401),
+        (request(b"{}", {"x-api-key": "bad"}, read=unread), 401),
+        (request(b"{}", {"x-api-key": "good"}, target="/warmup", read=unread), 403),
+        (request(b"{}", target="/nope", read=unread), 404),
+        (request(b"{}", method="PUT", read=unread), 405),
+        (request(b"{}", {"x-api-key": "good", "content-length": "11"}, read=unread), 413),
+        (request(method="OPTIONS"), 204),
+        (get("/health"), 200),
+        (request(b"{}", {"x-api-key": "good"}), 200),
+    ],
+)
+def test_a_guard_decides_by_the_head_of_a_request(asked: Request, status: int) -> None:
+    response = guarded(KeyGuard()).handle(asked)
+    assert response.status == status
+    assert ("WWW-Authenticate" in response.headers) == (status == 401)
+
+
+def test_a_guard_that_has_to_look_does_so_in_a_thread_before_the_body_is_wanted() -> None:
+    steps = guarded(KeyGuard(is_fresh=False)).steps(request(b"{}", {"x-api-key": "good"}))
+    assert [next(steps), next(steps)] == [None, BODY]
+
+
+def test_a_route_for_everybody_waits_for_no_guard() -> None:
+    assert next(guarded(KeyGuard(is_fresh=False)).steps(get("/health"))) is BODY

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from deploy.proving.predictions import close
 from model_functions.caller import Caller
 from model_functions.engines.sklearn import EstimatorEngine
 from model_functions.families.tabular import TabularWrapper
 from model_functions.http.asgi_edge import AsgiEdge
 from model_functions.http.function import FamilyFunction
-from model_functions.http.message import Request, Response
+from model_functions.http.message import BODY, Request, Response
 from model_functions.pace import QUICK_S, SHORT_S
+from model_functions.predictions import close
 from tests.shared.http.requests import body, message, post
 from tests.shared.http.test_asgi_edge import Wire, asked
 from tests.shared.http.test_function import ROW, settings_with
@@ -146,8 +146,9 @@ def made_short(function: FamilyFunction, seconds: float) -> None:
 
 
 def step(function: FamilyFunction, value: Any) -> Any:
-    """The first thing for which the request waits, or its answer."""
+    """The first thing for which the request waits once it has been let in, or its answer."""
     steps = function.steps(post(value))
+    assert next(steps) is BODY
     try:
         return next(steps)
     except StopIteration as end:
@@ -190,6 +191,7 @@ def test_a_short_prediction_may_be_too_late_too(function: FamilyFunction) -> Non
     made_short(function, SHORT_S / 4)
     late = with_caller(post({"data": ROW}), Caller(0.02))
     steps = function.steps(late)
+    assert next(steps) is BODY
     awaited = next(steps)
     assert awaited is not None
     time.sleep(0.03)
