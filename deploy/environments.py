@@ -1,7 +1,7 @@
 """The environments that functions run in: this one where it has what they pin, else one of their own.
 
-Such a one has exactly what the function's requirements.txt says, installed by pip as Google Cloud's build does it. It
-stands under build/environments/, is made once for each text of that file, and is never changed.
+Such a one has exactly what the function's requirements.txt says, installed by pip as Google Cloud's build does it, which
+checks each file against deploy/locks/. It stands under build/environments/, is made once for each text of that file, and is never changed.
 """
 
 import contextlib
@@ -19,6 +19,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
+from deploy.locked import CPU_TORCH, FOR_FUNCTIONS
 from deploy.project import BUILD, FUNCTIONS, ROOT
 from model_functions.artifact.manifest import installed_version
 
@@ -101,12 +102,23 @@ def _make(folder: Path, source: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     # Without pip and setuptools of its own, which would hide that the function lacks them.
     venv.create(folder, with_pip=False, symlinks=True)
-    # Not compiled: most modules are never imported, and Python compiles those that are.
-    _pip(folder, "install", "--quiet", "--no-compile", "--requirement", str(source / "requirements.txt"))
+    requirements = source / "requirements.txt"
+    locked: list[str] = []
+    if source.parent == FUNCTIONS:
+        locked = ["--require-hashes", "--constraint", str(FOR_FUNCTIONS)]
+        if "torch" in pins(requirements):
+            with contextlib.suppress(ValueError):  # what this machine does not offer comes from PyPI, with its GPUs' libraries
+                _install(folder, CPU_TORCH, "--no-deps", "--require-hashes")
+    _install(folder, requirements, *locked)
     _pip(folder, "check")
     _share(folder)
     (folder / _STAMP).touch()
     print(f"installed it in {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+
+
+def _install(folder: Path, requirements: Path, *options: str) -> None:
+    # Not compiled: most modules are never imported, and Python compiles those that are.
+    _pip(folder, "install", "--quiet", "--no-compile", *options, "--requirement", str(requirements))
 
 
 def _pip(folder: Path, *arguments: str) -> None:
