@@ -45,12 +45,16 @@ class Caller:
         """Tells whoever works for the caller to tell it this instead. Any thread may call it."""
         self._end(why)
 
-    def wait(self, settled: threading.Event) -> None:
-        """Until then, or until the caller does not wait any more: its ``check`` tells."""
+    def wait(self, settled: threading.Event, seconds: float = math.inf) -> None:
+        """Until then, or until the caller does not wait any more: its ``check`` tells.
+
+        Args:
+            seconds: at most.
+        """
         self.when_gone(settled.set)
-        remaining = self.remaining()
+        seconds = min(seconds, self.remaining())
         try:
-            settled.wait(None if remaining == math.inf else remaining)
+            settled.wait(None if seconds == math.inf else seconds)
         finally:
             self.when_gone(None)
 

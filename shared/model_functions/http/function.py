@@ -245,7 +245,9 @@ class FamilyFunction(Service):
             yield None
         try:
             self.queue.enter(work)
-            yield work
+            while not work.is_settled:
+                yield work
+                self.queue.give_up(work)
         finally:
             account(work, request)
         request.caller.check()
