@@ -26,7 +26,7 @@ class Caller:
         self._until = self._began + seconds
         self._gone = False
         self._why: ServingError | None = None
-        self._told: Callable[[], None] | None = None
+        self._told: Callable[[], object] | None = None
 
     def shorten(self, seconds: float) -> None:
         """Waits at most so long, counted from its beginning."""
@@ -58,7 +58,7 @@ class Caller:
         finally:
             self.when_gone(None)
 
-    def when_gone(self, told: Callable[[], None] | None) -> None:
+    def when_gone(self, told: Callable[[], object] | None) -> None:
         """Calls ``told`` when the caller hangs up, at once if it already has; the latest one counts."""
         with _LOCK:
             self._told, gone = told, self._gone
@@ -67,14 +67,18 @@ class Caller:
 
     def check(self) -> None:
         """Raises CallerGone, DeadlineExceeded, or why the caller was sent away."""
+        if self._gone or self._clock() >= self._until:
+            raise self.reason()
+
+    def reason(self) -> ServingError:
+        """What is told to whom it still concerns, of a caller that waits no longer."""
         if self._why is not None:
-            raise self._why.again()
+            return self._why.again()
         if self._gone:
-            raise CallerGone("The caller hung up.")
-        if self._clock() >= self._until:
-            raise DeadlineExceeded(
-                f"There was no answer within the request's {self._seconds:g} s. Allow more time, or send less."
-            )
+            return CallerGone("The caller hung up.")
+        return DeadlineExceeded(
+            f"There was no answer within the request's {self._seconds:g} s. Allow more time, or send less."
+        )
 
     def _end(self, why: ServingError | None) -> None:
         with _LOCK:
