@@ -15,7 +15,6 @@ from deploy.lanes.stored import stored
 from deploy.project import model_families
 from deploy.proving import proof, provenance
 from deploy.proving.comparison import Comparison, compare, others_of
-from deploy.proving.predictions import same_answer
 from deploy.sources.recognition import recognise
 from deploy.sources.wrapping import find, source_of
 from model_functions.artifact import sources
@@ -31,6 +30,7 @@ from model_functions.artifact.signing import canonical
 from model_functions.artifact.signing_key import SigningKey
 from model_functions.errors import Conflict, InvalidInput, ModelNotFound
 from model_functions.names import MODEL_NAME_RULE, is_model_name
+from model_functions.predictions import same_answer
 from model_functions.repository import Pointer, Repository
 from model_functions.rows import RowWrapper
 from model_functions.wrapper import ModelWrapper

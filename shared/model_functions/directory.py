@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 
 from model_functions.names import is_model_name
 from model_functions.repository import Repository
@@ -27,11 +28,16 @@ class Directory:
         self._read_at = -TTL_S
         self._lock = threading.Lock()
 
-    def names(self) -> list[str]:
-        """Every model that has an alias, sorted. Raises StoreUnavailable."""
+    def names(self, sees: Callable[[str, str], bool] = lambda family, name: True) -> list[str]:
+        """Every model that has an alias, sorted. Raises StoreUnavailable.
+
+        Args:
+            sees: whether a family and a name are for the eyes of who asks.
+        """
         with self._lock:
             self._refresh(TTL_S)
-            return sorted(self._families)
+            families = self._families
+        return sorted(name for name in families if any(sees(family, name) for family in families[name]))
 
     def is_fresh(self) -> bool:
         """Whether the names are known without a look at the store."""

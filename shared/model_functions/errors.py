@@ -303,6 +303,24 @@ class GlobalRefused(ArtifactRefused):
     code = "global_refused"
 
 
+class SelfTestFailed(ArtifactRefused):
+    """The model does not answer its own sample as it did when it was published."""
+
+    code = "self_test_failed"
+
+
+class SelfTestHangs(SelfTestFailed):
+    """It does not answer its sample at all, so that it is not asked again.
+
+    Args:
+        ended: whether the attempt is over; else it keeps its memory.
+    """
+
+    def __init__(self, message: str, *, ended: bool) -> None:
+        super().__init__(message)
+        self.ended = ended
+
+
 def error_classes() -> list[type[ServingError]]:
     """Every class of the tree that has a code of its own, the root first."""
     found = [ServingError]

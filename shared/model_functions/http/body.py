@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,8 +28,9 @@ MAX_DEPTH = 64
 MAX_JSON_VALUES = 4 * 1024 * 1024
 BLOCK = 64 * 1024
 _LARGE = 1024 * 1024
-_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
-_BRACKETS = re.compile(r"[\[\]{}]")
+# Possessive: to be able to go back, the search would keep a hundred bytes for each character.
+_STRINGS = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 # curl -d calls everything a form, and some clients name no type at all: the body itself must be JSON.
 _MEDIA_TYPES = {"", "application/json", "application/x-www-form-urlencoded", "text/plain"}
@@ -150,10 +152,7 @@ def parse_json(body: bytes, *, constants: bool = False) -> Any:
     _check_depth(text)
     # A value takes two characters at least.
     if len(text) > 2 * MAX_JSON_VALUES and text.count(",") >= MAX_JSON_VALUES:
-        raise PayloadTooLarge(
-            f"The body has {text.count(',') + 1} values of JSON; the limit is {MAX_JSON_VALUES}. Send fewer per "
-            "request, or tensors as bytes (POST /v2/models/MODEL/infer)."
-        )
+        raise _too_many(text.count(",") + 1)
     try:
         value = (_LENIENT if constants else _DECODER).decode(text)
         if "\\u" in text:
@@ -201,18 +200,27 @@ def _check_depth(text: str) -> None:
     # Few brackets cannot nest deep; many are counted, outside of strings, before anything recurses into them.
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return
+    brackets = _STRINGS.sub("", text).encode().translate(None, _ALL_BUT_BRACKETS)
+    if len(brackets) > 2 * MAX_JSON_VALUES:
+        raise _too_many(len(brackets) // 2)
     depth = 0
-    for bracket in _BRACKETS.findall(_STRINGS.sub("", text)):
-        depth += 1 if bracket in "[{" else -1
+    for bracket in brackets:
+        depth += 1 if bracket in b"[{" else -1
         if depth > MAX_DEPTH:
             raise JsonTooDeep(f"The body is nested deeper than {MAX_DEPTH} levels. Send flatter JSON.")
+
+
+def _too_many(count: int) -> PayloadTooLarge:
+    return PayloadTooLarge(
+        f"The body has {count} values of JSON; the limit is {MAX_JSON_VALUES}. Send fewer per request, or tensors as "
+        "bytes (POST /v2/models/MODEL/infer)."
+    )
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for index, key in enumerate(keys) if key in keys[:index])
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
         raise DuplicateKey(f'The body has the key "{twice[:60]}" twice in one object. Send it once.')
     return found
 

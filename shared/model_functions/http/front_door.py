@@ -40,7 +40,7 @@ class FrontDoor:
         timeout_s: after which nobody waits for an answer any more.
         max_body_bytes: beyond which a body that says its length is not read.
         guard: None lets everybody in.
-        needs: what a request demands of who asks, one of access.ACTIONS; None: nothing.
+        needs: what a request demands of who asks, one of settings.ACTIONS; None: nothing.
         drain: the process's.
     """
 
@@ -135,7 +135,7 @@ class FrontDoor:
         needed = self.needs(request)
         if needed is None:
             return
-        if not guard.is_fresh:
+        if not guard.is_fresh(request.headers):
             yield None
         request.identity = guard.admit(request.headers, needed)
 

@@ -27,6 +27,7 @@ from model_functions.phases import Phases
 from model_functions.queue import ALONE, LATER, Work, WorkQueue, unforeseen
 from model_functions.rows import Batch, Row, RowWrapper
 from model_functions.settings import Settings
+from model_functions.updates import Updates
 from model_functions.wrapper import ModelWrapper, Prepared
 
 
@@ -71,7 +72,7 @@ class FamilyFunction(Service):
 
     def warm_up(self, request: Request) -> Steps:
         yield None
-        name = self.warm_up_name(request) or self.default_name()
+        name = self.warm_up_name(request) or self.default_name(request)
         request.identity.check(self.family, name)
         with self.cache().use(name, request.phases) as model:
             sample = PredictionRequest(name, model.manifest.examples[0], {})
@@ -86,13 +87,19 @@ class FamilyFunction(Service):
 
     def open_cache(self) -> ModelCache:
         loader = ModelLoader(self.repository(), self.wrapper_class, self.settings.model_alias)
-        limit = self.settings.memory_limit or memory.instance_limit()
-        cache = ModelCache(loader, MemoryBudget(limit, memory.reserve(limit)), loaded=self.metrics.load)
+        limit, refresh_s = self.settings.memory_limit or memory.instance_limit(), self.settings.model_refresh_s
+        budget = MemoryBudget[Any](limit, memory.reserve(limit))
+        cache = ModelCache(loader, budget, loaded=self.metrics.load, refresh_s=refresh_s)
+        updates = Updates(cache, loader, refresh_s)
+        updates.start()
         watch = self.metrics.watch
         watch("gauge", "models_loaded", "Models in memory.", lambda: len(cache.loaded()))
         watch("gauge", "memory_budget_bytes", "What models may take.", lambda: cache.memory_budget)
         watch("gauge", "memory_used_bytes", "What models take, by their manifests.", lambda: cache.memory_used)
         watch("counter", "evictions_total", "Models that left for another.", lambda: cache.evictions)
+        watch("counter", "updates_total", "Revisions that took another's place.", lambda: updates.updates)
+        watch("counter", "update_failures_total", "Revisions that were refused instead.", lambda: updates.failures)
+        watch("gauge", "models_stale", "Models that may not be what their alias names.", lambda: cache.stale)
         return cache
 
     def open_queue(self) -> WorkQueue:
@@ -108,23 +115,22 @@ class FamilyFunction(Service):
         names = self.directory().names()
         return self.settings.model_name or (names[0] if len(names) == 1 else None)
 
-    def default_name(self) -> str:
+    def default_name(self, request: Request) -> str:
         """The model of a request that names none. Raises InvalidInput when there are several."""
         if self.settings.model_name is not None:
             return self.settings.model_name
         names = self.directory().names()
         if len(names) == 1:
             return names[0]
-        raise InvalidInput(
-            "model_name", f'The request has no "model_name". The models of this function: {self.known_names()}.'
-        )
+        known = self.known_names(request)
+        raise InvalidInput("model_name", f'The request has no "model_name". The models of this function: {known}.')
 
     def _knows_the_default(self) -> bool:
         """Whether the store need not be asked for it."""
         return self.settings.model_name is not None or (self.directory.is_made and self.directory().is_fresh())
 
-    def ready(self, request: Request) -> Response:
-        return Response.json({"status": "ready", "loaded": self.cache().loaded()})
+    def readiness(self) -> dict[str, Any]:
+        return {"loaded": self.cache().loaded()}
 
     def loaded(self) -> list[LoadedModel]:
         return self.cache().models() if self.cache.is_made else []
@@ -136,14 +142,14 @@ class FamilyFunction(Service):
         self.cache().unload(name)
 
     def page(self, request: Request) -> Response:
-        return pages.description(self.name, self.models())
+        return pages.description(self.name, self.seen(request))
 
     def models(self) -> list[dict[str, Any]]:
         return description.models(self.repository(), self.settings.model_alias, self.family)
 
     def _named(self, request: Request) -> str:
         """The model that the path names, or the default one. Raises Forbidden, InvalidInput."""
-        name = request.place.get("model") or self.default_name()
+        name = request.place.get("model") or self.default_name(request)
         request.identity.check(self.family, name)
         return name
 
@@ -156,11 +162,11 @@ class FamilyFunction(Service):
         if not name:
             if not self._knows_the_default():
                 yield None
-            name = self.default_name()
+            name = self.default_name(request)
         request.identity.check(self.family, name)
         if not self.cache.is_made or not self.cache().has(name):
             yield None
-        with self.cache().use(name, request.phases) as model:
+        with (use := self.cache().use(name, request.phases)) as model:
             self._check_version(request, model.manifest)
             # A wrapper of the publisher's own speaks less than its family.
             check_spoken(request, speaks, f"{name} does", model.wrapper)
@@ -168,11 +174,11 @@ class FamilyFunction(Service):
                 with model.tally.counting(request):
                     prediction = yield from self._predicted(model, question, request)
                     return question.answer(model, prediction)
-        yield None
-        with ExitStack() as held:
-            model = held.enter_context(self.cache().use(name, request.phases))
-            held.enter_context(model.tally.counting(request))
-            return self._streamed(model, question, request, held)
+            yield None
+            with ExitStack() as held:
+                held.enter_context(use.again())
+                held.enter_context(model.tally.counting(request))
+                return self._streamed(model, question, request, held)
 
     def _predicted(
         self, model: LoadedModel, question: Question, request: Request

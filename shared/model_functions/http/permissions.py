@@ -6,7 +6,7 @@ PUBLIC = frozenset({"/health", "/ready", "/ping", "/v2/health/live", "/v2/health
 #: Answered even by an instance that is about to end.
 LIVENESS = frozenset({"/health", "/v2/health/live"})
 
-#: By path template, one of access.ACTIONS.
+#: By path template, one of settings.ACTIONS.
 ACTIONS = {
     "/warmup": "warm",
     "/metrics": "metrics",

@@ -90,12 +90,14 @@ def _records(body: dict[str, Any], key: str) -> list[dict[str, Any]]:
 def _inputs(records: list[dict[str, Any]], data: memoryview) -> list[Asked]:
     """The inputs, with their parts of the bytes that follow the JSON."""
     found: list[Asked] = []
+    names: set[str] = set()
     start = 0
     for index, record in enumerate(records):
         path = f"inputs[{index}]"
         one = _input(record, path)
-        if any(one.name == other.name for other in found):
+        if one.name in names:
             raise InvalidInput(path, f'The input "{one.name[:60]}" stands twice. Send it once.')
+        names.add(one.name)
         parameters = parameters_of(record, f"{path}.parameters")
         if "shared_memory_region" in parameters:
             raise InvalidInput(path, f"{path} lies in shared memory, which a function shares with nobody. Send it.")
