@@ -50,7 +50,7 @@ class FamilyFunction(Service):
 
     def telling(self, tell: Callable[[Request, LoadedModel], Response]) -> Handler:
         def handle(request: Request) -> Response:
-            with self.cache().use(self._named(request), request.phases) as model:
+            with self.cache().use(self._named(request), request.phases, request.caller) as model:
                 self._check_version(request, model.manifest)
                 return tell(request, model)
 
@@ -61,7 +61,7 @@ class FamilyFunction(Service):
             name, alias = self._named(request), self.settings.model_alias
             is_loaded = self.cache.is_made and self.cache().has(name)
             if is_loaded:
-                with self.cache().use(name, request.phases) as model:
+                with self.cache().use(name, request.phases, request.caller) as model:
                     revision = model.manifest.revision
             else:
                 revision = self.repository().resolve(self.family, name, alias, request.phases).revision
@@ -74,7 +74,7 @@ class FamilyFunction(Service):
         yield None
         name = self.warm_up_name(request) or self.default_name(request)
         request.identity.check(self.family, name)
-        with self.cache().use(name, request.phases) as model:
+        with self.cache().use(name, request.phases, request.caller) as model:
             sample = PredictionRequest(name, model.manifest.examples[0], {})
             yield from self._predicted(model, sample, request)
             told = {"model_name": name, "revision": model.manifest.revision, "phases": request.phases.ledger()}
@@ -166,7 +166,7 @@ class FamilyFunction(Service):
         request.identity.check(self.family, name)
         if not self.cache.is_made or not self.cache().has(name):
             yield None
-        with (use := self.cache().use(name, request.phases)) as model:
+        with (use := self.cache().use(name, request.phases, request.caller)) as model:
             self._check_version(request, model.manifest)
             # A wrapper of the publisher's own speaks less than its family.
             check_spoken(request, speaks, f"{name} does", model.wrapper)
