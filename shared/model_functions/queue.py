@@ -229,6 +229,11 @@ class WorkQueue:
             self._waiting.append(work)
         work.entered(self)
 
+    def start(self) -> None:
+        """Sees to it that what waits is run, for somebody who does not wait for it."""
+        with self._lock:
+            self._wake()
+
     def wait(self, work: Work) -> None:
         """Until the work, which has entered, is settled, or its caller does not wait any more."""
         settled = threading.Event()

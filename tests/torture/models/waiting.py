@@ -8,7 +8,6 @@ import time
 from collections.abc import Generator
 from typing import Any
 
-from model_functions.inputs import TextInput
 from model_functions.wrapper import STREAM, ModelWrapper
 
 _BLOCK = bytes(1 << 20)
@@ -18,9 +17,6 @@ class Waiting(ModelWrapper):
     """An answer is what was asked."""
 
     family, task, engine_name = "tabular", "waiting", "python"
-
-    def __init__(self) -> None:
-        super().__init__(TextInput())
 
     def preprocess(self, items: list[str], parameters: dict[str, Any]) -> list[str]:
         return items
