@@ -313,7 +313,7 @@ def binary(name: str, record: dict[str, Any], data: bytes, header: str | None = 
     head = json.dumps({"inputs": [record]}).encode()
     headers = {"inference-header-content-length": header or str(len(head))}
     headers["content-type"] = "application/octet-stream"
-    return Raw(name, head + data, INVALID, headers, protocols=("open_inference",))
+    return Raw(name, head + data, code, headers, protocols=("open_inference",))
 
 
 def _tensor(**other: Any) -> dict[str, Any]:
@@ -324,12 +324,12 @@ _TWELVE = struct.pack("<3f", 1, 2, 3)
 
 BINARY = [
     binary("D150 a header's length of 0", _TENSOR, _TWELVE, "0"),
-    binary("D150 a negative length", _TENSOR, _TWELVE, "-1"),
-    binary("D150 a length in words", _TENSOR, _TWELVE, "few"),
-    binary("D150 a length beyond the body", _TENSOR, _TWELVE, "99999"),
-    binary("D150 a length of 30 digits", _TENSOR, _TWELVE, "9" * 30),
-    binary("D150 a length in other digits", _TENSOR, _TWELVE, "\xb2"),
-    binary("D150 a length into the bytes", _TENSOR, _TWELVE, "110"),
+    binary("D150 a negative length", _TENSOR, _TWELVE, "-1", "invalid_request"),
+    binary("D150 a length in words", _TENSOR, _TWELVE, "few", "invalid_request"),
+    binary("D150 a length beyond the body", _TENSOR, _TWELVE, "99999", "invalid_request"),
+    binary("D150 a length of 30 digits", _TENSOR, _TWELVE, "9" * 30, "invalid_request"),
+    binary("D150 a length in other digits", _TENSOR, _TWELVE, "\xb2", "invalid_request"),
+    binary("D150 a length into the bytes", _TENSOR, _TWELVE, "110", "invalid_encoding"),
     binary("D151 fewer bytes than said", _tensor(parameters={"binary_data_size": 13}), _TWELVE),
     binary("D151 more bytes than said", _tensor(parameters={"binary_data_size": 11}), _TWELVE),
     binary("D151 a negative size", _tensor(parameters={"binary_data_size": -12}), _TWELVE),
@@ -348,7 +348,7 @@ BINARY = [
         "D154 half a string's length", _tensor(datatype="BYTES", shape=[1], parameters={"binary_data_size": 2}), b"\1\0"
     ),
     binary(
-        "D154 3,000,000 empty strings",
+        "D154 a million empty strings",
         _tensor(datatype="BYTES", shape=[1], parameters={"binary_data_size": 4_000_000}),
         bytes(4_000_000),
     ),
