@@ -16,7 +16,7 @@ _MEDIA = "unsupported_media_type"
 _ENCODING = "invalid_encoding"
 
 #: What a pickle would leave behind if anybody opened it.
-MARKER = Path("/tmp/model-functions-unpickled")  # noqa: S108 - nobody ever makes it
+MARKER = Path("/tmp/model-functions-unpickled")
 
 
 class _Evil:
