@@ -11,7 +11,7 @@ run: $(VENV)/installed ## sample models and all functions, at http://127.0.0.1:8
 	@$(BIN)/python -m deploy train
 	@exec $(BIN)/python -m deploy emulate
 
-test: lint browser unit conformance ## everything that CI checks
+test: lint audit browser unit conformance ## everything that CI checks
 	$(BIN)/python -m pytest -m slow -n logical --maxprocesses 2 --dist loadfile
 
 unit: $(VENV)/installed ## what runs within a minute
@@ -27,6 +27,9 @@ lint: $(VENV)/installed
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
+
+audit: $(VENV)/installed ## what is known against the locked packages; says so where nobody can be asked
+	$(BIN)/python -m deploy audit
 
 bench: $(VENV)/installed ## what the README's figures are measured with
 	$(BIN)/python -m tests.benchmarks

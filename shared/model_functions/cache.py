@@ -3,6 +3,7 @@
 A revision takes another's place while that one serves: beside it, or where there is no room for both, after it.
 """
 
+import contextvars
 import logging
 import math
 import threading
@@ -12,6 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from queue import SimpleQueue
 from typing import Protocol, cast
 
@@ -19,6 +21,7 @@ from model_functions import memory
 from model_functions.artifact.manifest import Manifest, MemoryNeed
 from model_functions.backoff import Backoff
 from model_functions.budget import MemoryBudget, either
+from model_functions.caller import Caller
 from model_functions.errors import (
     ArtifactRefused,
     InsufficientMemory,
@@ -116,12 +119,17 @@ class _Entry:
     def forget(self) -> None:
         self.ready, self.outcome = None, Future()
 
-    def model(self, phases: Phases) -> LoadedModel:
-        """Waits for the model. Raises what made its load fail."""
+    def model(self, caller: Caller) -> LoadedModel:
+        """Waits for the model. Raises what made its load fail, or the caller go."""
         if self.ready is not None:
             return self.ready
-        with nullcontext() if self.outcome.done() else phases("wait"):
-            outcome = self.outcome.result()
+        waiting, settled = self.outcome, threading.Event()
+        waiting.add_done_callback(lambda _: settled.set())
+        while not waiting.done():
+            caller.wait(settled)
+            if not waiting.done():
+                caller.check()
+        outcome = waiting.result()
         if isinstance(outcome, ServingError):
             raise outcome.again()
         return outcome
@@ -171,12 +179,16 @@ class ModelCache:
         self._refused: set[str] = set()  # digests of manifests
         self._lock = threading.Lock()
 
-    def use(self, name: str, phases: Phases) -> "_Use":
+    def use(self, name: str, phases: Phases, caller: Caller | None = None) -> "_Use":
         """For ``with``: the model, loaded now if it is not here, and not evicted before the block ends.
 
-        Raises ModelNotFound, ModelUnavailable, ArtifactRefused, InsufficientMemory, ModelTooLarge.
+        Args:
+            caller: whoever waits for it, which may end before the load does: that goes on for the next one.
+
+        Raises ModelNotFound, ModelUnavailable, ArtifactRefused, InsufficientMemory, ModelTooLarge, and what makes a
+        caller go.
         """
-        return _Use(self, name, phases)
+        return _Use(self, name, phases, caller)
 
     def has(self, name: str) -> bool:
         """Whether the model is loaded, so that to use it is to wait for nothing."""
@@ -554,22 +566,21 @@ class ModelCache:
 class _Use:
     """What ``with cache.use(…)`` enters; a generator would take twice as long."""
 
-    __slots__ = ("_began", "_cache", "_entry", "_name", "_phases")
+    __slots__ = ("_began", "_cache", "_caller", "_entry", "_name", "_phases")
 
     _entry: _Entry
 
-    def __init__(self, cache: ModelCache, name: str, phases: Phases) -> None:
+    def __init__(self, cache: ModelCache, name: str, phases: Phases, caller: Caller | None) -> None:
         self._cache = cache
         self._name = name
         self._phases = phases
+        self._caller = caller
         self._began: float | None = None
 
     def __enter__(self) -> LoadedModel:
         self._entry, first = self._cache.enter(self._name)
         try:
-            if first:
-                self._cache.fly(self._name, self._entry, self._phases)
-            model = self._entry.model(self._phases)
+            model = self._entry.ready or self._awaited(first)
         except BaseException:
             self.__exit__()
             raise
@@ -578,6 +589,21 @@ class _Use:
 
     def __exit__(self, *raised: object) -> None:
         self._cache.leave(self._entry, self._began)
+
+    def _awaited(self, first: bool) -> LoadedModel:
+        caller = self._caller or Caller()
+        if not first:
+            with nullcontext() if self._entry.outcome.done() else self._phases("wait"):
+                return self._entry.model(caller)
+        # In a thread of its own, and with phases of its own: it goes on when this caller is gone.
+        phases = self._phases.of_another_thread()
+        load = partial(contextvars.copy_context().run, self._cache.fly, self._name, self._entry, phases)
+        threading.Thread(target=load, name="load", daemon=True).start()
+        try:
+            return self._entry.model(caller)
+        finally:
+            if self._entry.outcome.done():
+                self._phases.add(phases)
 
     def again(self) -> "_Again":
         """For ``with`` inside this one, and longer: the same model, whatever has taken its place meanwhile."""

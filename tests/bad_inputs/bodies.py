@@ -295,7 +295,7 @@ NO_OBJECTS = [Raw(f"C077 {value!r} alone", value, INVALID) for value in (b"null"
 _TENSOR = {"name": "x", "datatype": "FP32", "shape": [1, 3], "parameters": {"binary_data_size": 12}}
 
 
-def binary(name: str, record: dict[str, Any], data: bytes, header: str | None = None) -> Raw:
+def binary(name: str, record: dict[str, Any], data: bytes, header: str | None = None, code: str = INVALID) -> Raw:
     """A request of the Open Inference Protocol whose tensor follows its JSON.
 
     Args:

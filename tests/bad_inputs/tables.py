@@ -1,8 +1,9 @@
 """Rows of tables, and tensors as nested lists."""
 
+import json
 from typing import Any
 
-from tests.bad_inputs.entries import Asked
+from tests.bad_inputs.entries import INVALID, Asked, Raw
 from tests.tiny_models import COLUMNS
 
 _FIRST = COLUMNS[0]
@@ -43,7 +44,7 @@ TENSORS = [
     Asked("C082 nothing in the list", [], protocols=_OWN),
     Asked("C082 a ragged tensor", [[0.5, 1, 2], [0.5, 1]], protocols=_OWN),
     Asked("D410 too deep", [[[[[[0.5, 1, 2]]]]]], protocols=_OWN),
-    Asked("D410 40 levels", __import__("json").loads("[" * 40 + "1" + "]" * 40), protocols=_OWN),
+    Asked("D410 40 levels", json.loads("[" * 40 + "1" + "]" * 40), protocols=_OWN),
     Asked("D411 a text in it", [0.5, "x", 2], protocols=_OWN),
     Asked("D411 null in it", [0.5, None, 2], protocols=_OWN),
     Asked("D411 an object in it", [0.5, {}, 2], protocols=_OWN),
@@ -64,8 +65,7 @@ def _input(**changed: Any) -> dict[str, Any]:
     return {"name": "features", "shape": [1, 3], "datatype": "FP32", "data": [0.5, 1, 2]} | changed
 
 
-#: Requests of the Open Inference Protocol in JSON, as Triton's own tests of its inputs have them.
-TENSOR_RECORDS: dict[str, Any] = {
+_RECORDS: dict[str, Any] = {
     "D420 no inputs": {"inputs": []},
     "D420 inputs by name": {"inputs": {"features": [1]}},
     "D420 the same input twice": {"inputs": [_input(), _input()]},
@@ -90,3 +90,9 @@ TENSOR_RECORDS: dict[str, Any] = {
     "D424 a negative timeout": {"inputs": [_input()], "parameters": {"timeout": -1}},
     "D425 shared memory": {"inputs": [_input(parameters={"shared_memory_region": "x", "shared_memory_offset": 2**63})]},
 }
+
+#: Requests of the Open Inference Protocol in JSON, as Triton's own tests of its inputs have them.
+RECORDS = [
+    Raw(name, json.dumps(record).encode(), INVALID, kinds=("tensor",), protocols=("open_inference",))
+    for name, record in _RECORDS.items()
+]

@@ -12,6 +12,7 @@ from model_functions.http import pages, permissions
 from model_functions.http.body import read_json
 from model_functions.http.front_door import FrontDoor
 from model_functions.http.message import Handler, Request, Response, Steps
+from model_functions.http.origins import Origins
 from model_functions.http.prediction import checked_model_name, read_prediction_request
 from model_functions.http.question import Published, Question
 from model_functions.http.routes import Routes, protocol_routes
@@ -48,7 +49,7 @@ class Service(ABC):
             "/": {"GET": waiting(self.front_page), "POST": "hugging_face", "OPTIONS": "torchserve"},
             "/predict": {"POST": predict, "GET": predict},
             "/warmup": {"POST": self.warm_up},
-            "/health": {"GET": health},
+            "/health": {"GET": self.health},
             "/ready": {"GET": waiting(lambda _: self.ready())},
             "/metrics": {"GET": self.show_metrics},
             "/openapi.json": {"GET": waiting(self.openapi)},
@@ -61,7 +62,8 @@ class Service(ABC):
         self.routes = Routes(own, lambda name: protocol_routes(name, self))
         self.guard = self.open_guard()
         limit = settings.max_body_bytes
-        door = FrontDoor(self.routes, self.metrics, settings.timeout_s, limit, self.guard, self.needs)
+        origins = Origins(settings.allowed_origins) if settings.allowed_origins else None
+        door = FrontDoor(self.routes, self.metrics, settings.timeout_s, limit, self.guard, self.needs, origins=origins)
         self.handle, self.steps = door.handle, door.steps
 
     def open_guard(self) -> "Doorkeeper | None":
@@ -109,6 +111,10 @@ class Service(ABC):
     @abstractmethod
     def warm_up(self, request: Request) -> Steps:
         """Loads a model and predicts its sample, so that the first user pays nothing."""
+
+    def health(self, request: Request) -> Response:
+        """Whether the process is alive; touches nothing that could be away. Raises what only its end can mend."""
+        return health(request)
 
     def ready(self) -> Response:
         """Raises what keeps the function from serving; a model that loads lazily does not."""

@@ -3,12 +3,12 @@ holds Python's lock so that no other thread of the process does anything.
 """
 
 import hashlib
+import os
 import re
 import time
 from collections.abc import Generator
 from typing import Any
 
-from model_functions.inputs import TextInput
 from model_functions.wrapper import STREAM, ModelWrapper
 
 _BLOCK = bytes(1 << 20)
@@ -19,8 +19,10 @@ class Waiting(ModelWrapper):
 
     family, task, engine_name = "tabular", "waiting", "python"
 
-    def __init__(self) -> None:
-        super().__init__(TextInput())
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """``WAITING_LOAD_S`` of the environment is how long it takes to load."""
+        time.sleep(float(os.environ.get("WAITING_LOAD_S", "0")))
+        self.__dict__.update(state)
 
     def preprocess(self, items: list[str], parameters: dict[str, Any]) -> list[str]:
         return items
