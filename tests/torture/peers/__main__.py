@@ -13,7 +13,7 @@ from typing import Any
 from tests.torture.peers import bad_inputs, exercises
 from tests.torture.peers.bad_inputs import Found
 from tests.torture.peers.exercises import HANG_UP, HERD, IN_FLIGHT, Drain, Herd, Overload
-from tests.torture.peers.servers import OURS, Server, fetched, servers, slowly
+from tests.torture.peers.servers import Server, fetched, servers, slowly
 from tests.torture.peers.source import Source, source
 from tests.torture.place import FOLDER, Place, opened
 from tests.torture.waiting import publish_waiting
@@ -52,16 +52,15 @@ def _put_through(server: Server, place: Place, origin: Source) -> tuple[dict[str
 
 
 def _room(server: Server, callers: int) -> dict[str, str]:
-    """Ours refuses callers beyond a few; here it is asked what becomes of those that are let in."""
-    return {"THREADS": str(callers), "MAX_WAITING": str(callers)} if server.name == OURS else {}
+    """What refuses callers beyond a few is asked here what becomes of those that it lets in."""
+    return {server.room: str(callers), "THREADS": str(callers)} if server.room else {}
 
 
 def _of_corpus(found: Found) -> dict[str, str]:
     return {
-        f"{found.asked} bad inputs: 200 for what is broken or too large": str(len(found.accepted)),
+        f"{found.asked} bad inputs: answered with 200, though broken or too large": str(len(found.accepted)),
         "… answered with 500": str(len(found.failed)),
         "… no answer within 5 s": str(len(found.silent)),
-        "… the inside told": str(len(found.told)),
         "… a process died": str(len(found.died)),
         "… memory grown by": f"{max(0.0, found.grown):.0f} MiB",
     }

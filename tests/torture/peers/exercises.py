@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 
-from tests.torture.load import Answer, Connection, asking, at_rate, closed, meanwhile, once, quantile
+from tests.torture.load import Answer, Connection, asking, at_rate, closed, meanwhile, once, quantile, statuses
 from tests.torture.peers.servers import NOTHING, Running
 
 #: Callers of a cold server at once, and how many of them do not wait for it.
@@ -17,7 +17,7 @@ HANG_UP_S = 0.5
 
 #: How long the model takes for an answer; it gives one at a time.
 WORK = {"data": "wait 0.02"}
-ALONE_S, OVERLOAD_S = 4.0, 8.0
+ALONE_S, OVERLOAD_S = 4.0, 5.0
 TIMES = 8
 #: An answer that comes later helps nobody.
 USEFUL_S = 1.0
@@ -30,10 +30,11 @@ END_S = 40.0
 
 @dataclass
 class Herd:
-    """Args: answered: of those that waited."""
+    """Of those that waited."""
 
     answered: int
     seconds: float
+    statuses: str
 
 
 def herd(running: Running) -> Herd:
@@ -41,19 +42,27 @@ def herd(running: Running) -> Herd:
     running.wait_for_port()
     began = time.monotonic()
     answers = asyncio.run(_stampede(running.port))
-    return Herd(sum(answer is not None and answer.status == 200 for answer in answers), time.monotonic() - began)
+    answered = sum(answer.status == 200 for answer in answers)
+    return Herd(answered, time.monotonic() - began, statuses(answers))
 
 
-async def _stampede(port: int) -> list[Answer | None]:
-    async def caller(patience: float | None) -> Answer | None:
+async def _stampede(port: int) -> list[Answer]:
+    """The answers of those that do not hang up."""
+
+    async def wait() -> Answer:
         async with Connection(port) as connection:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(patience):
-                    return await connection.ask(asking(value=NOTHING))
-        return None
+            return await connection.ask(asking(value=NOTHING))
 
-    patient = [None] * (HERD - HANG_UP)
-    return await asyncio.gather(*(caller(patience) for patience in [HANG_UP_S] * HANG_UP + patient))
+    async def hang_up() -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HANG_UP_S):
+                await wait()
+
+    async with asyncio.TaskGroup() as callers:
+        for _ in range(HANG_UP):
+            callers.create_task(hang_up())
+        patient = [callers.create_task(wait()) for _ in range(HERD - HANG_UP)]
+    return [caller.result() for caller in patient]
 
 
 @dataclass
@@ -136,6 +145,8 @@ def drain(running: Running) -> Drain:
         running.process.wait(END_S)
         seconds = time.monotonic() - told
     left = sum(_lives(pid) for pid in processes - {running.pid})
+    # A container ends with its first process, and whatever else runs in it ends then.
+    running.end()
     asked.join()
     return Drain(sum(answer.status == 200 for answer in answers), seconds, running.process.poll(), left)
 

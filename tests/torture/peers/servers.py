@@ -6,7 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +41,12 @@ class Running:
         """All of it that lives."""
         return set(tree(self.pid))
 
+    def end(self) -> None:
+        """Kills what is left."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self.process.wait()
+
     def predicts(self) -> bool:
         return once(self.port, asking(value=NOTHING)).status == 200
 
@@ -73,15 +79,18 @@ class Server:
         options: what of its own it is told about limits.
         command: for a port.
         variables: its environment.
+        room: the variable that says how many requests may wait for the model; None where nothing does.
     """
 
     name: str
     options: str
     command: Callable[[int], list[str]]
     variables: dict[str, str]
+    room: str | None = None
 
     @contextmanager
     def started(self, place: Place, **more: str) -> Iterator[Running]:
+        """Args: more: variables."""
         port = free_port()
         log = place.logs / f"peer-{self.name.split()[0]}-{port}.log"
         environment = clean_environment(**self.variables | more)
@@ -99,16 +108,7 @@ class Server:
         try:
             yield running
         finally:
-            _end(process)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-    finally:
-        process.wait()
+            running.end()
 
 
 OURS, BARE, LITSERVE, BENTOML = "ours", "bare function", "LitServe 0.2.19", "BentoML 1.4.39"
@@ -132,6 +132,7 @@ def servers(place: Place, source: Source) -> list[Server]:
             "as deployed; bodies ≤ 8 MiB",
             framework(folder / "main.py"),
             place.settings(**flags_environment("tabular"), MODEL_NAME="waiting", MAX_BODY_BYTES=str(8 << 20)),
+            "MAX_WAITING",
         ),
         Server(BARE, "functions-framework has none", framework(HERE / "bare" / "main.py"), given),
         Server(
@@ -148,6 +149,7 @@ def servers(place: Place, source: Source) -> list[Server]:
                 *("--host", "127.0.0.1", "--port", str(port)),
             ],
             given | {"BENTOML_DO_NOT_TRACK": "True", "BENTOML_HOME": str(place.folder / "bentoml")},
+            "MAX_CONCURRENCY",
         ),
     ]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 #: Seconds that the model takes on its way, whoever serves it.
-SLOW_S = 3.0
+SLOW_S = 2.0
 
 
 class Source(ThreadingHTTPServer):

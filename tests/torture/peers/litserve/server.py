@@ -5,14 +5,19 @@ from typing import Any
 
 import litserve
 from model import load
+from pydantic import BaseModel
+
+
+class Question(BaseModel):
+    data: Any
 
 
 class Served(litserve.LitAPI):
     def setup(self, device: str) -> None:
         self.model = load()
 
-    def decode_request(self, request: dict[str, Any]) -> Any:
-        return request["data"]
+    def decode_request(self, request: Question) -> Any:
+        return request.data
 
     def predict(self, data: Any) -> Any:
         return self.model(data)
