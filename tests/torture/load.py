@@ -6,13 +6,16 @@
 import asyncio
 import json
 import math
+import multiprocessing
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
+
+T = TypeVar("T")
 
 #: What has not been answered by then never is.
 PATIENCE_S = 60.0
@@ -123,6 +126,20 @@ async def at_rate(port: int, ask: Ask, per_second: float, seconds: float) -> lis
     for connection in everyone:
         connection.close()
     return answers
+
+
+def elsewhere(load: Callable[..., Coroutine[Any, Any, T]], *arguments: Any) -> T:
+    """Runs the load in a process of its own, which does nothing else: this one reads what the function logs.
+
+    Args:
+        load: a function of a module.
+    """
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_run, load, arguments).result()
+
+
+def _run(load: Callable[..., Coroutine[Any, Any, T]], arguments: tuple[Any, ...]) -> T:
+    return asyncio.run(load(*arguments))
 
 
 @contextmanager
