@@ -77,11 +77,14 @@ def asking(path: str = "/predict", value: Any = None, method: str = "POST", **he
     return f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body
 
 
-async def closed(port: int, ask: Ask, clients: int, seconds: float, *, pause_s: float = 0.0) -> list[Answer]:
+async def closed(
+    port: int, ask: Ask, clients: int, seconds: float, *, pause_s: float = 0.0, think_s: float = 0.0
+) -> list[Answer]:
     """So many callers, each of whom asks again as soon as it has its answer.
 
     Args:
         pause_s: that a caller waits once it was refused.
+        think_s: that it waits once it was served.
     """
     answers = list[Answer]()
     until = time.perf_counter() + seconds
@@ -93,8 +96,9 @@ async def closed(port: int, ask: Ask, clients: int, seconds: float, *, pause_s: 
                 number = next(numbers)
                 answer = await connection.ask(ask(number), number)
                 answers.append(answer)
-                if pause_s and (answer.refused or not answer.status):
-                    await asyncio.sleep(pause_s)
+                wait_s = pause_s if answer.refused or not answer.status else think_s
+                if wait_s:
+                    await asyncio.sleep(wait_s)
 
     await asyncio.gather(*(client() for _ in range(clients)))
     return answers
