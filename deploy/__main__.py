@@ -8,7 +8,7 @@ from types import ModuleType
 from model_functions.errors import ServingError
 
 #: In the order of use. Each is a module here with ``add_arguments``, ``run`` and an ``EXAMPLE``.
-VERBS = ("train", "publish", "models", "verify", "promote", "rollback", "stage", "emulate")
+VERBS = ("train", "publish", "models", "verify", "promote", "rollback", "keys", "lock", "audit", "stage", "emulate")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -139,6 +139,15 @@ def test_nothing_else_stands_at_the_top() -> None:
     if listed.returncode != 0:
         pytest.skip("the tree is no git checkout")
     tops = {name.split("/")[0] for name in listed.stdout.splitlines()}
-    promised = {"functions", "shared", "deploy", "tests", "cloudbuild.yaml", "requirements.txt", "README.md"}
-    demanded = {"Makefile", "pyproject.toml", ".ci", ".gitignore", ".gcloudignore", "LICENSE"}
+    promised = {
+        "functions",
+        "shared",
+        "deploy",
+        "tests",
+        "cloudbuild.yaml",
+        "requirements.txt",
+        "README.md",
+        "SECURITY.md",
+    }
+    demanded = {"Makefile", "pyproject.toml", ".ci", ".gitignore", ".gcloudignore", "LICENSE", ".github"}
     assert tops == promised | demanded

@@ -96,21 +96,24 @@ class Renewal(Generic[T]):
     def _awaited(self) -> T:
         """What there is once it has been read; what there was, where that fails and it may count on."""
         ends = time.monotonic() + PATIENCE_S
-        # A reading may have begun when the last request came, long ago, and have stood still since: one more.
-        for _ in range(2):
-            reading = self._reading
-            if reading is not None:
-                reading.join(max(0.0, ends - time.monotonic()))
-                if self._clock() - self._at > self._ages.waited_for:
-                    self.start()
+        self._join(ends)
+        if self._clock() - self._at > self._ages.waited_for:
+            # That reading may have begun when the last request came, long ago, and have stood still since.
+            self.start()
+            self._join(ends)
         value, now = self._value, self._clock()
         if value is None or now - self._at > self._ages.last_good:
-            again = max(1, round(self._next - now))
+            again = max(1, round(RETRY_S if self._reading is not None else self._next - now))
             raise AuthUnavailable(
-                f"Nobody can be let in without {self._what}, and there is none. Ask again in {again} s.",
+                f"Nobody can be let in without the {self._what}, and there is none. Ask again in {again} s.",
                 retry_after=again,
             )
         return value
+
+    def _join(self, ends: float) -> None:
+        reading = self._reading
+        if reading is not None:
+            reading.join(max(0.0, ends - time.monotonic()))
 
     def _look(self, now: float) -> None:
         try:
@@ -124,7 +127,7 @@ class Renewal(Generic[T]):
     def _failed(self, exc: Exception) -> None:
         if self._value is None:
             self._next = min(self._next, self._clock() + RETRY_S)
-            log.error("there is no %s: nobody is let in", self._what, exc_info=exc)
+            log.error("nobody is let in: no %s", self._what, exc_info=exc)
             return
         left = max(0, round(self._ages.last_good - (self._clock() - self._at)))
         fields = {"last_one_counts_s": left}

@@ -97,7 +97,9 @@ class AsgiEdge:
             # The server reads what is left of the body, and drops it.
             await _send(refusal, _NOT_WANTED, send)
             return
-        body = await self._body(receive)
+        # RFC 9112, 6.1: chunks in HTTP/1.0 may have been two requests to whoever passed them on.
+        ambiguous = "transfer-encoding" in request.headers and scope.get("http_version") == "1.0"
+        body = _Body(fault=broken()) if ambiguous else await self._body(receive)
         request.read = body.read()
         response = await self._on_loop(steps, request.caller) if body.size <= QUICK_BODY else None
         if response is not None and response.chunks is None:

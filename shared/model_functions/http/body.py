@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from model_functions.errors import (
     InvalidJson,
     InvalidRequest,
     JsonTooDeep,
+    NotSupported,
     PayloadTooLarge,
     ServingError,
     UnsupportedMediaType,
@@ -44,10 +46,22 @@ def check_declared(request: Request, limit: int) -> None:
         raise too_large(length, limit)
 
 
+def check_framing(request: Request) -> None:
+    """Refuses a body below whose chunks is something else, which no server takes off. Raises NotSupported."""
+    coding = request.headers.get("transfer-encoding")
+    if coding is not None and coding.strip().lower() != "chunked":
+        raise NotSupported(
+            f'The body comes in the transfer coding "{coding[:40]}". Send it chunked, or with its length.'
+        )
+
+
 def declared_length(request: Request) -> int:
     """Bytes of the body, as its caller tells; -1 where it does not."""
     length = request.headers.get("content-length", "")
-    return int(length) if length.isdecimal() and len(length) < 20 else -1
+    if not length.isdecimal():
+        return -1
+    # Longer ones are too long for any limit, and for Python's int.
+    return int(length) if len(length) < 20 else sys.maxsize
 
 
 def read_body(request: Request, limit: int) -> bytes:

@@ -12,17 +12,29 @@ from typing import Self
 from model_functions import logs
 from model_functions.access import Guard
 from model_functions.draining import DRAIN, Drain
-from model_functions.errors import InvalidInput, MethodNotAllowed, RouteNotFound, ServingError, UriTooLong
+from model_functions.errors import (
+    HeadersTooLarge,
+    InvalidInput,
+    MethodNotAllowed,
+    RouteNotFound,
+    ServingError,
+    UriTooLong,
+)
 from model_functions.http import permissions
-from model_functions.http.body import check_declared
+from model_functions.http.body import check_declared, check_framing
 from model_functions.http.errors import refuse
 from model_functions.http.message import BODY, Chunks, Handler, Request, Response, Steps, finished
+from model_functions.http.origins import Origins
 from model_functions.http.routes import Routes
 from model_functions.metrics import Metrics
 from model_functions.phases import Entries, server_timing
 
 #: Characters of path and query; longer data belongs into a POST.
 MAX_TARGET_LENGTH = 8 * 1024
+
+#: Headers of a request, and characters of all of them: what gunicorn lets through, and Google's front end.
+MAX_HEADERS = 100
+MAX_HEADERS_LENGTH = 64 * 1024
 
 #: Milliseconds that the caller waits for its answer.
 TIMEOUT_HEADER = "x-request-timeout-ms"
@@ -42,6 +54,7 @@ class FrontDoor:
         guard: None lets everybody in.
         needs: what a request demands of who asks, one of settings.ACTIONS; None: nothing.
         drain: the process's.
+        origins: the pages of other sites that may ask; None: none, and nothing is said to them.
     """
 
     def __init__(
@@ -53,6 +66,7 @@ class FrontDoor:
         guard: Guard | None = None,
         needs: Callable[[Request], str | None] = lambda request: "predict",
         drain: Drain = DRAIN,
+        origins: Origins | None = None,
     ) -> None:
         self.routes = routes
         self.metrics = metrics
@@ -61,6 +75,7 @@ class FrontDoor:
         self.guard = guard
         self.needs = needs
         self.drain = drain
+        self.origins = origins
 
     def handle(self, request: Request) -> Response:
         """The answer; waits for it. Raises nothing."""
@@ -76,6 +91,7 @@ class FrontDoor:
                 self.drain.check()
             if self.guard is not None and handler != self._methods:
                 yield from self._let_in(request, self.guard)
+            check_framing(request)
             check_declared(request, self.max_body_bytes)
             yield BODY
             found = handler(request)
@@ -85,6 +101,8 @@ class FrontDoor:
         except GeneratorExit:
             self.drain.running.discard(request.caller)
             raise
+        if self.origins is not None:
+            self.origins.mark(request, response)
         phases = request.phases.entries()
         headers = {
             "X-Request-Id": request.id,
@@ -115,7 +133,7 @@ class FrontDoor:
             raise RouteNotFound(f"There is no {request.path[:60]!r} here. GET /docs lists what there is.")
         request.route, request.place = route.template, route.place
         handler = handlers.get("GET" if request.method == "HEAD" else request.method)
-        if handler is None and request.method == "OPTIONS":
+        if request.method == "OPTIONS" and (handler is None or (self.origins and self.origins.asks(request))):
             return self._methods
         if not callable(handler) or (request.method == "HEAD" and request.path == "/predict"):
             raise method_not_allowed(request, handlers)
@@ -123,12 +141,16 @@ class FrontDoor:
             raise UriTooLong(
                 f"The URL has {request.target_length} characters; the limit is {MAX_TARGET_LENGTH}. POST the data."
             )
+        _check_headers(request)
         self._set_deadline(request)
         return handler
 
     def _methods(self, request: Request) -> Response:
         """For ``OPTIONS``, to everybody."""
-        return Response(204, headers={"Allow": _allowed(self.routes.find(request).handlers)})
+        methods = _allowed(self.routes.find(request).handlers)
+        if self.origins is not None and self.origins.asks(request):
+            return self.origins.answer(request, methods)
+        return Response(204, headers={"Allow": methods})
 
     def _let_in(self, request: Request, guard: Guard) -> Generator[None, None, None]:
         """Finds out who asks. Raises what the guard does."""
@@ -144,6 +166,16 @@ class FrontDoor:
         asked = request.headers.get(TIMEOUT_HEADER)
         if asked is not None:
             request.caller.shorten(_milliseconds(asked) / 1000)
+
+
+def _check_headers(request: Request) -> None:
+    """uvicorn takes as many headers as somebody sends, and of any length."""
+    headers = request.headers
+    if len(headers) > MAX_HEADERS or sum(map(len, headers.values())) > MAX_HEADERS_LENGTH:
+        raise HeadersTooLarge(
+            f"The request's {len(headers)} headers are more than {MAX_HEADERS}, or than {MAX_HEADERS_LENGTH} "
+            "characters. Send fewer, and the data in the body."
+        )
 
 
 def _failed(request: Request, exc: Exception) -> Response:

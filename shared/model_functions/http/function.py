@@ -49,6 +49,8 @@ class FamilyFunction(Service):
     def predicting(self, read: Callable[[Request], Question], speaks: str | None = None) -> Handler:
         def handle(request: Request) -> Steps:
             check_spoken(request, speaks, f"{self.family} models do", self.wrapper_class)
+            if "model" in request.place:
+                request.identity.check(self.family, request.place["model"])
             return self._answered(read(request), request, speaks)
 
         return handle
@@ -124,7 +126,8 @@ class FamilyFunction(Service):
         """The model of a request that names none. Raises InvalidInput when there are several."""
         if self.settings.model_name is not None:
             return self.settings.model_name
-        names = self.directory().names()
+        # One that is here is served on, whatever has become of its alias.
+        names = self.directory().known() or [model.manifest.name for model in self.loaded()]
         if len(names) == 1:
             return names[0]
         known = self.known_names(request)
@@ -132,7 +135,7 @@ class FamilyFunction(Service):
 
     def _knows_the_default(self) -> bool:
         """Whether the store need not be asked for it."""
-        return self.settings.model_name is not None or (self.directory.is_made and self.directory().is_fresh())
+        return self.settings.model_name is not None or (self.directory.is_made and self.directory().is_known)
 
     def health(self, request: Request) -> Response:
         """Raises Overloaded once a model has been stuck for longer than any request may take: its thread and its
@@ -163,7 +166,8 @@ class FamilyFunction(Service):
         return pages.description(self.name, self.seen(request))
 
     def models(self) -> list[dict[str, Any]]:
-        return description.models(self.repository(), self.settings.model_alias, self.family)
+        loaded = [model.manifest for model in self.loaded()]
+        return description.models(self.repository(), self.settings.model_alias, self.family, loaded)
 
     def _named(self, request: Request) -> str:
         """The model that the path names, or the default one. Raises Forbidden, InvalidInput."""

@@ -12,6 +12,7 @@ from model_functions.http import pages, permissions
 from model_functions.http.body import read_json
 from model_functions.http.front_door import FrontDoor
 from model_functions.http.message import Handler, Request, Response, Steps
+from model_functions.http.origins import Origins
 from model_functions.http.prediction import checked_model_name, read_prediction_request
 from model_functions.http.question import Published, Question
 from model_functions.http.routes import Routes, protocol_routes
@@ -61,7 +62,8 @@ class Service(ABC):
         self.routes = Routes(own, lambda name: protocol_routes(name, self))
         self.guard = self.open_guard()
         limit = settings.max_body_bytes
-        door = FrontDoor(self.routes, self.metrics, settings.timeout_s, limit, self.guard, self.needs)
+        origins = Origins(settings.allowed_origins) if settings.allowed_origins else None
+        door = FrontDoor(self.routes, self.metrics, settings.timeout_s, limit, self.guard, self.needs, origins=origins)
         self.handle, self.steps = door.handle, door.steps
 
     def open_guard(self) -> "Doorkeeper | None":
@@ -187,7 +189,7 @@ class Service(ABC):
 
     def known_names(self, request: Request) -> str:
         """The models there are for who asks, for a message."""
-        return ", ".join(self.seen_names(request)) or "none is published yet"
+        return ", ".join(self.directory().known(request.identity.sees)) or "none is published yet"
 
 
 def waiting(handler: Callable[[Request], Response]) -> Callable[[Request], Steps]:
