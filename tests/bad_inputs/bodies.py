@@ -163,7 +163,7 @@ TYPES = [
     Raw(
         "D123 a part's header of a megabyte",
         b"--b\r\nX: " + b"y" * 1_000_000 + b"\r\n\r\n\r\n--b--\r\n",
-        None,
+        "invalid_request",
         {"content-type": f"{_FORM}b"},
         **_FILES,
     ),

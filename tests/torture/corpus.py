@@ -40,6 +40,8 @@ QUICK_S, TRIES = 0.25, 3
 #: and while eight callers whom nobody knows send 30 MB each.
 GROWTH, PEAK, UNKNOWN = 32, 64, 40
 _TIMEOUT_S = 30
+#: Of each function.
+THREADS = 16
 
 #: What no answer may tell: where we are, in what words we think.
 _LEAKS = re.compile(
@@ -103,11 +105,23 @@ class Served:
         self._unlogged = set[str]()
         self.pid = _worker(self.process.process.pid)
         self._prediction = self._predict()
-        # What the largest of good requests leave behind is not the corpus's.
-        for _ in range(8):
-            self.ask("POST", "/predict", self._proof, self.good + b" " * (LIMIT - len(self.good)))
+        self._fill()
         self.remember_memory()
         self._calls = len(bucket.calls)
+
+    def _fill(self) -> None:
+        """Lets each thread answer large requests: what glibc keeps of them for the next is not the corpus's."""
+        proof = "".join(f"{name}: {value}\r\n" for name, value in self._proof.items())
+        head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {LIMIT}\r\n"
+        lists = b"[" + b"[]," * 80 + b'"' + b"a" * (LIMIT - 1024) + b'"]'
+        sent = f"{head}{proof}\r\n".encode() + lists.ljust(LIMIT)
+
+        def send(_: int) -> None:
+            with socket.create_connection(self.address, _TIMEOUT_S) as connection:
+                exchange(connection, sent)
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            list(pool.map(send, range(4 * THREADS)))
 
     def ask(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """A request on the connection that the last one left open."""
@@ -236,7 +250,9 @@ def _environment(**more: str) -> dict[str, str]:
         "MAX_BODY_BYTES": str(LIMIT),
         "BODY_TIMEOUT_SECONDS": "1",
         "ALLOWED_ORIGINS": wires.ORIGINS,
-        "THREADS": "16",
+        "THREADS": str(THREADS),
+        # What bodies may take, and what is kept of them, is a part of it.
+        "MEMORY_LIMIT": "1Gi",
         # What asks the store is then the entry itself.
         "MODEL_REFRESH_SECONDS": "0",
     } | more

@@ -79,7 +79,7 @@ class FrontDoor:
         self.needs = needs
         self.drain = drain
         self.origins = origins
-        self.room = room or Room(lambda: sys.maxsize)
+        self.room = room or Room(lambda: 2**40)
 
     def handle(self, request: Request) -> Response:
         """The answer; waits for it. Raises nothing."""
