@@ -235,7 +235,7 @@ def run(length: str, place: Place) -> Sequence[Bar]:
             # In the shortest run each family is served by one of them.
             if length == "ci" and edge_number != number % 2:
                 continue
-            with place.function(family, edge, **_environment()) as running:
+            with place.function(family, edge, **_environment(MODEL_NAME=f"{family}_model")) as running:
                 served = Served(family, edge, running, place.bucket, found)
                 ask_all(served, stride, 7 * number + 3 * edge_number)
                 if length == "full" or family in ("tabular", "onnx"):
