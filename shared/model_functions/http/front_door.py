@@ -25,6 +25,7 @@ from model_functions.http.body import check_declared, check_framing
 from model_functions.http.errors import refuse
 from model_functions.http.message import BODY, Chunks, Handler, Request, Response, Steps, finished
 from model_functions.http.origins import Origins
+from model_functions.http.room import SMALL, Room
 from model_functions.http.routes import Routes
 from model_functions.metrics import Metrics
 from model_functions.phases import Entries, server_timing
@@ -55,6 +56,7 @@ class FrontDoor:
         needs: what a request demands of who asks, one of settings.ACTIONS; None: nothing.
         drain: the process's.
         origins: the pages of other sites that may ask; None: none, and nothing is said to them.
+        room: of bodies; None: as much as they take.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class FrontDoor:
         needs: Callable[[Request], str | None] = lambda request: "predict",
         drain: Drain = DRAIN,
         origins: Origins | None = None,
+        room: Room | None = None,
     ) -> None:
         self.routes = routes
         self.metrics = metrics
@@ -76,6 +79,7 @@ class FrontDoor:
         self.needs = needs
         self.drain = drain
         self.origins = origins
+        self.room = room or Room(lambda: sys.maxsize)
 
     def handle(self, request: Request) -> Response:
         """The answer; waits for it. Raises nothing."""
@@ -92,7 +96,11 @@ class FrontDoor:
             if self.guard is not None and handler != self._methods:
                 yield from self._let_in(request, self.guard)
             check_framing(request)
-            check_declared(request, self.max_body_bytes)
+            declared = check_declared(request, self.max_body_bytes)
+            if declared > SMALL:
+                self.room.take(request, declared)
+            elif declared < 0:
+                request.room = self.room
             yield BODY
             found = handler(request)
             response = found if isinstance(found, Response) else (yield from found)
@@ -100,6 +108,7 @@ class FrontDoor:
             response = _failed(request, exc)
         except GeneratorExit:
             self.drain.running.discard(request.caller)
+            self._let_go(request)
             raise
         if self.origins is not None:
             self.origins.mark(request, response)
@@ -117,7 +126,12 @@ class FrontDoor:
         self._end(request, status, phases)
         return Response(status, b"" if request.method == "HEAD" else response.body, headers)
 
+    def _let_go(self, request: Request) -> None:
+        if request.held:
+            self.room.give(request)
+
     def _end(self, request: Request, status: int, phases: Entries | None = None) -> None:
+        self._let_go(request)
         self.drain.running.discard(request.caller)
         seconds = time.perf_counter() - request.came
         self.metrics.request(request.route, status, seconds)

@@ -367,3 +367,35 @@ def test_what_is_no_request_is_answered_too(kind: str, sent: list[str], answered
         return [message["type"] for message in wire.answer]
 
     assert asyncio.run(serve()) == [f"{kind}.{event}" for event in answered]
+
+
+def test_chunks_in_http_1_0_are_no_request() -> None:
+    headers = ((b"transfer-encoding", b"chunked"),)
+    assert served(told, lambda: Wire(b"abc"), headers=headers, http_version="1.0").status == 400
+    assert served(told, lambda: Wire(b"abc"), headers=headers, http_version="1.1").status == 200
+
+
+def test_what_is_refused_is_answered_before_its_body_is_dropped() -> None:
+    async def serve() -> list[Any]:
+        wire = Wire(b"abc", end="silence")
+        scope = asked(headers=((b"content-length", b"10"),), path="/nowhere", raw_path=b"/nowhere")
+        serving = asyncio.create_task(edge_of(told).serve(scope, wire.incoming.get, wire.send))
+        while len(wire.answer) < 2:
+            await asyncio.sleep(0.01)
+        before = list(wire.answer)
+        assert not serving.done()
+        wire.incoming.put_nowait({"type": "http.request", "body": b"defghij", "more_body": False})
+        await asyncio.wait_for(serving, DEADLINE_S)
+        return [before, wire.answer]
+
+    before, after = asyncio.run(serve())
+    assert before[0]["status"] == 404
+    assert len(before[1]["body"]) == int(dict(before[0]["headers"])[b"content-length"])
+    assert before[1]["more_body"]
+    assert after[2:] == [{"type": "http.response.body", "body": b""}]
+
+
+def test_who_waits_to_be_told_to_go_on_is_not_told() -> None:
+    headers = ((b"content-length", b"10"), (b"expect", b"100-continue"))
+    wire = served(told, lambda: Wire(b"", end="silence"), headers=headers, path="/nowhere", raw_path=b"/nowhere")
+    assert (wire.status, wire.incoming.qsize()) == (404, 1)
