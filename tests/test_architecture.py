@@ -52,7 +52,7 @@ OWNERS = {
     "asgiref": "http/django_edge.py",
     "dill": "artifact/stream.py",
     "google.cloud": "store/upload.py",
-    "google.auth": {"http/upstream.py", "store/credentials.py", "store/upload.py"},
+    "google.auth": {"access/tokens.py", "http/upstream.py", "store/credentials.py", "store/upload.py"},
     "cryptography": {"artifact/signing.py", "artifact/signing_key.py"},
     "jinja2": "engines/chat.py",
     "torch": {"engines/torch.py", "engines/modules.py", "engines/torch_handler.py"},
