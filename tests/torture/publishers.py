@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import joblib
 import numpy as np
 from sklearn.linear_model import LogisticRegression
+from tqdm import tqdm
 
 from deploy import publisher
-from deploy.__main__ import main
+from deploy.__main__ import VERBS, main
 from deploy.proving import proof
 from model_functions.families.tabular import TabularWrapper
 from model_functions.loading import ModelLoader
@@ -28,8 +29,8 @@ from tests.torture.part import Bar
 from tests.torture.place import Place
 
 #: Races of two, and how often a publisher is killed at each request.
-LENGTHS = {"ci": 4, "short": 12, "full": 100}
-_KILLS = {"ci": 0.25, "short": 1, "full": 5}
+LENGTHS = {"ci": 4, "short": 8, "full": 100}
+_KILLS = {"ci": 0.2, "short": 0.5, "full": 5}
 
 STORE = "gs://races"
 NAME = "raced"
@@ -57,7 +58,8 @@ class Races:
         folder.mkdir()
         # A process that has imported what a publisher needs, and from which each is forked.
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload([__name__])
+        verbs = [f"deploy.{verb}" for verb in VERBS]
+        self._context.set_forkserver_preload([__name__, "model_functions.store.upload", *verbs])
         self.repository = Repository(open_store(STORE), publisher.open_repository().trust)
 
     def start(self, number: int) -> BaseProcess:
@@ -101,6 +103,8 @@ def _publish(path: str, bucket: str) -> None:
     os.environ |= {"STORAGE_EMULATOR_HOST": bucket, "MODEL_STORE": STORE}
     # Another process for each, which imports everything anew, is the proof's own test.
     proof._in_a_fresh_process = proof.examine_here
+    # Its own would be shared among processes, which nobody cleans up behind a publisher that is killed.
+    tqdm.set_lock(threading.RLock())
     with open(Path(path).with_suffix(".said"), "w") as sys.stdout:
         sys.stderr = sys.stdout
         arguments = ["publish", path, "--family", "tabular", "--name", NAME, "--example", json.dumps(ROW), "--trust"]
