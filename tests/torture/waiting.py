@@ -12,6 +12,6 @@ _SOURCE = Path(__file__).parent / "models" / "waiting.py"
 def publish_waiting(place: Place) -> None:
     """``waiting``, and ``writing``, which streams."""
     for name in ("Waiting", "Writing"):
-        wrapper = load_class(f"{_SOURCE}:{name}")(TextInput())
+        wrapper = load_class(f"{_SOURCE}:{name}")(TextInput(max_characters=100_000, max_items=64))
         example = "wait 0" if name == "Waiting" else "wait 0 one"
         place.publish(name.lower(), wrapper, [example], engine="python")
