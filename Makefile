@@ -40,6 +40,9 @@ bench-cold: $(VENV)/installed ## cold starts beside the tutorial way, LitServe, 
 bench-warm: $(VENV)/installed ## loaded servers under load, beside the same others
 	$(BIN)/python -m tests.benchmarks.warm
 
+torture-peers: $(VENV)/installed ## the same beside LitServe, BentoML and a bare function: the table of SECURITY.md
+	$(BIN)/python -m tests.torture.peers
+
 fmt: $(VENV)/installed
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
