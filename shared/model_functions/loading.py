@@ -58,8 +58,10 @@ class ModelLoader:
         BOOT.charge(phases)
         # All files are on their way while the engine's packages are imported.
         loaded = manifest.files_here()
-        downloads = {file: self.repository.download(manifest, file) for file in loaded}
+        downloads: dict[str, Download] = {}
         try:
+            for file in loaded:
+                downloads[file] = self.repository.download(manifest, file)
             with memory.rarely_collected():
                 wrapper = self._unpickled(manifest, downloads, phases)
         finally:

@@ -49,7 +49,7 @@ class Service(ABC):
             "/": {"GET": waiting(self.front_page), "POST": "hugging_face", "OPTIONS": "torchserve"},
             "/predict": {"POST": predict, "GET": predict},
             "/warmup": {"POST": self.warm_up},
-            "/health": {"GET": health},
+            "/health": {"GET": self.health},
             "/ready": {"GET": waiting(lambda _: self.ready())},
             "/metrics": {"GET": self.show_metrics},
             "/openapi.json": {"GET": waiting(self.openapi)},
@@ -111,6 +111,10 @@ class Service(ABC):
     @abstractmethod
     def warm_up(self, request: Request) -> Steps:
         """Loads a model and predicts its sample, so that the first user pays nothing."""
+
+    def health(self, request: Request) -> Response:
+        """Whether the process is alive; touches nothing that could be away. Raises what only its end can mend."""
+        return health(request)
 
     def ready(self) -> Response:
         """Raises what keeps the function from serving; a model that loads lazily does not."""
@@ -185,7 +189,7 @@ class Service(ABC):
 
     def known_names(self, request: Request) -> str:
         """The models there are for who asks, for a message."""
-        return ", ".join(self.seen_names(request)) or "none is published yet"
+        return ", ".join(self.directory().known(request.identity.sees)) or "none is published yet"
 
 
 def waiting(handler: Callable[[Request], Response]) -> Callable[[Request], Steps]:

@@ -170,7 +170,7 @@ def _target(request: Request) -> str:
 
 
 def _proof(token: str) -> dict[str, str]:
-    """Who the gateway is. Where Cloud Run looks at the one, it leaves the other as it is, for the function to verify."""
+    """Who the gateway is. Where Cloud Run looks at the one, it leaves the other whole for the function to verify."""
     return {"Authorization": f"Bearer {token}", "X-Serverless-Authorization": f"Bearer {token}"}
 
 

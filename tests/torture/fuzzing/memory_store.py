@@ -42,6 +42,7 @@ class OpenBytes:
 
     def __init__(self, name: str, data: bytes) -> None:
         self._name, self._data = name, data
+        self.size = len(data)
 
     def __enter__(self) -> Self:
         return self
