@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := functions shared deploy tests
 
-.PHONY: run test unit lint audit lock conformance torture browser bench bench-cold bench-warm fmt clean
+.PHONY: run test unit lint audit lock conformance torture torture-peers browser bench bench-cold bench-warm fmt clean
 
 run: $(VENV)/installed ## sample models and all functions, at http://127.0.0.1:8080 (PORT changes it)
 	@$(BIN)/python -m deploy train

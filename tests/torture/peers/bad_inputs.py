@@ -13,7 +13,7 @@ from typing import NamedTuple
 from tests.bad_inputs import bodies, wires
 from tests.bad_inputs.entries import INVALID, Raw
 from tests.benchmarks.memory import tree_megabytes
-from tests.torture.corpus import Reply, exchange
+from tests.torture.sockets import Reply, exchange
 from tests.torture.peers.servers import NOTHING, Running
 
 #: Without an answer for so long is without an answer: nothing here takes a server a second.
