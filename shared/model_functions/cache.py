@@ -41,8 +41,9 @@ log = logging.getLogger(__name__)
 
 #: Seconds that a revision's last requests may take where another can only come after it.
 DRAIN_S = 30.0
-#: Seconds to wait, one after the other, for those who held a model last.
-_HELD_S = (0.0, 0.05, 0.2, 1.0, 3.0)
+#: Seconds to wait, one after the other, for those who held a model last, and from one look at it to the next.
+_HELD_S = (0.2, 1.0, 3.0)
+_LOOK_S = 0.01
 
 
 class Loader(Protocol):
@@ -415,8 +416,10 @@ class ModelCache:
         wrapper = weakref.ref(cast(LoadedModel, entry.ready).wrapper)
         entry.forget()
         for seconds in _HELD_S:
-            # Whoever used it last may hold it for a moment.
-            time.sleep(seconds)
+            # Whoever used it last may hold it for a moment. A collection stops everybody: one should do.
+            while wrapper() is not None and seconds > 0:
+                time.sleep(_LOOK_S)
+                seconds -= _LOOK_S
             memory.reclaim()
             if wrapper() is None:
                 return

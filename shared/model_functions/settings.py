@@ -202,8 +202,8 @@ def _origins(given: Mapping[str, str], name: str) -> tuple[str, ...]:
     for origin in origins:
         if _ORIGIN.fullmatch(origin) is None:
             raise ConfigurationInvalid(
-                f'{name} has "{origin[:60]}". List whole origins, as https://example.com: in lower case, without a path, '
-                "and no *."
+                f'{name} has "{origin[:60]}". List whole origins, as https://example.com: in lower case, without a '
+                "path, and no *."
             )
     return origins
 

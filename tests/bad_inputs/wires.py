@@ -314,7 +314,7 @@ METHODS = [
     Wire(
         "C034 HEAD of a prediction", line("HEAD /predict"), Told((405,), None, {"x-error-code": "method_not_allowed"})
     ),
-    Wire("C035 OPTIONS without an origin", line("OPTIONS /predict"), Told((204,), None, {"allow": _ALLOW} | _NO_CORS)),
+    Wire("C035 OPTIONS without an origin", line("OPTIONS /predict"), Told((204,), None, _NO_CORS | {"allow": _ALLOW})),
     Wire("D070 DELETE", line("DELETE /predict"), refused(405, "method_not_allowed", allow=_ALLOW)),
     Wire("D070 PUT of health", line("PUT /health"), refused(405, "method_not_allowed", allow="GET, OPTIONS")),
     Wire("D071 a method of 300 letters", line("A" * 300 + " /predict"), _G400),

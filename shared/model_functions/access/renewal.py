@@ -54,6 +54,7 @@ class Renewal(Generic[T]):
         self._at = -float("inf")
         self._began = -float("inf")
         self._next = -float("inf")
+        self._counts_for = ages.waited_for
         self._reading: threading.Thread | None = None
         self._lock = threading.Lock()
 
@@ -61,14 +62,14 @@ class Renewal(Generic[T]):
     def is_fresh(self) -> bool:
         """Whether ``value`` waits for nothing."""
         now = self._clock()
-        return now - self._at <= self._ages.waited_for or (self._reading is None and now < self._next)
+        return now - self._at <= self._counts_for or (self._reading is None and now < self._next)
 
     def value(self) -> T:
         """Raises AuthUnavailable."""
         value, age = self._value, self._clock() - self._at
         if value is None or age > self._ages.renewed:
             self.start()
-            if value is None or age > self._ages.waited_for:
+            if value is None or age > self._counts_for:
                 return self._awaited()
         return value
 
@@ -119,6 +120,7 @@ class Renewal(Generic[T]):
         try:
             self._value = self._read(self._value)
             self._at = now
+            self._counts_for = self._ages.waited_for
         except Exception as exc:  # noqa: BLE001 - whatever it is, the last value may count on
             self._failed(exc)
         finally:
@@ -129,6 +131,8 @@ class Renewal(Generic[T]):
             self._next = min(self._next, self._clock() + RETRY_S)
             log.error("nobody is let in: no %s", self._what, exc_info=exc)
             return
+        # Who asks does not wait for the next try, which may take as long to fail.
+        self._counts_for = self._ages.last_good
         left = max(0, round(self._ages.last_good - (self._clock() - self._at)))
         fields = {"last_one_counts_s": left}
         log.error("the %s cannot be read again", self._what, exc_info=exc, extra={"fields": fields})

@@ -1,6 +1,7 @@
 """Which pages of other sites may ask: CORS, by a list of exact origins.
 
-There is no mode with credentials: a page proves itself by a key or a token that it sends, never by what the browser adds.
+There is no mode with credentials: a page proves itself by a key or a token that it sends, never by what the browser
+adds.
 """
 
 from collections.abc import Collection

@@ -144,6 +144,22 @@ def test_the_last_one_counts_for_ten_minutes_and_each_failure_is_logged(
     assert kept.value() == len(source.read_at)
 
 
+def test_nobody_waits_for_a_source_that_was_away_the_last_time(source: Source, kept: Renewal[int]) -> None:
+    assert kept.value() == 1
+    source.fails = True
+    source.clock.now += 31
+    assert kept.value() == 1
+    settled(kept)
+    source.may.clear()
+    for _ in range(10):
+        source.clock.now += 40
+        assert (kept.is_fresh, kept.value()) == (True, 1)
+    source.fails = False
+    source.may.set()
+    settled(kept)
+    assert kept.value() == 4, "that reading began long ago"
+
+
 def test_where_there_is_none_yet_it_is_tried_again_after_a_few_seconds(source: Source, kept: Renewal[int]) -> None:
     source.fails = True
     for _ in range(20):
