@@ -255,6 +255,52 @@ def test_who_hangs_up_is_told_to_the_thread_that_works() -> None:
     assert asyncio.run(serve()).headers[b"x-error-code"] == b"caller_gone"
 
 
+def test_a_deadline_passes_while_all_threads_are_busy() -> None:
+    gate = threading.Event()
+
+    def work(request: Request) -> Steps:
+        yield None
+        assert gate.wait(DEADLINE_S)
+        return Response.json({})
+
+    async def serve() -> tuple[list[Wire], Wire, Wire]:
+        edge = edge_of(work)
+        busy, late, gone = [Wire(b"x") for _ in range(2)], Wire(b"x"), Wire(b"x")
+        working = [asyncio.create_task(edge.serve(asked(), wire.incoming.get, wire.send)) for wire in busy]
+        await asyncio.sleep(0.05)
+        deadline = asked(headers=((b"x-request-timeout-ms", b"50"),))
+        await asyncio.wait_for(edge.serve(deadline, late.incoming.get, late.send), DEADLINE_S)
+        leaving = asyncio.create_task(edge.serve(asked(), gone.incoming.get, gone.send))
+        await asyncio.sleep(0.05)
+        gone.hang_up()
+        await asyncio.wait_for(leaving, DEADLINE_S)
+        gate.set()
+        await asyncio.gather(*working)
+        return busy, late, gone
+
+    busy, late, gone = asyncio.run(serve())
+    assert (late.status, late.headers[b"x-error-code"]) == (504, b"deadline_exceeded")
+    assert gone.headers[b"x-error-code"] == b"caller_gone"
+    assert [wire.status for wire in busy] == [200, 200]
+
+
+def test_a_deadline_passes_while_the_event_loop_awaits_something() -> None:
+    class Never:
+        def wait(self) -> None: ...
+
+        def when_settled(self, told: Callable[[], None]) -> None: ...
+
+        def help(self) -> None: ...
+
+    def work(request: Request) -> Steps:
+        yield Never()
+        request.caller.check()
+        raise AssertionError
+
+    late = served(work, lambda: Wire(b"x"), headers=((b"x-request-timeout-ms", b"50"),))
+    assert (late.status, late.headers[b"x-error-code"]) == (504, b"deadline_exceeded")
+
+
 class Pieces:
     """Numbers without an end."""
 
