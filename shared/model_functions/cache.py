@@ -121,6 +121,9 @@ class ModelCache:
         self._entries: dict[str, _Entry] = {}  # the least recently used first
         self._loads, self._uses = _Average(), _Average()
         self._evictions = 0
+        self.uses = self.misses = 0
+        self.failures: dict[str, int] = {}
+        """Loads that failed, by the error's code."""
         self._unloaded: set[str] = set()
         self._lock = threading.Lock()
 
@@ -175,6 +178,8 @@ class ModelCache:
         with self._lock:
             entry = self._entries.get(name)
             first = entry is None
+            self.uses += 1
+            self.misses += first
             if entry is None:
                 self._backoff.check(name)
                 entry = self._entries[name] = _Entry(self.clock())
@@ -221,6 +226,7 @@ class ModelCache:
 
     def _fail(self, name: str, entry: _Entry, error: ServingError) -> None:
         with self._lock:
+            self.failures[error.code] = self.failures.get(error.code, 0) + 1
             if name in self._budget:
                 memory.reclaim()
                 self._budget.release(name)

@@ -11,11 +11,13 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any
 
 from model_functions.caller import Caller
 from model_functions.errors import CallerGone, ModelError, Overloaded, ServingError
+from model_functions.metrics import ROWS, SECONDS, Histogram
 from model_functions.pace import SHORT_S, Pace
 from model_functions.rows import Batch, Collector, Row
 
@@ -65,6 +67,8 @@ class Work:
         self._error: ServingError | None = None
         self._told: Callable[[], None] | None = None
         self._queue: WorkQueue
+        # So that what is logged of it in another thread is told to be its request's.
+        self.context = copy_context()
 
     def taken(self, collector: Collector) -> list[int]:
         """The places of the rows that are read now."""
@@ -150,7 +154,21 @@ class WorkQueue:
         self._busy = False
         self._free_at = 0.0
         self._runner: threading.Thread | None = None
-        self.batches = self.rows = self.refused = 0
+        self.sizes, self.waits = Histogram(ROWS), Histogram(SECONDS)
+        """Of what was read at once, in rows; of what works waited, in seconds."""
+        self.refusals = {"deadline": 0, "full": 0}
+
+    @property
+    def batches(self) -> int:
+        return self.sizes.count
+
+    @property
+    def rows(self) -> int:
+        return int(self.sizes.sum)
+
+    @property
+    def refused(self) -> int:
+        return sum(self.refusals.values())
 
     @property
     def waiting(self) -> int:
@@ -176,10 +194,9 @@ class WorkQueue:
             started = time.perf_counter()
             found = call()
             pace.ran(time.perf_counter() - started, size)
+            self.sizes.add(rows)
         finally:
             self._end()
-        self.batches += 1
-        self.rows += rows
         return found
 
     def run(self, work: Work, *, admitted: bool = False) -> list[Any]:
@@ -247,7 +264,7 @@ class WorkQueue:
         late = seconds + work.pace.expected(work.size) > work.caller.remaining()
         soon = max(SOON_S, PATIENT * work.pace.slowest)
         if late or (count >= self._max_waiting and seconds > soon):
-            self.refused += 1
+            self.refusals["deadline" if late else "full"] += 1
             after = max(1, math.ceil(seconds))
             what = "longer than the request allows" if late else "and no more are taken"
             raise Overloaded(
@@ -318,7 +335,9 @@ class WorkQueue:
     def _fail(self, work: Work, exc: BaseException) -> None:
         self._leave(work)
         # What was raised in another thread must not hold what the model was reading.
-        known = exc.again() if isinstance(exc, ServingError) else unforeseen(work.name, work.request_id, exc)
+        known = exc.again() if isinstance(exc, ServingError) else (
+            work.context.copy().run(unforeseen, work.name, work.request_id, exc)
+        )
         work.failed(known)
 
     def _run(self, parts: list[tuple[Work, list[int]]]) -> None:
@@ -327,7 +346,9 @@ class WorkQueue:
         started = time.perf_counter()
         self._running = [work for work, _ in parts]
         for work in self._running:
-            work.began = work.began or started
+            if not work.began:
+                work.began = started
+                self.waits.add(started - work.asked)
         try:
             outputs = parts[0][0].read(features)
             if len(outputs) != len(features):
@@ -342,8 +363,7 @@ class WorkQueue:
             return
         sizes = [sum(work.rows[place].size for place in places) for work, places in parts]
         parts[0][0].pace.ran(time.perf_counter() - started, *sizes)
-        self.batches += 1
-        self.rows += len(features)
+        self.sizes.add(len(features))
         for work, places in parts:
             work.answered(places, outputs[: len(places)])
             outputs = outputs[len(places) :]

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from model_functions import logs
+from model_functions import logs, process_logs, spans
 from model_functions.errors import ConfigurationInvalid, ServingError
 from model_functions.http.message import Handle, Request, Response
 from model_functions.settings import Settings, uses_asgi
@@ -49,10 +49,16 @@ def _function(make: Callable[[Settings], Handle]) -> Callable[[Any], Any]:
     try:
         settings = Settings.from_environment()
     except ConfigurationInvalid as error:
-        logs.configure(Settings.log_level)
+        _log(Settings.log_level)
         return _at_its_edge(_refusing(error), Settings(model_store="", use_asgi=uses_asgi(os.environ)))
-    logs.configure(settings.log_level)
+    _log(settings.log_level, inputs=settings.log_inputs)
     return _at_its_edge(make(settings), settings)
+
+
+def _log(level: str, *, inputs: bool = False) -> None:
+    logs.configure(level, inputs=inputs)
+    process_logs.take_over()
+    spans.configure()
 
 
 def _at_its_edge(handle: Handle, settings: Settings) -> Callable[[Any], Any]:

@@ -86,9 +86,6 @@ class AsgiEdge:
         if not request.path:
             await _send(to_the_slash(scope["root_path"]), _Body(), send)
             return
-        execution = request.headers.get("function-execution-id")
-        if execution is not None:
-            logs.EXECUTION.set(execution)
         steps = self._handle(request)
         refusal = await self._let_in(steps)
         if refusal is not None:

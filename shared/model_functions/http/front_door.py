@@ -6,10 +6,10 @@ import random
 import re
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Self
 
-from model_functions import logs
+from model_functions import logs, spans
 from model_functions.access import Guard
 from model_functions.errors import InvalidInput, MethodNotAllowed, RouteNotFound, ServingError, UriTooLong
 from model_functions.http.body import check_declared
@@ -18,6 +18,7 @@ from model_functions.http.message import BODY, Chunks, Handler, Request, Respons
 from model_functions.http.routes import Routes
 from model_functions.metrics import Metrics
 from model_functions.phases import Entries, server_timing
+from model_functions.tracing import trace_of
 
 #: Characters of path and query; longer data belongs into a POST.
 MAX_TARGET_LENGTH = 8 * 1024
@@ -39,6 +40,7 @@ class FrontDoor:
         max_body_bytes: beyond which a body that says its length is not read.
         guard: None lets everybody in.
         needs: what a request demands of who asks, one of access.ACTIONS; None: nothing.
+        family: whose requests they are, for the log.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class FrontDoor:
         max_body_bytes: int = sys.maxsize,
         guard: Guard | None = None,
         needs: Callable[[Request], str | None] = lambda request: "predict",
+        family: str | None = None,
     ) -> None:
         self.routes = routes
         self.metrics = metrics
@@ -56,6 +59,7 @@ class FrontDoor:
         self.max_body_bytes = max_body_bytes
         self.guard = guard
         self.needs = needs
+        self.family = family
 
     def handle(self, request: Request) -> Response:
         """The answer; waits for it. Raises nothing."""
@@ -64,6 +68,8 @@ class FrontDoor:
     def steps(self, request: Request) -> Steps:
         """Raise nothing."""
         request.id = _request_id(request)
+        request.trace = trace_of(request.headers)
+        logs.enter(request.trace, request.headers.get("function-execution-id"))
         try:
             handler = self._found(request)
             if self.guard is not None and handler != self._methods:
@@ -84,16 +90,36 @@ class FrontDoor:
         }
         status, chunks = response.status, response.chunks
         if chunks is not None:
-            return Response(status, b"", headers, _Ending(chunks, lambda: self._end(request, status)))
-        self._end(request, status, phases)
+            self.metrics.streams.change(1)
+            return Response(status, b"", headers, _Ending(chunks, lambda: self._end_stream(request, status, headers)))
+        self._end(request, status, headers, phases)
         return Response(status, b"" if request.method == "HEAD" else response.body, headers)
 
-    def _end(self, request: Request, status: int, phases: Entries | None = None) -> None:
+    def _end_stream(self, request: Request, status: int, headers: Mapping[str, str]) -> None:
+        self.metrics.streams.change(-1)
+        self._end(request, status, headers, request.phases.entries())
+
+    def _end(self, request: Request, status: int, headers: Mapping[str, str], phases: Entries) -> None:
+        """Counts the request, logs it and hands on its span; whatever of it takes long is done elsewhere."""
         seconds = time.perf_counter() - request.came
-        self.metrics.request(request.route, status, seconds)
-        if log.isEnabledFor(logging.INFO):
-            entries = phases or request.phases.entries()
-            logs.answered(log.name, request.method[:10], request.route, status, request.id, seconds, entries)
+        code = headers.get("X-Error-Code")
+        self.metrics.request(request.route, request.served, status, seconds)
+        if code is not None:
+            self.metrics.refused(code)
+        if "load" in request.phases.milliseconds and status < 400:
+            self.metrics.cold_start(request.phases.milliseconds, seconds)
+        about = (
+            ("family", self.family),
+            ("model", request.served),
+            ("revision", headers.get("X-Model-Revision")),
+            ("error", code),
+            ("caller", request.identity.name),
+        )
+        logs.answered(
+            log, request.method[:10], request.route, status, request.id, seconds, phases, about, request.trouble
+        )
+        if request.trace is not None and request.trace.sampled:
+            spans.ended(request, status, about)
 
     def _found(self, request: Request) -> Handler:
         """What answers the request. Raises ServingError for what nothing does."""
@@ -135,12 +161,12 @@ class FrontDoor:
 
 
 def _failed(request: Request, exc: Exception) -> Response:
-    fields = {"fields": {"request_id": request.id}}
     if not isinstance(exc, ServingError):
-        log.error("request failed", exc_info=exc, extra=fields)
+        log.error("request failed", exc_info=exc, extra={"fields": {"request_id": request.id}})
         exc = ServingError("Something went wrong here. The function's log has it under this request id.")
-    elif exc.status >= 500:
-        log.warning("%s: %s", exc.code, exc.message, extra=fields)
+    if exc.status >= 500:
+        # What is below may quote the input.
+        request.trouble = exc.message
     return (request.refuse or refuse)(exc, request)
 
 

@@ -16,7 +16,7 @@ from model_functions.http.message import Handler, Request, Response, Steps
 from model_functions.http.prediction import checked_model_name, read_prediction_request
 from model_functions.http.question import Published, Question
 from model_functions.http.routes import Routes, protocol_routes
-from model_functions.metrics import Metrics
+from model_functions.metrics import OPEN_METRICS, TEXT, Metrics
 from model_functions.once import Once
 from model_functions.repository import Repository
 from model_functions.settings import Settings
@@ -58,7 +58,7 @@ class Service(ABC):
             own.setdefault(settings.health_route, {}).setdefault("GET", "vertex")
         self.routes = Routes(own, lambda name: protocol_routes(name, self))
         guard = self.open_guard()
-        door = FrontDoor(self.routes, self.metrics, settings.timeout_s, settings.max_body_bytes, guard, self.needs)
+        door = FrontDoor(self.routes, self.metrics, settings.timeout_s, settings.max_body_bytes, guard, self.needs, family)
         self.handle, self.steps = door.handle, door.steps
 
     def open_guard(self) -> Guard | None:
@@ -124,7 +124,9 @@ class Service(ABC):
         raise NotImplementedError(f"{self.name} has no models")
 
     def show_metrics(self, request: Request) -> Response:
-        return Response.text(self.metrics.render(), "text/plain; version=0.0.4; charset=utf-8")
+        is_open = "application/openmetrics-text" in request.headers.get("accept", "")
+        text = self.metrics.render(open_metrics=is_open)
+        return Response.text(text, OPEN_METRICS if is_open else TEXT, {"Vary": "Accept"})
 
     def openapi(self, request: Request) -> Response:
         return Response.json(self._described())

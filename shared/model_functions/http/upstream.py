@@ -58,6 +58,8 @@ class FunctionClient:
         headers = {header: request.headers[header] for header in _ASKED_WITH if header in request.headers}
         # Else the client would name what it could unpack itself.
         headers |= {"X-Request-Id": request.id, "Accept-Encoding": headers.pop("accept-encoding", "identity")}
+        if request.trace is not None:
+            headers |= request.trace.headers()
         remaining = request.caller.remaining()
         if remaining < math.inf:
             headers["X-Request-Timeout-Ms"] = str(max(1, round(remaining * 1000)))
