@@ -33,10 +33,13 @@ LAYERS = (
     ("parameters", "source", "schemas"),
     ("boot",),
     ("tally",),
+    ("process_logs", "spans"),
     (
-        *("settings", "metrics", "logs", "phases", "caller", "pace", "names", "once", "memory", "backoff"),
+        *("settings", "metrics", "logs", "caller", "pace", "names", "once", "memory", "backoff"),
         "processor",
     ),
+    ("phases",),
+    ("sink", "stack_trace", "tracing"),
     ("errors",),
 )
 
@@ -48,6 +51,7 @@ OWNERS = {
     "asgiref": "http/django_edge.py",
     "dill": "artifact/stream.py",
     "google.cloud": "store/upload.py",
+    "opentelemetry": "spans.py",
     "google.auth": {"http/upstream.py", "store/credentials.py", "store/upload.py"},
     "cryptography": {"artifact/signing.py", "artifact/signing_key.py"},
     "jinja2": "engines/chat.py",

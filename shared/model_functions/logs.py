@@ -1,7 +1,7 @@
 """One JSON object a line on standard output, in Cloud Logging's form.
 
-No line shows a caller's input or what an exception says, unless ``LOG_INPUTS`` asks for it; nothing that is logged can end
-its line, and nobody waits for whoever reads them.
+No line shows a caller's input or what an exception says, unless ``LOG_INPUTS`` asks for it; nothing that is logged can
+end its line, and nobody waits for whoever reads them.
 """
 
 import json
@@ -14,11 +14,13 @@ import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
+from model_functions.phases import timing_json
 from model_functions.sink import Sink, standard_output
 from model_functions.stack_trace import stack_trace
-from model_functions.tracing import Trace
+from model_functions.tracing import SAMPLED, TRACEPARENT, Trace, trace_of
 
 #: Characters of a text that are logged, and of a stack trace; and entries of a list or an object.
 LONGEST, LONGEST_TRACE, MOST = 8 * 1024, 32 * 1024, 100
@@ -30,26 +32,42 @@ _EXECUTION_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 _ENCODE = json.JSONEncoder(allow_nan=False).encode
 
-#: The fields of whichever request this thread or task is about, as JSON that begins with a comma.
-_REQUEST: ContextVar[str] = ContextVar("_REQUEST", default="")
+#: The headers of whichever request this thread or task is about, and the span that it is where spans are exported.
+_REQUEST: ContextVar[Mapping[str, str]] = ContextVar("_REQUEST", default=MappingProxyType({}))
+_SPAN: ContextVar[Trace | None] = ContextVar("_SPAN", default=None)
 
 
-def enter(trace: Trace | None, execution: str | None) -> None:
-    """From now on this thread's or task's lines are about a request.
+def enter(headers: Mapping[str, str]) -> None:
+    """From now on this thread's or task's lines are about a request. Args: headers: by lower-case name."""
+    _REQUEST.set(headers)
 
-    Args:
-        execution: the platform's id of it.
-    """
-    context = ""
-    if trace is not None:
-        context = (
-            f', "logging.googleapis.com/trace": "{project.prefix}{trace.id}", '
-            f'"logging.googleapis.com/spanId": "{trace.span}", '
-            f'"logging.googleapis.com/trace_sampled": {"true" if trace.sampled else "false"}'
-        )
+
+def within(span: Trace) -> None:
+    """The request is a span of its own."""
+    _SPAN.set(span)
+
+
+def _context() -> str:
+    """The fields of that request, as JSON that begins with a comma."""
+    headers = _REQUEST.get()
+    parent, execution = headers.get("traceparent"), headers.get("function-execution-id")
+    trace = _SPAN.get()
+    found = None if parent is None or trace is not None else TRACEPARENT.fullmatch(parent)
+    if found is not None:
+        told = _traced(found[1], found[2], found[3] in SAMPLED)
+    else:
+        trace = trace or trace_of(headers)
+        told = "" if trace is None else _traced(trace.id, trace.span, trace.sampled)
     if execution is not None and _EXECUTION_ID.fullmatch(execution):
-        context += f', "logging.googleapis.com/labels": {{"execution_id": "{execution}"}}'
-    _REQUEST.set(context)
+        told += f', "logging.googleapis.com/labels": {{"execution_id": "{execution}"}}'
+    return told
+
+
+def _traced(trace: str, span: str, sampled: bool) -> str:
+    return (
+        f', "logging.googleapis.com/trace": "{project.prefix}{trace}", "logging.googleapis.com/spanId": "{span}", '
+        f'"logging.googleapis.com/trace_sampled": {"true" if sampled else "false"}'
+    )
 
 
 class Project:
@@ -93,11 +111,11 @@ _shows = _Shows()
 
 def line(severity: str, message: str, seconds: float, logger: str, fields: Mapping[str, Any]) -> str:
     """Args: seconds: since 1970."""
-    entry = {"severity": severity, "message": _plain(message), "time": _time(seconds), "logger": logger}
+    entry = {"severity": severity, "message": _plain(message), "time": _moment(int(seconds * 1000)), "logger": logger}
     entry |= {name: value if name == "stack_trace" else _plain(value) for name, value in fields.items()}
     # JSON in ASCII keeps a caller's control characters and line separators out of the line; all but this one.
     text = _ENCODE(entry).replace("\x7f", "\\u007f")
-    return f"{text[:-1]}{_REQUEST.get()}}}"
+    return f"{text[:-1]}{_context()}}}"
 
 
 def _reported(record: logging.LogRecord, exc: BaseException | None) -> dict[str, Any]:
@@ -143,13 +161,14 @@ def answered(
     status: int,
     request_id: str,
     seconds: float,
-    phases: list[tuple[str, str]],
+    timing: str,
     about: tuple[tuple[str, str | None], ...] = (),
     trouble: str = "",
 ) -> None:
     """Writes that a request was; put together by hand in a quarter of the time, since there is one for each.
 
     Args:
+        timing: as ``Server-Timing`` has it.
         about: fields with few values, None where it has none.
         trouble: why it failed.
     """
@@ -160,11 +179,10 @@ def answered(
         told = {name: value for name, value in about if value} | {"request_id": request_id}
         logger.log(level, "%s %s %d in %.1f ms", method, route, status, seconds * 1000, extra=told)
         return
-    timed = ", ".join([f'"{name}": {milliseconds}' for name, milliseconds in phases])
     _write(
         f'{_head(level, logger.name, method, route, status, trouble)}, "latency": "{seconds:.6f}s"}}, '
-        f'"time": "{_time(time.time())}", "request_id": "{request_id}"{_about(about)}, '
-        f'"milliseconds": {seconds * 1000:.1f}, "phases": {{{timed}}}{_REQUEST.get()}}}\n'
+        f'"time": "{_moment(int(time.time() * 1000))}", "request_id": "{request_id}"{_about(about)}, '
+        f'"phases": {timing_json(timing)}{_context()}}}\n'
     )
 
 
@@ -181,9 +199,9 @@ def _about(fields: tuple[tuple[str, str | None], ...]) -> str:
     return "".join(f", {_ENCODE(name)}: {_ENCODE(_cut(value, 200))}" for name, value in fields if value)
 
 
-def _time(seconds: float) -> str:
-    second = int(seconds)
-    return f"{_to_the_second(second)}.{int((seconds - second) * 1000):03d}Z"
+@lru_cache(maxsize=2)
+def _moment(milliseconds: int) -> str:
+    return f"{_to_the_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
 
 
 @lru_cache(maxsize=2)

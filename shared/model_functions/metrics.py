@@ -11,6 +11,7 @@ import threading
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 #: Seconds of a request, and of a wait; rows of a batch.
@@ -56,6 +57,16 @@ class Histogram:
         yield "_count", labels, count
 
 
+class _Requests:
+    """Of one route, model and status. Args: seconds: of all of the model's."""
+
+    __slots__ = ("count", "seconds")
+
+    def __init__(self, seconds: Histogram) -> None:
+        self.count = 0
+        self.seconds = seconds
+
+
 class Gauge:
     """A number that goes up and down."""
 
@@ -90,7 +101,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._requests: dict[tuple[str, str, int], int] = {}
+        self._requests: dict[tuple[str, str, int], _Requests] = {}
         self._seconds: dict[str, Histogram] = {}
         self._errors: dict[str, int] = {}
         self._loads: dict[str, int] = {}
@@ -102,14 +113,15 @@ class Metrics:
     def request(self, route: str, model: str, status: int, seconds: float) -> None:
         """Args: model: one that there is, or an empty text."""
         with self._lock:
-            known = self._seconds.get(model)
-            if known is None:
-                if len(self._seconds) > MODELS:
-                    model = OTHER
-                known = self._seconds.setdefault(model, Histogram(SECONDS))
-            known.add(seconds)
-            key = route, model, status
-            self._requests[key] = self._requests.get(key, 0) + 1
+            counted = self._requests.get((route, model, status)) or self._counted(route, model, status)
+            counted.count += 1
+            counted.seconds.add(seconds)
+
+    def _counted(self, route: str, model: str, status: int) -> "_Requests":
+        if len(self._seconds) > MODELS and model not in self._seconds:
+            model = OTHER
+        histogram = self._seconds.setdefault(model, Histogram(SECONDS))
+        return self._requests.setdefault((route, model, status), _Requests(histogram))
 
     def refused(self, code: str) -> None:
         """An answer was an error, by its code: of who is not let in, too."""
@@ -154,8 +166,8 @@ class Metrics:
         watched = [(one, one.read()) for one in self._watched]
         with self._lock:
             requests = [
-                ("_total", (("model", model), ("route", route), ("status", str(status))), count)
-                for (route, model, status), count in sorted(self._requests.items())
+                ("_total", (("model", model), ("route", route), ("status", str(status))), counted.count)
+                for (route, model, status), counted in sorted(self._requests.items())
             ]
             seconds = [
                 sample for model, one in sorted(self._seconds.items()) for sample in one.samples((("model", model),))
@@ -205,7 +217,7 @@ def _process() -> Iterator[Metric]:
     try:
         with open("/proc/self/stat", encoding="ascii", errors="replace") as file:
             fields = file.read().rpartition(")")[2].split()
-        descriptors = len(os.listdir("/proc/self/fd"))
+        descriptors = sum(1 for _ in Path("/proc/self/fd").iterdir())
     except OSError:
         return
     page, tick = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
@@ -232,8 +244,10 @@ def _lines(metric: Metric, open_metrics: bool) -> Iterator[str]:
     yield f"# TYPE {name} {metric.kind}"
     for suffix, labels, value in metric.samples:
         spelled = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels)
-        yield f"{metric.name}{suffix}{{{spelled}}} {_number(value)}" if spelled else (
-            f"{metric.name}{suffix} {_number(value)}"
+        yield (
+            f"{metric.name}{suffix}{{{spelled}}} {_number(value)}"
+            if spelled
+            else (f"{metric.name}{suffix} {_number(value)}")
         )
 
 

@@ -1,4 +1,4 @@
-"""The whole process' log in our form, where the process is a function's own: what the server, the libraries and Python say.
+"""The whole process' log in our form, where it is a function's own: what the server, the libraries and Python say.
 
 A site that mounts a function keeps its own.
 """
@@ -28,7 +28,7 @@ def take_over() -> None:
 
 
 def tell_of_the_end() -> None:
-    """Of this process, where an exception that nobody catches ends it: a function that cannot be imported, above all."""
+    """Of this process, by an exception that nobody catches: above all, of a function that cannot be imported."""
     sys.excepthook = _uncaught
 
 

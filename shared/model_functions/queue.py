@@ -335,8 +335,10 @@ class WorkQueue:
     def _fail(self, work: Work, exc: BaseException) -> None:
         self._leave(work)
         # What was raised in another thread must not hold what the model was reading.
-        known = exc.again() if isinstance(exc, ServingError) else (
-            work.context.copy().run(unforeseen, work.name, work.request_id, exc)
+        known = (
+            exc.again()
+            if isinstance(exc, ServingError)
+            else (work.context.copy().run(unforeseen, work.name, work.request_id, exc))
         )
         work.failed(known)
 

@@ -1,4 +1,4 @@
-"""Standard output that keeps nobody waiting: what it does not take at once waits in memory, and what is too much is lost."""
+"""Standard output that keeps nobody waiting: what it does not take at once waits in memory, too much of it is lost."""
 
 import contextlib
 import os

@@ -7,7 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 #: W3C's header; a later version may say more behind what this one knows.
-_PARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]([0-9a-f])(?:-.*)?")
+TRACEPARENT = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]([0-9a-f])(?:-.*)?"
+)
+#: The last digit of its flags, where the caller exports the trace.
+SAMPLED = frozenset("13579bdf")
 
 #: Google's older one, its span in decimal.
 _CLOUD = re.compile(r"([0-9a-f]{32})/([0-9]{1,20})(?:;o=([0-9]))?")
@@ -49,22 +53,26 @@ def export(sampler: Sampler) -> None:
     _samplers[:] = [sampler]
 
 
+def exported() -> bool:
+    """Whether requests are spans here."""
+    return bool(_samplers)
+
+
+def begun(headers: Mapping[str, str]) -> Trace:
+    """A span of a request, within its caller's if there is one."""
+    told = trace_of(headers)
+    if told is not None:
+        return told._replace(span=_span(), sampled=_samplers[0](told.id, told.sampled))
+    trace = f"{random.getrandbits(128) or 1:032x}"
+    return Trace(trace, _span(), "", _samplers[0](trace, None))
+
+
 def trace_of(headers: Mapping[str, str]) -> Trace | None:
-    """None for a request of no trace, where none is begun here."""
-    told = _told(headers)
-    if not _samplers:
-        return told
-    if told is None:
-        trace = f"{random.getrandbits(128) or 1:032x}"
-        return Trace(trace, _span(), "", _samplers[0](trace, None))
-    return told._replace(span=_span(), sampled=_samplers[0](told.id, told.sampled))
-
-
-def _told(headers: Mapping[str, str]) -> Trace | None:
+    """What a request says of itself."""
     parent = headers.get("traceparent")
-    if parent is not None and (found := _PARENT.fullmatch(parent)) is not None:
+    if parent is not None and (found := TRACEPARENT.fullmatch(parent)) is not None:
         trace, span, flags = found.groups()
-        return Trace(trace, span, span, int(flags, 16) & 1 == 1, headers.get("tracestate", "")[:_STATE])
+        return Trace(trace, span, span, flags in SAMPLED, headers.get("tracestate", "")[:_STATE])
     cloud = headers.get("x-cloud-trace-context")
     if cloud is not None and (found := _CLOUD.fullmatch(cloud)) is not None:
         span = f"{int(found[2]) & (2**64 - 1):016x}"

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Self
 
-from model_functions import logs, spans
+from model_functions import logs, spans, tracing
 from model_functions.access import Guard
 from model_functions.errors import InvalidInput, MethodNotAllowed, RouteNotFound, ServingError, UriTooLong
 from model_functions.http.body import check_declared
@@ -17,8 +17,6 @@ from model_functions.http.errors import refuse
 from model_functions.http.message import BODY, Chunks, Handler, Request, Response, Steps, finished
 from model_functions.http.routes import Routes
 from model_functions.metrics import Metrics
-from model_functions.phases import Entries, server_timing
-from model_functions.tracing import trace_of
 
 #: Characters of path and query; longer data belongs into a POST.
 MAX_TARGET_LENGTH = 8 * 1024
@@ -68,8 +66,10 @@ class FrontDoor:
     def steps(self, request: Request) -> Steps:
         """Raise nothing."""
         request.id = _request_id(request)
-        request.trace = trace_of(request.headers)
-        logs.enter(request.trace, request.headers.get("function-execution-id"))
+        logs.enter(request.headers)
+        if tracing.exported():
+            request.trace = tracing.begun(request.headers)
+            logs.within(request.trace)
         try:
             handler = self._found(request)
             if self.guard is not None and handler != self._methods:
@@ -80,26 +80,26 @@ class FrontDoor:
             response = found if isinstance(found, Response) else (yield from found)
         except Exception as exc:  # noqa: BLE001 - told to who asked
             response = _failed(request, exc)
-        phases = request.phases.entries()
+        timing = request.phases.timing()
         headers = {
             "X-Request-Id": request.id,
             "X-Content-Type-Options": "nosniff",
             "Cache-Control": "no-store",
-            "Server-Timing": server_timing(phases),
+            "Server-Timing": timing,
             **response.headers,
         }
         status, chunks = response.status, response.chunks
         if chunks is not None:
             self.metrics.streams.change(1)
             return Response(status, b"", headers, _Ending(chunks, lambda: self._end_stream(request, status, headers)))
-        self._end(request, status, headers, phases)
+        self._end(request, status, headers, timing)
         return Response(status, b"" if request.method == "HEAD" else response.body, headers)
 
     def _end_stream(self, request: Request, status: int, headers: Mapping[str, str]) -> None:
         self.metrics.streams.change(-1)
-        self._end(request, status, headers, request.phases.entries())
+        self._end(request, status, headers, request.phases.timing())
 
-    def _end(self, request: Request, status: int, headers: Mapping[str, str], phases: Entries) -> None:
+    def _end(self, request: Request, status: int, headers: Mapping[str, str], timing: str) -> None:
         """Counts the request, logs it and hands on its span; whatever of it takes long is done elsewhere."""
         seconds = time.perf_counter() - request.came
         code = headers.get("X-Error-Code")
@@ -116,7 +116,7 @@ class FrontDoor:
             ("caller", request.identity.name),
         )
         logs.answered(
-            log, request.method[:10], request.route, status, request.id, seconds, phases, about, request.trouble
+            log, request.method[:10], request.route, status, request.id, seconds, timing, about, request.trouble
         )
         if request.trace is not None and request.trace.sampled:
             spans.ended(request, status, about)

@@ -83,7 +83,9 @@ class FamilyFunction(Service):
     def preload(self) -> None:
         """Warms the default model up before anybody asks; a failure is logged, and told to the first request."""
         # Through a door of its own, which no guard stands at.
-        FrontDoor(self.routes, self.metrics, family=self.family).handle(Request("POST", "/warmup", [], {}, read=lambda size: b""))
+        FrontDoor(self.routes, self.metrics, family=self.family).handle(
+            Request("POST", "/warmup", [], {}, read=lambda size: b"")
+        )
 
     def open_cache(self) -> ModelCache:
         loader = ModelLoader(self.repository(), self.wrapper_class, self.settings.model_alias)
@@ -106,7 +108,13 @@ class FamilyFunction(Service):
         watch("gauge", "requests_waiting", "Requests that wait for a model that runs.", lambda: queue.waiting)
         watch("histogram", "batch_rows", "What a model read at once.", lambda: queue.sizes)
         watch("histogram", "queue_seconds", "What requests waited for a model that ran.", lambda: queue.waits)
-        watch("counter", "overloads_total", "Requests refused because of those that wait.", lambda: queue.refusals, "reason")
+        watch(
+            "counter",
+            "overloads_total",
+            "Requests refused because of those that wait.",
+            lambda: queue.refusals,
+            "reason",
+        )
         return queue
 
     def default_model(self) -> str | None:
@@ -315,6 +323,7 @@ def check_spoken(request: Request, speaks: str | None, who: str, wrapper: ModelW
 
 def account(work: Work, request: Request) -> None:
     """Tells the time that the request waited from that in which the model ran."""
-    request.phases.record("queue", (work.began or time.perf_counter()) - work.asked)
+    began = work.began or time.perf_counter()
+    request.phases.record("queue", began - work.asked, began)
     if work.ended:
-        request.phases.record("infer", work.ended - work.began)
+        request.phases.record("infer", work.ended - work.began, work.ended)

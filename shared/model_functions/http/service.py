@@ -58,7 +58,9 @@ class Service(ABC):
             own.setdefault(settings.health_route, {}).setdefault("GET", "vertex")
         self.routes = Routes(own, lambda name: protocol_routes(name, self))
         guard = self.open_guard()
-        door = FrontDoor(self.routes, self.metrics, settings.timeout_s, settings.max_body_bytes, guard, self.needs, family)
+        door = FrontDoor(
+            self.routes, self.metrics, settings.timeout_s, settings.max_body_bytes, guard, self.needs, family
+        )
         self.handle, self.steps = door.handle, door.steps
 
     def open_guard(self) -> Guard | None:
