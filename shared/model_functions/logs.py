@@ -9,9 +9,8 @@ import logging
 import math
 import os
 import re
-import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextvars import ContextVar
 from functools import lru_cache
 from types import MappingProxyType
@@ -47,16 +46,14 @@ def within(span: Trace) -> None:
     _SPAN.set(span)
 
 
-def _context() -> str:
-    """The fields of that request, as JSON that begins with a comma."""
-    headers = _REQUEST.get()
+def context(headers: Mapping[str, str], span: Trace | None) -> str:
+    """The fields of a request, as JSON that begins with a comma."""
     parent, execution = headers.get("traceparent"), headers.get("function-execution-id")
-    trace = _SPAN.get()
-    found = None if parent is None or trace is not None else TRACEPARENT.fullmatch(parent)
+    found = None if parent is None or span is not None else TRACEPARENT.fullmatch(parent)
     if found is not None:
         told = _traced(found[1], found[2], found[3] in SAMPLED)
     else:
-        trace = trace or trace_of(headers)
+        trace = span or trace_of(headers)
         told = "" if trace is None else _traced(trace.id, trace.span, trace.sampled)
     if execution is not None and _EXECUTION_ID.fullmatch(execution):
         told += f', "logging.googleapis.com/labels": {{"execution_id": "{execution}"}}'
@@ -115,7 +112,7 @@ def line(severity: str, message: str, seconds: float, logger: str, fields: Mappi
     entry |= {name: value if name == "stack_trace" else _plain(value) for name, value in fields.items()}
     # JSON in ASCII keeps a caller's control characters and line separators out of the line; all but this one.
     text = _ENCODE(entry).replace("\x7f", "\\u007f")
-    return f"{text[:-1]}{_context()}}}"
+    return f"{text[:-1]}{context(_REQUEST.get(), _SPAN.get())}}}"
 
 
 def _reported(record: logging.LogRecord, exc: BaseException | None) -> dict[str, Any]:
@@ -154,6 +151,10 @@ def _cut(text: str, longest: int) -> str:
     return f"{text[: longest // 2]}… {len(text) - longest} characters …{text[-(longest // 2) :]}"
 
 
+#: Fields with few values; None for what a line has not.
+About = tuple[tuple[str, str | None], ...]
+
+
 def answered(
     logger: logging.Logger,
     method: str,
@@ -162,41 +163,43 @@ def answered(
     request_id: str,
     seconds: float,
     timing: str,
-    about: tuple[tuple[str, str | None], ...] = (),
+    when: float,
+    belonging: str,
+    about: About = (),
     trouble: str = "",
-) -> None:
-    """Writes that a request was; put together by hand in a quarter of the time, since there is one for each.
+) -> str:
+    """The line of a request, empty where it is not to be logged; put together by hand in a quarter of the time, since
+    there is one for each.
 
     Args:
         timing: as ``Server-Timing`` has it.
-        about: fields with few values, None where it has none.
+        when: it was answered, in seconds since 1970.
+        belonging: its ``context``.
+        about: what else the line says.
         trouble: why it failed.
     """
     level = logging.INFO if status < 500 else logging.ERROR if status == 500 else logging.WARNING
     if not logger.isEnabledFor(level):
-        return
+        return ""
     if _is_the_sites:
         told = {name: value for name, value in about if value} | {"request_id": request_id}
         logger.log(level, "%s %s %d in %.1f ms", method, route, status, seconds * 1000, extra=told)
-        return
-    _write(
-        f'{_head(level, logger.name, method, route, status, trouble)}, "latency": "{seconds:.6f}s"}}, '
-        f'"time": "{_moment(int(time.time() * 1000))}", "request_id": "{request_id}"{_about(about)}, '
-        f'"phases": {timing_json(timing)}{_context()}}}\n'
+        return ""
+    return (
+        f'{_head(level, logger.name, method, route, status, about, trouble)}{seconds:.6f}s"}}, '
+        f'"time": "{_moment(int(when * 1000))}", "request_id": "{request_id}", '
+        f'"phases": {timing_json(timing)}{belonging}}}\n'
     )
 
 
 @lru_cache(maxsize=1024)
-def _head(level: int, logger: str, method: str, route: str, status: int, trouble: str) -> str:
+def _head(level: int, logger: str, method: str, route: str, status: int, about: About, trouble: str) -> str:
     message = f"{method} {route} {status}" + (f": {_cut(trouble, LONGEST)}" if trouble else "")
     entry = {"severity": logging.getLevelName(level), "message": message, "logger": logger}
+    entry |= {name: _cut(value, 200) for name, value in about if value}
     request = {"requestMethod": method, "status": status}
-    return f'{_ENCODE(entry)[:-1]}, "httpRequest": {_ENCODE(request)[:-1]}'.replace("\x7f", "\\u007f")
-
-
-@lru_cache(maxsize=1024)
-def _about(fields: tuple[tuple[str, str | None], ...]) -> str:
-    return "".join(f", {_ENCODE(name)}: {_ENCODE(_cut(value, 200))}" for name, value in fields if value)
+    head = f'{_ENCODE(entry)[:-1]}, "httpRequest": {_ENCODE(request)[:-1]}, "latency": "'
+    return head.replace("\x7f", "\\u007f")
 
 
 @lru_cache(maxsize=2)
@@ -217,52 +220,16 @@ class Handler(logging.Handler):
         self.setFormatter(JsonFormatter())
 
     def emit(self, record: logging.LogRecord) -> None:
-        _write(self.format(record) + "\n")
+        write(self.format(record) + "\n")
 
-
-class _Collected:
-    """Lines of one round of an event loop, written together: each write wakes whoever reads them."""
-
-    def __init__(self, soon: Callable[[Callable[[], None]], object]) -> None:
-        self._soon = soon
-        self._thread = threading.get_ident()
-        self._lines: list[str] = []
-
-    def takes(self, line: str) -> bool:
-        if threading.get_ident() != self._thread:
-            return False
-        if not self._lines:
-            try:
-                self._soon(self._write)
-            except RuntimeError:
-                # The loop is closed.
-                return False
-        self._lines.append(line)
-        return True
-
-    def _write(self) -> None:
-        lines, self._lines = self._lines, []
-        sink.write("".join(lines).encode())
-
-
-_collected: list[_Collected] = []
 
 _is_the_sites = False
 
 
-def collect(soon: Callable[[Callable[[], None]], object]) -> None:
-    """Writes the lines of this thread, an event loop's, a little later: all of a round together.
-
-    Args:
-        soon: calls a function in the loop's next round.
-    """
-    _collected[:] = [_Collected(soon)]
-
-
-def _write(line: str) -> None:
-    if _collected and _collected[0].takes(line):
-        return
-    sink.write(line.encode())
+def write(lines: str) -> None:
+    """Whole lines; an empty text is none."""
+    if lines:
+        sink.write(lines.encode())
 
 
 def _lost(count: int) -> bytes:

@@ -110,23 +110,20 @@ class Metrics:
         self.streams = Gauge()
         self.watch("gauge", "open_streams", "Answers that are being sent piece by piece.", lambda: self.streams.value)
 
-    def request(self, route: str, model: str, status: int, seconds: float) -> None:
-        """Args: model: one that there is, or an empty text."""
+    def request(self, route: str, model: str, status: int, seconds: float, code: str | None = None) -> None:
+        """Args: model: one that there is, or an empty text. code: of an error, that of who is not let in, too."""
         with self._lock:
             counted = self._requests.get((route, model, status)) or self._counted(route, model, status)
             counted.count += 1
             counted.seconds.add(seconds)
+            if code is not None:
+                self._errors[code] = self._errors.get(code, 0) + 1
 
     def _counted(self, route: str, model: str, status: int) -> "_Requests":
         if len(self._seconds) > MODELS and model not in self._seconds:
             model = OTHER
         histogram = self._seconds.setdefault(model, Histogram(SECONDS))
         return self._requests.setdefault((route, model, status), _Requests(histogram))
-
-    def refused(self, code: str) -> None:
-        """An answer was an error, by its code: of who is not let in, too."""
-        with self._lock:
-            self._errors[code] = self._errors.get(code, 0) + 1
 
     def cold_start(self, milliseconds: Mapping[str, float], total: float) -> None:
         """A request has loaded its model, and been answered.

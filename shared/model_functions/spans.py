@@ -41,7 +41,11 @@ class _Ended(NamedTuple):
     status: int
     about: tuple[tuple[str, str | None], ...]
     now: float
-    now_ns: int
+    zero: float
+
+    def ns(self, moment: float) -> int:
+        """Nanoseconds since 1970."""
+        return round((self.zero + moment) * 1e9)
 
 
 _ended: deque[_Ended] = deque(maxlen=MOST)
@@ -49,11 +53,16 @@ _come = threading.Event()
 _exporters: list["_Exporter"] = []
 
 
-def ended(request: Answered, status: int, about: tuple[tuple[str, str | None], ...]) -> None:
-    """A request of a trace that is sampled has been answered. Args: about: as the log has it."""
+def ended(request: Answered, status: int, about: tuple[tuple[str, str | None], ...], now: float, zero: float) -> None:
+    """A request of a trace that is sampled has been answered.
+
+    Args:
+        about: as the log has it.
+        now: when, of the clock of phases, which was 0 at ``zero``, in seconds since 1970.
+    """
     if not _exporters:
         return
-    _ended.append(_Ended(request, status, about, time.perf_counter(), time.time_ns()))
+    _ended.append(_Ended(request, status, about, now, zero))
     if not _come.is_set():
         _exporters[0].start()
         _come.set()
@@ -181,23 +190,21 @@ class _Telling:
         request, trace = one.request, one.request.trace
         if trace is None:
             return
-        # Of the clock that phases are read off, in nanoseconds since 1970.
-        zero = one.now_ns - round(one.now * 1e9)
         self._ids.trace, self._ids.span = int(trace.id, 16), int(trace.span, 16)
         span = self._tracer.start_span(
             f"{request.method[:10]} {request.route}",
             _context_of(trace),
             SpanKind.SERVER,
             _attributes(one),
-            start_time=zero + round(request.came * 1e9),
+            start_time=one.ns(request.came),
         )
         within = set_span_in_context(span)
         for name, began, until in request.phases.intervals or ():
-            inner = self._tracer.start_span(name, within, start_time=zero + round(began * 1e9))
-            inner.end(zero + round((until or one.now) * 1e9))
+            inner = self._tracer.start_span(name, within, start_time=one.ns(began))
+            inner.end(one.ns(until or one.now))
         if one.status >= 500:
             span.set_status(Status(StatusCode.ERROR, request.trouble or None))
-        span.end(one.now_ns)
+        span.end(one.ns(one.now))
 
 
 def _context_of(trace: Trace) -> Any:

@@ -18,9 +18,9 @@ from http import HTTPStatus
 from typing import Any, Self, cast
 from urllib.parse import parse_qsl
 
-from model_functions import logs
 from model_functions.caller import Caller
 from model_functions.errors import BodyTimeout, ServingError
+from model_functions.http import observed
 from model_functions.http.body import broken, too_large
 from model_functions.http.message import (
     BODY,
@@ -56,7 +56,7 @@ def asgi_function(
         # Called once: the requests after it go past the framework's router, which knows but seven methods and takes
         # longer than all of ours.
         request.scope["app"].middleware_stack = edge.serve
-        logs.collect(asyncio.get_running_loop().call_soon)
+        observed.collect(asyncio.get_running_loop())
         return edge.serve
 
     return predict

@@ -5,16 +5,16 @@ import math
 import random
 import re
 import sys
-import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Self
 
-from model_functions import logs, spans, tracing
+from model_functions import logs, tracing
 from model_functions.access import Guard
 from model_functions.errors import InvalidInput, MethodNotAllowed, RouteNotFound, ServingError, UriTooLong
 from model_functions.http.body import check_declared
 from model_functions.http.errors import refuse
 from model_functions.http.message import BODY, Chunks, Handler, Request, Response, Steps, finished
+from model_functions.http.observed import Observer
 from model_functions.http.routes import Routes
 from model_functions.metrics import Metrics
 
@@ -57,7 +57,7 @@ class FrontDoor:
         self.max_body_bytes = max_body_bytes
         self.guard = guard
         self.needs = needs
-        self.family = family
+        self._observer = Observer(log, metrics, family)
 
     def handle(self, request: Request) -> Response:
         """The answer; waits for it. Raises nothing."""
@@ -92,34 +92,12 @@ class FrontDoor:
         if chunks is not None:
             self.metrics.streams.change(1)
             return Response(status, b"", headers, _Ending(chunks, lambda: self._end_stream(request, status, headers)))
-        self._end(request, status, headers, timing)
+        self._observer.ended(request, status, headers, timing)
         return Response(status, b"" if request.method == "HEAD" else response.body, headers)
 
     def _end_stream(self, request: Request, status: int, headers: Mapping[str, str]) -> None:
         self.metrics.streams.change(-1)
-        self._end(request, status, headers, request.phases.timing())
-
-    def _end(self, request: Request, status: int, headers: Mapping[str, str], timing: str) -> None:
-        """Counts the request, logs it and hands on its span; whatever of it takes long is done elsewhere."""
-        seconds = time.perf_counter() - request.came
-        code = headers.get("X-Error-Code")
-        self.metrics.request(request.route, request.served, status, seconds)
-        if code is not None:
-            self.metrics.refused(code)
-        if "load" in request.phases.milliseconds and status < 400:
-            self.metrics.cold_start(request.phases.milliseconds, seconds)
-        about = (
-            ("family", self.family),
-            ("model", request.served),
-            ("revision", headers.get("X-Model-Revision")),
-            ("error", code),
-            ("caller", request.identity.name),
-        )
-        logs.answered(
-            log, request.method[:10], request.route, status, request.id, seconds, timing, about, request.trouble
-        )
-        if request.trace is not None and request.trace.sampled:
-            spans.ended(request, status, about)
+        self._observer.ended(request, status, headers, request.phases.timing())
 
     def _found(self, request: Request) -> Handler:
         """What answers the request. Raises ServingError for what nothing does."""

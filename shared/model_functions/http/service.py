@@ -9,7 +9,7 @@ from model_functions.artifact.signing import Trust
 from model_functions.cache import LoadedModel
 from model_functions.directory import Directory
 from model_functions.errors import InvalidInput
-from model_functions.http import pages, permissions
+from model_functions.http import observed, pages, permissions
 from model_functions.http.body import read_json
 from model_functions.http.front_door import FrontDoor
 from model_functions.http.message import Handler, Request, Response, Steps
@@ -126,6 +126,7 @@ class Service(ABC):
         raise NotImplementedError(f"{self.name} has no models")
 
     def show_metrics(self, request: Request) -> Response:
+        observed.write_now()
         is_open = "application/openmetrics-text" in request.headers.get("accept", "")
         text = self.metrics.render(open_metrics=is_open)
         return Response.text(text, OPEN_METRICS if is_open else TEXT, {"Vary": "Accept"})
