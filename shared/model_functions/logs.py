@@ -46,18 +46,20 @@ def within(span: Trace) -> None:
     _SPAN.set(span)
 
 
-def context(headers: Mapping[str, str], span: Trace | None) -> str:
+def context(headers: Mapping[str, str], span: Trace | None = None) -> str:
     """The fields of a request, as JSON that begins with a comma."""
-    parent, execution = headers.get("traceparent"), headers.get("function-execution-id")
-    found = None if parent is None or span is not None else TRACEPARENT.fullmatch(parent)
-    if found is not None:
-        told = _traced(found[1], found[2], found[3] in SAMPLED)
-    else:
-        trace = span or trace_of(headers)
-        told = "" if trace is None else _traced(trace.id, trace.span, trace.sampled)
+    trace = span or trace_of(headers)
+    told = "" if trace is None else _traced(trace.id, trace.span, trace.sampled)
+    execution = headers.get("function-execution-id")
     if execution is not None and _EXECUTION_ID.fullmatch(execution):
         told += f', "logging.googleapis.com/labels": {{"execution_id": "{execution}"}}'
     return told
+
+
+def of_parent(traceparent: str) -> str:
+    """The same, where there is no other header of it."""
+    found = TRACEPARENT.fullmatch(traceparent)
+    return "" if found is None else _traced(found[1], found[2], found[3] in SAMPLED)
 
 
 def _traced(trace: str, span: str, sampled: bool) -> str:
@@ -155,51 +157,33 @@ def _cut(text: str, longest: int) -> str:
 About = tuple[tuple[str, str | None], ...]
 
 
-def answered(
-    logger: logging.Logger,
-    method: str,
-    route: str,
-    status: int,
-    request_id: str,
-    seconds: float,
-    timing: str,
-    when: float,
-    belonging: str,
-    about: About = (),
-    trouble: str = "",
-) -> str:
-    """The line of a request, empty where it is not to be logged; put together by hand in a quarter of the time, since
-    there is one for each.
+def request_line(head: str, request_id: str, seconds: float, timing: str, when: float, belonging: str) -> str:
+    """Of a request that was answered; put together by hand in a quarter of the time, since there is one for each.
 
     Args:
         timing: as ``Server-Timing`` has it.
-        when: it was answered, in seconds since 1970.
+        when: in seconds since 1970.
         belonging: its ``context``.
-        about: what else the line says.
-        trouble: why it failed.
     """
-    level = logging.INFO if status < 500 else logging.ERROR if status == 500 else logging.WARNING
-    if not logger.isEnabledFor(level):
-        return ""
-    if _is_the_sites:
-        told = {name: value for name, value in about if value} | {"request_id": request_id}
-        logger.log(level, "%s %s %d in %.1f ms", method, route, status, seconds * 1000, extra=told)
-        return ""
     return (
-        f'{_head(level, logger.name, method, route, status, about, trouble)}{seconds:.6f}s"}}, '
-        f'"time": "{_moment(int(when * 1000))}", "request_id": "{request_id}", '
+        f'{head}{seconds:.6f}s"}}, "time": "{_moment(int(when * 1000))}", "request_id": "{request_id}", '
         f'"phases": {timing_json(timing)}{belonging}}}\n'
     )
 
 
-@lru_cache(maxsize=1024)
-def _head(level: int, logger: str, method: str, route: str, status: int, about: About, trouble: str) -> str:
+def head(level: int, logger: str, method: str, route: str, status: int, about: About, trouble: str) -> str:
+    """What many requests' lines begin with.
+
+    Args:
+        about: what else they say.
+        trouble: why they failed.
+    """
     message = f"{method} {route} {status}" + (f": {_cut(trouble, LONGEST)}" if trouble else "")
     entry = {"severity": logging.getLevelName(level), "message": message, "logger": logger}
     entry |= {name: _cut(value, 200) for name, value in about if value}
     request = {"requestMethod": method, "status": status}
-    head = f'{_ENCODE(entry)[:-1]}, "httpRequest": {_ENCODE(request)[:-1]}, "latency": "'
-    return head.replace("\x7f", "\\u007f")
+    text = f'{_ENCODE(entry)[:-1]}, "httpRequest": {_ENCODE(request)[:-1]}, "latency": "'
+    return text.replace("\x7f", "\\u007f")
 
 
 @lru_cache(maxsize=2)
@@ -224,6 +208,11 @@ class Handler(logging.Handler):
 
 
 _is_the_sites = False
+
+
+def is_the_sites() -> bool:
+    """Whether lines are a site's to write."""
+    return _is_the_sites
 
 
 def write(lines: str) -> None:

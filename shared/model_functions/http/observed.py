@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from model_functions import logs, spans
 from model_functions.http.message import Request
@@ -17,6 +17,9 @@ from model_functions.metrics import Metrics
 #: Seconds, and requests, that are waited for under load.
 TOGETHER_S = 0.02
 TOGETHER = 64
+
+#: Beginnings of lines that are remembered.
+MOST = 1024
 
 
 class Loop(Protocol):
@@ -27,14 +30,12 @@ class Loop(Protocol):
     def call_later(self, seconds: float, call: Callable[[], None], /) -> object: ...
 
 
-class Answered(NamedTuple):
-    """Args: timing: as ``Server-Timing`` has it. ended: of the clock of ``Request.came``."""
+#: What many requests have in common: route, model, status, error's code, revision, caller, method, trouble.
+Kind = tuple[str, str, int, str | None, str | None, str | None, str, str]
 
-    request: Request
-    status: int
-    headers: Mapping[str, str]
-    timing: str
-    ended: float
+#: A request: its kind, id, seconds, ``Server-Timing``, when it ended, ``traceparent``, and what else it belongs to. Not
+#: the request itself: what it holds would be in the way of the next ones.
+Answered = tuple[Kind, str, float, str, float, str | None, str]
 
 
 class Observer:
@@ -49,42 +50,60 @@ class Observer:
         self._log = log
         self._metrics = metrics
         self._family = family
+        self._heads: dict[Kind, str] = {}
 
     def ended(self, request: Request, status: int, headers: Mapping[str, str], timing: str) -> None:
-        one = Answered(request, status, headers, timing, time.perf_counter())
+        ended = time.perf_counter()
+        get, trace = request.headers.get, request.trace
+        parent, execution = get("traceparent"), get("function-execution-id")
+        belonging = ""
+        if trace is not None or execution is not None or parent is None:
+            belonging, parent = logs.context(request.headers, trace), None
+        kind = (
+            *(request.route, request.served, status, headers.get("X-Error-Code"), headers.get("X-Model-Revision")),
+            *(request.identity.name, request.method, request.trouble),
+        )
+        one = kind, request.id, ended - request.came, timing, ended, parent, belonging
         if not (_loops and _loops[0].takes(self, one)):
-            logs.write(self.told(one, time.time() - one.ended))
+            logs.write(self.told(one, time.time() - ended))
+        if "load" in request.phases.milliseconds and status < 400:
+            self._metrics.cold_start(request.phases.milliseconds, ended - request.came)
+        if trace is not None and trace.sampled:
+            spans.ended(request, status, self._about(kind), ended, time.time() - ended)
 
     def told(self, one: Answered, zero: float) -> str:
         """The request's line, once it is counted. Args: zero: when the requests' clock was 0, since 1970."""
-        request, status, headers, timing, ended = one
-        seconds, code = ended - request.came, headers.get("X-Error-Code")
-        self._metrics.request(request.route, request.served, status, seconds, code)
-        if "load" in request.phases.milliseconds and status < 400:
-            self._metrics.cold_start(request.phases.milliseconds, seconds)
-        about = (
-            ("family", self._family),
-            ("model", request.served),
-            ("revision", headers.get("X-Model-Revision")),
-            ("error", code),
-            ("caller", request.identity.name),
-        )
-        trace = request.trace
-        if trace is not None and trace.sampled:
-            spans.ended(request, status, about, ended, zero)
-        return logs.answered(
-            self._log,
-            request.method[:10],
-            request.route,
-            status,
-            request.id,
-            seconds,
-            timing,
-            zero + ended,
-            logs.context(request.headers, trace),
-            about,
-            request.trouble,
-        )
+        kind, request_id, seconds, timing, ended, parent, belonging = one
+        route, model, status, code, *_ = kind
+        self._metrics.request(route, model, status, seconds, code)
+        level = logging.INFO if status < 500 else logging.ERROR if status == 500 else logging.WARNING
+        if not self._log.isEnabledFor(level):
+            return ""
+        if logs.is_the_sites():
+            self._leave_to_the_site(level, kind, request_id, seconds)
+            return ""
+        head = self._heads.get(kind) or self._head(level, kind)
+        if parent is not None:
+            belonging = logs.of_parent(parent)
+        return logs.request_line(head, request_id, seconds, timing, zero + ended, belonging)
+
+    def _head(self, level: int, kind: Kind) -> str:
+        route, _, status, _, _, _, method, trouble = kind
+        if len(self._heads) == MOST:
+            self._heads.clear()
+        head = logs.head(level, self._log.name, method[:10], route, status, self._about(kind), trouble)
+        self._heads[kind] = head
+        return head
+
+    def _leave_to_the_site(self, level: int, kind: Kind, request_id: str, seconds: float) -> None:
+        route, _, status, _, _, _, method, _ = kind
+        told = {name: value for name, value in self._about(kind) if value} | {"request_id": request_id}
+        self._log.log(level, "%s %s %d in %.1f ms", method[:10], route, status, seconds * 1000, extra=told)
+
+    def _about(self, kind: Kind) -> tuple[tuple[str, str | None], ...]:
+        _, model, _, code, revision, caller, _, _ = kind
+        fields = ("family", self._family), ("model", model), ("revision", revision), ("error", code)
+        return (*fields, ("caller", caller))
 
 
 class _Together:
