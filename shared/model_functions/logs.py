@@ -13,7 +13,6 @@ import time
 from collections.abc import Mapping
 from contextvars import ContextVar
 from functools import lru_cache
-from types import MappingProxyType
 from typing import Any
 
 from model_functions.phases import timing_json
@@ -32,18 +31,17 @@ _EXECUTION_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ENCODE = json.JSONEncoder(allow_nan=False).encode
 
 #: The headers of whichever request this thread or task is about, and the span that it is where spans are exported.
-_REQUEST: ContextVar[Mapping[str, str]] = ContextVar("_REQUEST", default=MappingProxyType({}))
-_SPAN: ContextVar[Trace | None] = ContextVar("_SPAN", default=None)
+_REQUEST: ContextVar[tuple[Mapping[str, str], Trace | None]] = ContextVar("_REQUEST", default=({}, None))
 
 
-def enter(headers: Mapping[str, str]) -> None:
-    """From now on this thread's or task's lines are about a request. Args: headers: by lower-case name."""
-    _REQUEST.set(headers)
+def enter(headers: Mapping[str, str], span: Trace | None) -> None:
+    """From now on this thread's or task's lines are about a request; not for what is quick, which it would slow down.
 
-
-def within(span: Trace) -> None:
-    """The request is a span of its own."""
-    _SPAN.set(span)
+    Args:
+        headers: by lower-case name.
+        span: the request itself, where it is one.
+    """
+    _REQUEST.set((headers, span))
 
 
 def context(headers: Mapping[str, str], span: Trace | None = None) -> str:
@@ -114,7 +112,7 @@ def line(severity: str, message: str, seconds: float, logger: str, fields: Mappi
     entry |= {name: value if name == "stack_trace" else _plain(value) for name, value in fields.items()}
     # JSON in ASCII keeps a caller's control characters and line separators out of the line; all but this one.
     text = _ENCODE(entry).replace("\x7f", "\\u007f")
-    return f"{text[:-1]}{context(_REQUEST.get(), _SPAN.get())}}}"
+    return f"{text[:-1]}{context(*_REQUEST.get())}}}"
 
 
 def _reported(record: logging.LogRecord, exc: BaseException | None) -> dict[str, Any]:

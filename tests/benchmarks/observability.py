@@ -35,11 +35,9 @@ BOUND = 0.02
 
 #: What stands behind the function's own lines, for the one without any of it.
 WITHOUT = """
-from model_functions import logs
 from model_functions.http.observed import Observer
 
 Observer.ended = lambda *_: None
-logs.enter = lambda headers: None
 """
 
 

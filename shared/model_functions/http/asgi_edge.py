@@ -18,6 +18,7 @@ from http import HTTPStatus
 from typing import Any, Self, cast
 from urllib.parse import parse_qsl
 
+from model_functions import logs
 from model_functions.caller import Caller
 from model_functions.errors import BodyTimeout, ServingError
 from model_functions.http import observed
@@ -87,7 +88,7 @@ class AsgiEdge:
             await _send(to_the_slash(scope["root_path"]), _Body(), send)
             return
         steps = self._handle(request)
-        refusal = await self._let_in(steps)
+        refusal = await self._let_in(steps, request)
         if refusal is not None:
             # The server reads what is left of the body, and drops it.
             await _send(refusal, _NOT_WANTED, send)
@@ -101,6 +102,7 @@ class AsgiEdge:
         watch = asyncio.create_task(_watch(receive, request.caller))
         try:
             if response is None:
+                logs.enter(request.headers, request.trace)
                 response = await self._in_thread(finished, steps)
             if response.chunks is None:
                 await _send(response, body, send)
@@ -109,12 +111,13 @@ class AsgiEdge:
         finally:
             watch.cancel()
 
-    async def _let_in(self, steps: Steps) -> Response | None:
+    async def _let_in(self, steps: Steps, request: Request) -> Response | None:
         """None once the body is wanted; the answer to what is refused before."""
         found = _step(steps)
         while found is not BODY:
             if isinstance(found, Response):
                 return found
+            logs.enter(request.headers, request.trace)
             found = await self._in_thread(_step, steps)
         return None
 

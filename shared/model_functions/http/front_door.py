@@ -11,6 +11,7 @@ from typing import Self
 from model_functions import logs, tracing
 from model_functions.access import Guard
 from model_functions.errors import InvalidInput, MethodNotAllowed, RouteNotFound, ServingError, UriTooLong
+from model_functions.http import observed
 from model_functions.http.body import check_declared
 from model_functions.http.errors import refuse
 from model_functions.http.message import BODY, Chunks, Handler, Request, Response, Steps, finished
@@ -66,10 +67,10 @@ class FrontDoor:
     def steps(self, request: Request) -> Steps:
         """Raise nothing."""
         request.id = _request_id(request)
-        logs.enter(request.headers)
         if tracing.exported():
             request.trace = tracing.begun(request.headers)
-            logs.within(request.trace)
+        if not observed.on_loop():
+            logs.enter(request.headers, request.trace)
         try:
             handler = self._found(request)
             if self.guard is not None and handler != self._methods:
@@ -140,6 +141,7 @@ class FrontDoor:
 
 def _failed(request: Request, exc: Exception) -> Response:
     if not isinstance(exc, ServingError):
+        logs.enter(request.headers, request.trace)
         log.error("request failed", exc_info=exc, extra={"fields": {"request_id": request.id}})
         exc = ServingError("Something went wrong here. The function's log has it under this request id.")
     if exc.status >= 500:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
-from model_functions import memory
+from model_functions import logs, memory
 from model_functions.artifact.manifest import Manifest
 from model_functions.budget import MemoryBudget
 from model_functions.cache import LoadedModel, ModelCache
@@ -209,6 +209,7 @@ class FamilyFunction(Service):
         except (ServingError, GeneratorExit):
             raise
         except BaseException as exc:
+            logs.enter(request.headers, request.trace)
             raise unforeseen(model.manifest.name, request.id, exc) from exc
 
     def _forward(

@@ -115,13 +115,16 @@ class _Together:
         self._waiting: list[tuple[Observer, Answered]] = []
         self._written = 0.0
 
+    def is_here(self) -> bool:
+        return threading.get_ident() == self._thread
+
     def takes(self, observer: Observer, one: Answered) -> bool:
-        if threading.get_ident() != self._thread:
+        if not self.is_here():
             return False
         waiting = self._waiting
         if not waiting or len(waiting) == TOGETHER:
             try:
-                if waiting or one.ended - self._written > TOGETHER_S:
+                if waiting or one[4] - self._written > TOGETHER_S:
                     self._loop.call_soon(self.write)
                 else:
                     self._loop.call_later(TOGETHER_S, self.write)
@@ -140,7 +143,7 @@ class _Together:
         logs.write("".join([observer.told(one, zero) for observer, one in waiting]))
 
     def write_now(self) -> None:
-        if threading.get_ident() == self._thread:
+        if self.is_here():
             self.write()
 
 
@@ -150,6 +153,11 @@ _loops: list[_Together] = []
 def collect(loop: Loop) -> None:
     """From now on the requests of this thread, the loop's, are written down together."""
     _loops[:] = [_Together(loop)]
+
+
+def on_loop() -> bool:
+    """Whether this thread is the loop's."""
+    return bool(_loops) and _loops[0].is_here()
 
 
 def write_now() -> None:
