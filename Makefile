@@ -5,13 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := functions shared deploy tests
 
-.PHONY: run test unit lint conformance torture browser bench bench-cold bench-warm fmt clean
+.PHONY: run test unit lint audit lock conformance torture browser bench bench-cold bench-warm fmt clean
 
 run: $(VENV)/installed ## sample models and all functions, at http://127.0.0.1:8080 (PORT changes it)
 	@$(BIN)/python -m deploy train
 	@exec $(BIN)/python -m deploy emulate
 
-test: lint browser unit conformance ## everything that CI checks
+test: lint audit browser unit conformance ## everything that CI checks
 	$(BIN)/python -m pytest -m slow -n logical --maxprocesses 2 --dist loadfile
 
 unit: $(VENV)/installed ## what runs within a minute
@@ -27,6 +27,9 @@ lint: $(VENV)/installed
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
+
+audit: $(VENV)/installed ## what is known against the locked packages; says so where nobody can be asked
+	$(BIN)/python -m deploy audit
 
 bench: $(VENV)/installed ## what the README's figures are measured with
 	$(BIN)/python -m tests.benchmarks
@@ -51,7 +54,17 @@ browser:
 clean: ## all but the environment
 	rm -rf build
 
-$(VENV)/installed: requirements.txt
+lock: $(VENV)/installed ## after a change of pins: the digests of all that they bring, for all platforms
+	$(BIN)/python -m deploy lock
+
+# pip checks every file against its digest. The first pip is the machine's own, and takes no digests from a constraints
+# file. torch comes as the build for CPUs alone where pip's settings name a place that has it, else with its GPU libraries.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+
+$(VENV)/installed: requirements.txt deploy/locks/development.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	sed -n '/^pip==/,/[^\\]$$/p' deploy/locks/development.txt >$(VENV)/pip.txt
+	$(PIP) -r $(VENV)/pip.txt
+	$(PIP) --no-deps -r deploy/locks/torch_cpu.txt 2>$(VENV)/torch_cpu.log || true
+	$(PIP) -r requirements.txt -c deploy/locks/development.txt
 	@touch $@

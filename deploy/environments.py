@@ -1,7 +1,8 @@
 """The environments that functions run in: this one where it has what they pin, else one of their own.
 
-Such a one has exactly what the function's requirements.txt says, installed by pip as Google Cloud's build does it. It
-stands under build/environments/, is made once for each text of that file, and is never changed.
+Such a one has exactly what the function's requirements.txt says, installed by pip as Google Cloud's build does it, each
+file checked against deploy/locks/. It stands under build/environments/, is made once for each text of those, and is
+never changed.
 """
 
 import contextlib
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
+from deploy.locked import CPU_TORCH, FOR_FUNCTIONS
 from deploy.project import BUILD, FUNCTIONS, ROOT
 from model_functions.artifact.manifest import installed_version
 
@@ -101,12 +103,30 @@ def _make(folder: Path, source: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     # Without pip and setuptools of its own, which would hide that the function lacks them.
     venv.create(folder, with_pip=False, symlinks=True)
-    # Not compiled: most modules are never imported, and Python compiles those that are.
-    _pip(folder, "install", "--quiet", "--no-compile", "--requirement", str(source / "requirements.txt"))
+    requirements = source / "requirements.txt"
+    locked: list[str] = []
+    if _is_locked(source):
+        locked = ["--require-hashes", "--constraint", str(FOR_FUNCTIONS)]
+        if "torch" in pins(requirements):
+            with contextlib.suppress(
+                ValueError
+            ):  # what this machine does not offer comes from PyPI, with its GPUs' libraries
+                _install(folder, CPU_TORCH, "--no-deps", "--require-hashes")
+    _install(folder, requirements, *locked)
     _pip(folder, "check")
     _share(folder)
     (folder / _STAMP).touch()
     print(f"installed it in {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+
+
+def _is_locked(source: Path) -> bool:
+    """Other things than functions, as what they are measured against, are not deployed."""
+    return source.parent == FUNCTIONS
+
+
+def _install(folder: Path, requirements: Path, *options: str) -> None:
+    # Not compiled: most modules are never imported, and Python compiles those that are.
+    _pip(folder, "install", "--quiet", "--no-compile", *options, "--requirement", str(requirements))
 
 
 def _pip(folder: Path, *arguments: str) -> None:
@@ -146,7 +166,8 @@ def _packages(folder: Path) -> str:
 
 def _folder(source: Path) -> Path:
     python = f"{sys.version}\n{sys.base_prefix}\n".encode()
-    digest = hashlib.sha256(python + (source / "requirements.txt").read_bytes()).hexdigest()
+    wanted = (source / "requirements.txt").read_bytes() + (FOR_FUNCTIONS.read_bytes() if _is_locked(source) else b"")
+    digest = hashlib.sha256(python + wanted).hexdigest()
     return ENVIRONMENTS / f"{source.name}-{digest[:12]}"
 
 

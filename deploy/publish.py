@@ -15,7 +15,6 @@ from deploy.lanes.stored import stored
 from deploy.project import model_families
 from deploy.proving import proof, provenance
 from deploy.proving.comparison import Comparison, compare, others_of
-from deploy.proving.predictions import same_answer
 from deploy.sources.recognition import recognise
 from deploy.sources.wrapping import find, source_of
 from model_functions.artifact import sources
@@ -31,6 +30,7 @@ from model_functions.artifact.signing import canonical
 from model_functions.artifact.signing_key import SigningKey
 from model_functions.errors import Conflict, InvalidInput, ModelNotFound
 from model_functions.names import MODEL_NAME_RULE, is_model_name
+from model_functions.predictions import same_answer
 from model_functions.repository import Pointer, Repository
 from model_functions.rows import RowWrapper
 from model_functions.wrapper import ModelWrapper
@@ -216,6 +216,8 @@ def publish(
     if not is_model_name(name):
         raise InvalidInput("name", f'"{name}" is no model\'s name: {MODEL_NAME_RULE}.')
     _check_name_is_free(repository, wrapper.family, name)
+    # What is compared with, and told to be replaced, must be what is replaced at the end.
+    seen = None if alias is None else repository.generation(wrapper.family, name, alias)
     lane = fast_lane.build(wrapper, engine, precision, examples)
     plain = stored(lane, examples)
     faster = [stored(one, examples) for one in lane.faster]
@@ -249,7 +251,7 @@ def publish(
         with output.progress_bar(f"publishing {name}", sum(map(len, files.values()))) as advance:
             repository.add(manifest, files, key, advance)
     comparison = _proven(repository, manifest, served)
-    pointer = None if alias is None else repository.point(manifest, alias, key)
+    pointer = None if alias is None else repository.point(manifest, alias, key, seen)
     return Published(manifest, pointer, "\n".join(filter(None, (wrapper.assumed, lane.note))), comparison)
 
 

@@ -1,4 +1,7 @@
-"""Stage functions: build/<family>/ = the function's folder + a copy of the shared code + trust.json."""
+"""Stage functions: build/<family>/ = the function's folder + a copy of the shared code + trust.json + sbom.json.
+
+Its requirements.txt has all that the function's own one brings, with the digests of deploy/locks/, which pip checks.
+"""
 
 import argparse
 import fcntl
@@ -7,10 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from deploy import output, publisher
+from deploy import locked, output, publisher, sbom
+from deploy.environments import pins
 from deploy.project import BUILD, FUNCTIONS, SHARED, function_families
 
 EXAMPLE = "python -m deploy stage tabular gateway"
+
+_REQUIREMENTS = """\
+# What functions/{family}/requirements.txt pins and brings, with the SHA-256 of every file that may be installed.
+"""
 
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "README.md")
 
@@ -30,17 +38,21 @@ def run(args: argparse.Namespace) -> None:
 def stage(family: str, *, release: bool = False, build: Path = BUILD) -> Path:
     """Writes the family's folder anew, all or nothing, and returns it.
 
-    Raises ValueError for an unknown family and for a symbolic link, which an upload would drop silently.
+    Raises ValueError for an unknown family, a pin that is not locked, and a symbolic link, which an upload leaves out.
     """
     if family not in function_families():
         raise ValueError(f'There is no function "{family}". There are: {", ".join(function_families())}.')
     for source in (FUNCTIONS / family, SHARED):
         _refuse_links(source)
+    pinned = pins(FUNCTIONS / family / "requirements.txt")
+    packages = locked.of_function(pinned, locked.packages(locked.FOR_FUNCTIONS))
     staging, folder = build / f".{family}", build / family
     with _alone(build):
         shutil.rmtree(staging, ignore_errors=True)
         shutil.copytree(FUNCTIONS / family, staging, ignore=_LEFT_OUT)
         shutil.copytree(SHARED, staging / SHARED.name, ignore=_LEFT_OUT)
+        (staging / "requirements.txt").write_text(_REQUIREMENTS.format(family=family) + locked.requirements(packages))
+        (staging / "sbom.json").write_text(sbom.document(family, pinned, packages))
         (staging / "trust.json").write_text(publisher.trust_document(release=release))
         shutil.rmtree(folder, ignore_errors=True)
         staging.rename(folder)

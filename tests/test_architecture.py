@@ -18,13 +18,16 @@ LAYERS = (
     ("families",),
     ("generation", "tensor_models", "torchserve"),
     ("legacy", "text_rows"),
+    ("updates",),
     ("cache", "directory"),
     ("queue",),
     ("loading", "budget"),
     ("repository",),
+    ("self_test",),
     ("artifact",),
     ("engines", "store"),
     ("rows",),
+    ("predictions",),
     ("wrapper",),
     ("row_tensors",),
     ("string_tensors",),
@@ -32,7 +35,7 @@ LAYERS = (
     ("inputs",),
     ("parameters", "source", "schemas"),
     ("boot",),
-    ("tally",),
+    ("tally", "draining"),
     ("process_logs", "spans"),
     (
         *("settings", "metrics", "logs", "caller", "pace", "names", "once", "memory", "backoff"),
@@ -46,6 +49,7 @@ LAYERS = (
 #: The one module that may import a heavy package.
 OWNERS = {
     "flask": "http/flask_edge.py",
+    "gunicorn": "http/termination.py",
     "werkzeug": "http/form.py",
     "django": "http/django_edge.py",
     "asgiref": "http/django_edge.py",
@@ -139,6 +143,15 @@ def test_nothing_else_stands_at_the_top() -> None:
     if listed.returncode != 0:
         pytest.skip("the tree is no git checkout")
     tops = {name.split("/")[0] for name in listed.stdout.splitlines()}
-    promised = {"functions", "shared", "deploy", "tests", "cloudbuild.yaml", "requirements.txt", "README.md"}
-    demanded = {"Makefile", "pyproject.toml", ".ci", ".gitignore", ".gcloudignore", "LICENSE"}
+    promised = {
+        "functions",
+        "shared",
+        "deploy",
+        "tests",
+        "cloudbuild.yaml",
+        "requirements.txt",
+        "README.md",
+        "SECURITY.md",
+    }
+    demanded = {"Makefile", "pyproject.toml", ".ci", ".gitignore", ".gcloudignore", "LICENSE", ".github"}
     assert tops == promised | demanded

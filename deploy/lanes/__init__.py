@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.proving.predictions import close
 from model_functions import processor
 from model_functions.artifact.manifest import EngineRecord
 from model_functions.errors import InvalidInput
+from model_functions.predictions import close
 from model_functions.wrapper import ModelWrapper
 
 #: What is accepted, in parts of the largest output, by the words of EngineRecord: the rounding of another kernel, of

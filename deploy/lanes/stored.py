@@ -6,10 +6,10 @@ from typing import Any
 
 from deploy.lanes import Lane
 from deploy.memory import memory_need
-from deploy.proving.predictions import answers, recorded, same_answer
 from model_functions.artifact import stream
 from model_functions.artifact.manifest import WEIGHTS_FILE, WRAPPER_FILE, LaneRecord, MemoryNeed
 from model_functions.artifact.stream import Serialized
+from model_functions.predictions import answers, recorded, same_answer
 from model_functions.source_code import imported_by
 from model_functions.wrapper import ModelWrapper
 

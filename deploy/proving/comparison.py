@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.proving import proof
-from deploy.proving.predictions import same_answer
 from deploy.proving.proof import Report
 from model_functions.artifact.manifest import Manifest
+from model_functions.predictions import same_answer
 from model_functions.repository import Repository
 
 _WIDTH = 36
@@ -15,7 +15,7 @@ _WIDTH = 36
 
 @dataclass(frozen=True)
 class Row:
-    """An example with both answers, as proving.predictions has them; ``changed`` is None where one cannot tell."""
+    """An example with both answers, as predictions.py has them; ``changed`` is None where one cannot tell."""
 
     example: Any
     old: dict[str, Any]

@@ -15,12 +15,12 @@ from typing import Any
 
 from deploy.environments import programs
 from deploy.project import ROOT, wrapper_class
-from deploy.proving.predictions import answers, same_answer
 from model_functions.artifact.manifest import PREDICTIONS_FILE, Manifest, installed_version, python_minor
 from model_functions.artifact.signing import Trust, TrustedKey
 from model_functions.errors import ServingError
 from model_functions.loading import ModelLoader
 from model_functions.phases import Phases
+from model_functions.predictions import answers, same_answer
 from model_functions.repository import Repository
 from model_functions.store import open_store
 from model_functions.wrapper import ModelWrapper

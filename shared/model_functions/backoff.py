@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from model_functions.errors import ServingError, StoreUnavailable
 
-#: Seconds for which the first failure counts; each further one counts twice as long.
+#: Of a model that a request asks for, in seconds.
 FIRST_S = 1
 LONGEST_S = 60
 
@@ -29,10 +29,18 @@ class _Failure:
 
 
 class Backoff:
-    """The last failure of each name; the caller sees to it that one thread at a time asks."""
+    """The last failure of each name; the caller sees to it that one thread at a time asks.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    Args:
+        first_s: seconds for which the first failure counts; each further one counts twice as long.
+        longest_s: at most.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, first_s: int = FIRST_S, longest_s: int = LONGEST_S
+    ) -> None:
         self._clock = clock
+        self._first_s, self._longest_s = first_s, longest_s
         self._failures: dict[str, _Failure] = {}
 
     def check(self, name: str) -> None:
@@ -48,9 +56,9 @@ class Backoff:
         """
         known = self._failures.pop(name, None)
         count = known.count if known else 0
-        seconds = FIRST_S
+        seconds = self._first_s
         if not isinstance(error, StoreUnavailable):
-            seconds = min(FIRST_S * 2**count, LONGEST_S)
+            seconds = min(self._first_s * 2**count, self._longest_s)
             count += 1
         failure = _Failure(error, self._clock() + seconds, count)
         self._failures[name] = failure

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from model_functions.errors import CallerGone, DeadlineExceeded
+from model_functions.errors import CallerGone, DeadlineExceeded, ServingError
 
 #: For all of them: it is held for no longer than to look at two fields.
 _LOCK = threading.Lock()
@@ -25,7 +25,8 @@ class Caller:
         self._began = clock()
         self._until = self._began + seconds
         self._gone = False
-        self._told: Callable[[], None] | None = None
+        self._why: ServingError | None = None
+        self._told: Callable[[], object] | None = None
 
     def shorten(self, seconds: float) -> None:
         """Waits at most so long, counted from its beginning."""
@@ -38,12 +39,26 @@ class Caller:
 
     def hang_up(self) -> None:
         """Tells whoever works for the caller that nobody waits for it. Any thread may call it, more than once."""
-        with _LOCK:
-            self._gone, told = True, self._told
-        if told is not None:
-            told()
+        self._end(None)
 
-    def when_gone(self, told: Callable[[], None] | None) -> None:
+    def send_away(self, why: ServingError) -> None:
+        """Tells whoever works for the caller to tell it this instead. Any thread may call it."""
+        self._end(why)
+
+    def wait(self, settled: threading.Event, seconds: float = math.inf) -> None:
+        """Until then, or until the caller does not wait any more: its ``check`` tells.
+
+        Args:
+            seconds: at most.
+        """
+        self.when_gone(settled.set)
+        seconds = min(seconds, self.remaining())
+        try:
+            settled.wait(None if seconds == math.inf else seconds)
+        finally:
+            self.when_gone(None)
+
+    def when_gone(self, told: Callable[[], object] | None) -> None:
         """Calls ``told`` when the caller hangs up, at once if it already has; the latest one counts."""
         with _LOCK:
             self._told, gone = told, self._gone
@@ -51,10 +66,23 @@ class Caller:
             told()
 
     def check(self) -> None:
-        """Raises CallerGone, DeadlineExceeded."""
+        """Raises CallerGone, DeadlineExceeded, or why the caller was sent away."""
+        if self._gone or self._clock() >= self._until:
+            raise self.reason()
+
+    def reason(self) -> ServingError:
+        """What is told to whom it still concerns, of a caller that waits no longer."""
+        if self._why is not None:
+            return self._why.again()
         if self._gone:
-            raise CallerGone("The caller hung up.")
-        if self._clock() >= self._until:
-            raise DeadlineExceeded(
-                f"There was no answer within the request's {self._seconds:g} s. Allow more time, or send less."
-            )
+            return CallerGone("The caller hung up.")
+        return DeadlineExceeded(
+            f"There was no answer within the request's {self._seconds:g} s. Allow more time, or send less."
+        )
+
+    def _end(self, why: ServingError | None) -> None:
+        with _LOCK:
+            self._gone, told = True, self._told
+            self._why = self._why or why
+        if told is not None:
+            told()

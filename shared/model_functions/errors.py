@@ -137,6 +137,11 @@ class UriTooLong(ServingError):
     code = "uri_too_long"
 
 
+class HeadersTooLarge(ServingError):
+    status = 431
+    code = "headers_too_large"
+
+
 class UnsupportedMediaType(ServingError):
     status = 415
     code = "unsupported_media_type"
@@ -301,6 +306,24 @@ class GlobalRefused(ArtifactRefused):
     """The stream names a class or function that the manifest does not list."""
 
     code = "global_refused"
+
+
+class SelfTestFailed(ArtifactRefused):
+    """The model does not answer its own sample as it did when it was published."""
+
+    code = "self_test_failed"
+
+
+class SelfTestHangs(SelfTestFailed):
+    """It does not answer its sample at all, so that it is not asked again.
+
+    Args:
+        ended: whether the attempt is over; else it keeps its memory.
+    """
+
+    def __init__(self, message: str, *, ended: bool) -> None:
+        super().__init__(message)
+        self.ended = ended
 
 
 def error_classes() -> list[type[ServingError]]:

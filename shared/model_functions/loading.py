@@ -1,11 +1,12 @@
 """From a model's name to a wrapper that predicts: alias, manifest, bytes, digests, dill."""
 
+import json
 import logging
 from typing import Any
 
 from model_functions import memory
 from model_functions.artifact.download import Download
-from model_functions.artifact.manifest import SOURCES_FOLDER, Manifest
+from model_functions.artifact.manifest import PREDICTIONS_FILE, SOURCES_FOLDER, Manifest
 from model_functions.artifact.region import Region
 from model_functions.boot import BOOT
 from model_functions.errors import ArtifactRefused, ManifestInvalid, ServingError
@@ -43,13 +44,24 @@ class ModelLoader:
             manifest.check_environment()
         return manifest
 
+    def aimed(self, name: str) -> str:
+        """The digest of the manifest that the alias names now.
+
+        Raises ModelNotFound, ArtifactRefused, StoreUnavailable.
+        """
+        pointer = self.repository.resolve(self.wrapper_class.family, name, self.alias)
+        self._check_serial(pointer)
+        return pointer.manifest
+
     def load(self, manifest: Manifest, phases: Phases) -> ModelWrapper:
         """The revision's wrapper. Raises ArtifactRefused, StoreUnavailable."""
         BOOT.charge(phases)
         # All files are on their way while the engine's packages are imported.
         loaded = manifest.files_here()
-        downloads = {file: self.repository.download(manifest, file) for file in loaded}
+        downloads: dict[str, Download] = {}
         try:
+            for file in loaded:
+                downloads[file] = self.repository.download(manifest, file)
             with memory.rarely_collected():
                 wrapper = self._unpickled(manifest, downloads, phases)
         finally:
@@ -66,6 +78,26 @@ class ModelLoader:
         }
         log.info("loaded %s", manifest.name, extra={"fields": fields})
         return wrapper
+
+    def load_tested(self, manifest: Manifest) -> ModelWrapper:
+        """The same, for the place of another revision: it has answered its sample as it was published.
+
+        Raises also SelfTestFailed.
+        """
+        # Imported here: an instance that loads its first model must not wait for it.
+        from model_functions.self_test import SelfTest
+
+        wrapper = self.load(manifest, Phases())
+        if manifest.examples:
+            SelfTest(wrapper, manifest).check(self._expected(manifest))
+        return wrapper
+
+    def _expected(self, manifest: Manifest) -> dict[str, Any]:
+        """What the sample's answer was when it was recorded; {} where it was not."""
+        if PREDICTIONS_FILE not in manifest.files:
+            return {}
+        recorded = json.loads(bytes(self.repository.download(manifest, PREDICTIONS_FILE).wait().memory))
+        return dict(recorded[0])
 
     def _check_serial(self, pointer: Pointer) -> None:
         """Refuses an alias from before one that this instance has seen: signed, but put back by somebody."""
@@ -96,7 +128,6 @@ class ModelLoader:
             raise
         except Exception as exc:
             # Signed and whole, yet it fails here: a package that changed within its minor version, most often.
-            log.exception("cannot unpickle %s", manifest.name)
             raise ArtifactRefused(
                 f"{manifest.name} cannot be unpickled here ({type(exc).__name__}). The function's log has the "
                 "reason; publish the model again with the packages of the function's requirements.txt."

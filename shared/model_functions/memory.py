@@ -89,6 +89,8 @@ def reclaim() -> None:
     """
     gc.unfreeze()
     gc.collect()
+    # Else the next collection, within a request, would look through all that stays.
+    gc.freeze()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

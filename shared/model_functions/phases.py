@@ -61,6 +61,17 @@ class Phases:
         before = {name: duration * 1000 for name, duration in seconds.items()}
         self.milliseconds = before | self.milliseconds
 
+    def of_another_thread(self) -> "Phases":
+        """Phases of what is done there meanwhile, for ``add`` when that is over."""
+        phases = Phases()
+        phases.started = self.started
+        return phases
+
+    def add(self, done: "Phases") -> None:
+        """Counts what another thread has done meanwhile."""
+        self.started = min(self.started, done.started)
+        self.milliseconds = done.milliseconds | self.milliseconds
+
     def ledger(self) -> dict[str, float]:
         """Milliseconds by phase, with ``other`` and their sum, ``total``: the wall time until now."""
         return {name: round(duration, 1) for name, duration in self._durations()}

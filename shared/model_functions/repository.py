@@ -1,11 +1,10 @@
 """What the store's names mean: families, models, revisions, aliases."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
+from model_functions.artifact.document import read
 from model_functions.artifact.download import AS_IT_IS, Download
 from model_functions.artifact.manifest import Manifest
 from model_functions.artifact.signing import Trust, signing_key_id
@@ -44,8 +43,8 @@ class Pointer:
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> Self:
         try:
-            return cls(**document | {"previous": tuple(document["previous"])})
-        except (TypeError, KeyError) as exc:
+            return read(cls, document)
+        except ValueError as exc:
             raise ManifestInvalid("The alias does not have the fields of one. Promote the revision again.") from exc
 
     def moved(self, manifest: Manifest, previous: tuple[str, ...]) -> Self:
@@ -78,6 +77,10 @@ class Repository:
                 "GET / lists the models; python -m deploy publish adds one."
             )
         return pointer
+
+    def generation(self, family: str, name: str, alias: str) -> int:
+        """That of the alias, for ``point``."""
+        return self._pointer(family, name, alias)[1]
 
     def manifest(
         self, family: str, name: str, revision: str, digest: str | None = None, phases: Phases | None = None
@@ -136,7 +139,7 @@ class Repository:
     # Writing: what a publisher does.
 
     def add(
-        self, manifest: Manifest, files: Mapping[str, bytes], key: SigningKey, on_progress: Progress | None = None
+        self, manifest: Manifest, files: Mapping[str, bytes], key: "SigningKey", on_progress: Progress | None = None
     ) -> None:
         """Writes a revision, its manifest last; does nothing for one that is there already."""
         for file, data in files.items():
@@ -151,20 +154,30 @@ class Repository:
             # Another key's signature over the same document is as good, if we trust it.
             self.manifest(manifest.family, manifest.name, manifest.revision, manifest.digest)
 
-    def point(self, manifest: Manifest, alias: str, key: SigningKey) -> Pointer:
-        """Moves the alias to the revision; does nothing when it is there. Raises Conflict."""
+    def point(self, manifest: Manifest, alias: str, key: "SigningKey", seen: int | None = None) -> Pointer:
+        """Moves the alias to the revision; does nothing when it is there. Raises Conflict.
+
+        Args:
+            seen: the alias's generation that the caller has decided by; None: whatever it is now.
+        """
         family, name = manifest.family, manifest.name
         _check_names(family, name, alias)
         old, generation = self._pointer(family, name, alias)
+        if old is not None and old.manifest == manifest.digest:
+            return old
+        if seen not in (None, generation):
+            now = "is gone" if old is None else f"was moved to revision {old.revision}"
+            raise Conflict(
+                f'"{alias}" of {family}/{name} {now} by somebody else meanwhile, and stays there. Look at both, and '
+                f"promote the one that is wanted; this one is revision {manifest.revision}."
+            )
         if old is None:
             new = Pointer(family, name, alias, manifest.revision, manifest.digest, serial=1)
-        elif old.manifest == manifest.digest:
-            return old
         else:
             new = old.moved(manifest, (old.revision, *old.previous)[:HISTORY])
         return self._move(new, generation, key)
 
-    def roll_back(self, family: str, name: str, alias: str, key: SigningKey) -> Pointer:
+    def roll_back(self, family: str, name: str, alias: str, key: "SigningKey") -> Pointer:
         """Moves the alias to the revision it pointed at before. Raises ModelNotFound, Conflict."""
         old, generation = self._pointer(family, name, alias)
         if old is None or not old.previous:
@@ -185,7 +198,7 @@ class Repository:
             raise ManifestInvalid(f'"{alias}" of {family}/{name} speaks of another model. Promote the revision again.')
         return pointer, stored.generation
 
-    def _move(self, pointer: Pointer, generation: int, key: SigningKey) -> Pointer:
+    def _move(self, pointer: Pointer, generation: int, key: "SigningKey") -> Pointer:
         name = _alias_name(pointer.family, pointer.name, pointer.alias)
         self.store.write(name, key.sign("alias", asdict(pointer)), generation=generation)
         return pointer

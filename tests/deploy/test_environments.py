@@ -64,7 +64,7 @@ def test_other_pins_are_another_environment(place: Path) -> None:
 def test_what_cannot_be_installed_is_told_and_not_used(place: Path) -> None:
     (place / "requirements.txt").write_text(f"{place}/nothing.whl\n")
     for _ in range(2):
-        with pytest.raises(ValueError, match=r"toy-\w+ cannot be installed: ERROR: .*nothing.whl"):
+        with pytest.raises(ValueError, match=r"toy-\w+ cannot be installed: ERROR: .*'nothing'"):
             environments.made(place)
 
 

@@ -15,7 +15,6 @@ from onnx import TensorProto, helper
 from deploy import fast_lane, lanes
 from deploy.fast_lane import build
 from deploy.lanes import graphs
-from deploy.proving.predictions import close
 from deploy.publish import publish
 from model_functions import processor
 from model_functions.artifact import stream
@@ -24,6 +23,7 @@ from model_functions.artifact.signing_key import SigningKey
 from model_functions.engines.transformers import TransformersTagger
 from model_functions.families.tabular import TabularWrapper
 from model_functions.families.token_classification import TokenClassificationWrapper
+from model_functions.predictions import close
 from model_functions.repository import Repository
 from tests.cold_start import ROOT, modules_of_warmup
 from tests.tiny_models import TEXT, tagger_folder

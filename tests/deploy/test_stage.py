@@ -1,11 +1,15 @@
 import json
+import re
+import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from deploy import publisher, stage
-from deploy.project import function_families, model_families, wrapper_class
+from deploy.project import FUNCTIONS, function_families, model_families, wrapper_class
 from model_functions.artifact.signing_key import SigningKey
 
 
@@ -16,6 +20,7 @@ def test_a_staged_folder_is_the_function_and_a_copy_of_the_shared_code(workshop:
         "requirements.txt",
         "flags.yaml",
         "trust.json",
+        "sbom.json",
         "model_functions",
     }
     assert (folder / "model_functions/families/tabular.py").is_file()
@@ -49,6 +54,34 @@ def test_the_local_key_is_made_once(workshop: Path) -> None:
     first = publisher.signing_key()
     assert publisher.signing_key().public_key == first.public_key
     assert SigningKey.read(publisher.LOCAL_KEY).public_key == first.public_key
+
+
+def test_the_staged_requirements_are_the_functions_own_and_have_digests(workshop: Path) -> None:
+    text = (stage.stage("gateway", build=workshop) / "requirements.txt").read_text()
+    # Google's build looks for this at the beginning of a line.
+    assert re.search(r"^functions-framework==3.10.2 \\\n    --hash=sha256:[0-9a-f]{64}", text, re.MULTILINE)
+    assert "cffi==" in text
+    assert "torch==" not in text
+
+
+@pytest.mark.slow
+def test_pip_takes_the_staged_requirements(workshop: Path) -> None:
+    requirements = stage.stage("gateway", build=workshop) / "requirements.txt"
+    command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--requirement"]
+    done = subprocess.run([*command, str(requirements)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "functions-framework-3.10.2" in done.stdout
+
+
+def test_a_pin_that_is_not_locked_is_not_staged(workshop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    functions = workshop / "functions"
+    shutil.copytree(FUNCTIONS / "tabular", functions / "tabular")
+    with open(functions / "tabular" / "requirements.txt", "a") as lines:
+        lines.write("lightgbm==4.7.0\n")
+    monkeypatch.setattr(stage, "FUNCTIONS", functions)
+    with pytest.raises(ValueError, match=r'lightgbm==4.7.0 is not locked. Run "make lock"'):
+        stage.stage("tabular", build=workshop)
+    assert not (workshop / "tabular").exists()
 
 
 def test_a_symbolic_link_is_refused(workshop: Path, monkeypatch: pytest.MonkeyPatch) -> None:

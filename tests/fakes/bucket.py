@@ -5,6 +5,7 @@ By hand: ``python -m tests.fakes.bucket --port 9023 --bucket models``.
 
 import argparse
 import base64
+import gzip
 import hashlib
 import json
 import re
@@ -185,6 +186,12 @@ class Fault:
     drop_hash: bool = False
     bandwidth: float | None = None
     """Bytes a second."""
+    slice: int | None = None
+    """The body comes in pieces of so many bytes."""
+    gzip: bool = False
+    """The body is packed on its way, as something between the bucket and its reader may do."""
+    swap: bytes | None = None
+    """Another generation's bytes are written as soon as this one has been looked up."""
 
     def matches(self, call: Call) -> bool:
         return (
@@ -341,6 +348,18 @@ class FakeBucket:
 
     def names(self, bucket: str = "") -> list[str]:
         return sorted(self.buckets[bucket or next(iter(self.buckets))].live)
+
+    def refuse(self) -> None:
+        """Nobody listens any more, and all connections are reset, until ``listen`` is called."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._server.reset()
+
+    def listen(self) -> None:
+        """At the same address as before."""
+        self._server = _Server(self, self._server.server_address[1], self._server.crashes)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self._thread.start()
 
     # What the server asks.
 
@@ -565,10 +584,10 @@ class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, fake: FakeBucket, port: int) -> None:
+    def __init__(self, fake: FakeBucket, port: int, crashes: list[Exception] | None = None) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.fake = fake
-        self.crashes: list[Exception] = []
+        self.crashes: list[Exception] = [] if crashes is None else crashes
         self._open: set[socket.socket] = set()
         self._changed = threading.Condition()
 
@@ -593,6 +612,16 @@ class _Server(socketserver.ThreadingTCPServer):
                 except OSError:
                     continue
             self._changed.wait_for(lambda: not self._open, timeout=5)
+
+    def reset(self) -> None:
+        """Breaks every connection off."""
+        with self._changed:
+            for request in self._open:
+                try:
+                    request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    request.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    continue
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         error = sys.exception()
@@ -620,6 +649,8 @@ class _Handler(BaseHTTPRequestHandler):
             if fault.status is not None:
                 raise ApiError(fault.status, "We encountered an internal error. Please try again.")
             answer = fake.answer(call, body)
+            if fault.swap is not None:
+                fake.put(call.object, fault.swap, call.bucket)
         except ApiError as exc:
             answer = exc.answer()
         self._send(answer, call, fault)
@@ -667,6 +698,9 @@ class _Handler(BaseHTTPRequestHandler):
             spoilt = bytearray(body)
             spoilt[fault.corrupt - answer.first] ^= 1
             body = bytes(spoilt)
+        if fault.gzip:
+            body = gzip.compress(body, 1)
+            headers["Content-Encoding"] = "gzip"
         declared = len(body)
         if fault.truncate is not None:
             body = body[: fault.truncate]
@@ -686,7 +720,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _stream(self, body: memoryview, call: Call, fault: Fault) -> None:
         stall_at, stall_for = fault.stall or (len(body) + 1, 0.0)
         end = len(body) if fault.cut is None else min(fault.cut, len(body))
-        step = 1 << 20 if fault.bandwidth is None else max(1, int(fault.bandwidth / 20))
+        step = fault.slice or (1 << 20 if fault.bandwidth is None else max(1, int(fault.bandwidth / 20)))
         position = 0
         while position < end:
             if position == stall_at:

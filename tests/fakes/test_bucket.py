@@ -462,6 +462,42 @@ def test_slow_answers(fake: FakeBucket, session: requests.Session) -> None:
         assert 0.19 < time.monotonic() - start < 1
 
 
+def test_an_answer_in_slices_is_whole(fake: FakeBucket, session: requests.Session) -> None:
+    data = os.urandom(1000)
+    fake.put("x", data)
+    fake.fault("read", slice=7)
+    assert session.get(f"{fake.url}/storage/v1/b/models/o/x?alt=media").content == data
+
+
+def test_an_answer_that_is_packed_on_its_way(fake: FakeBucket, session: requests.Session) -> None:
+    fake.put("x", b"0" * 1000)
+    fake.fault("read", gzip=True)
+    with session.get(f"{fake.url}/storage/v1/b/models/o/x?alt=media", stream=True) as answer:
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert gzip.decompress(answer.raw.read()) == b"0" * 1000
+
+
+def test_an_object_that_is_swapped_once_it_was_looked_up(fake: FakeBucket, session: requests.Session) -> None:
+    first = fake.put("x", b"1")
+    fake.fault("read", swap=b"2")
+    url = f"{fake.url}/storage/v1/b/models/o/x?alt=media"
+    answer = session.get(url)
+    assert (answer.content, answer.headers["X-Goog-Generation"]) == (b"1", str(first))
+    assert session.get(url).content == b"2"
+    assert session.get(f"{url}&generation={first}").status_code == 404
+
+
+def test_nobody_listens_for_a_while(fake: FakeBucket, session: requests.Session) -> None:
+    fake.put("x", b"1")
+    url = f"{fake.url}/storage/v1/b/models/o/x?alt=media"
+    assert session.get(url).content == b"1"
+    fake.refuse()
+    with pytest.raises(requests.ConnectionError):
+        session.get(url)
+    fake.listen()
+    assert session.get(url).content == b"1"
+
+
 def test_black_hole_is_let_go_at_the_end(fake: FakeBucket, session: requests.Session) -> None:
     caught: list[Exception] = []
 

@@ -7,13 +7,15 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from packaging.utils import canonicalize_name
 
-from deploy import environments, publisher
+from deploy import environments, locked, publisher
 from deploy.project import FUNCTIONS, function_families
 from deploy.publish import publish
 from deploy.stage import stage
@@ -105,6 +107,18 @@ def port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         number: int = probe.getsockname()[1]
         return number
+
+
+@pytest.mark.parametrize("family", function_families())
+def test_a_function_has_what_it_says_that_it_consists_of_and_no_more(family: str) -> None:
+    requirements = FUNCTIONS / family / "requirements.txt"
+    said = locked.of_function(environments.pins(requirements), locked.packages(locked.FOR_FUNCTIONS))
+    # A build for CPUs alone brings none of what GPUs need.
+    gpu = {one.name for one in said if one.name.startswith(("nvidia-", "cuda-", "triton"))}
+    found = distributions(path=[environments._packages(environments.made(FUNCTIONS / family))])
+    has = {canonicalize_name(one.metadata["Name"]): one.version.removesuffix("+cpu") for one in found}
+    assert has.items() <= {one.name: one.version for one in said}.items()
+    assert {one.name for one in said} - has.keys() <= gpu
 
 
 def question(family: str, store: Path) -> tuple[str, Any, str]:

@@ -55,7 +55,8 @@ HEAVY = (
 )
 
 #: What Flask, signatures, dill and numpy bring: every family's.
-BASE = {"blake3", "blinker", "click", "cryptography", "dill", "flask", "google", "itsdangerous"}
+#: functions-framework imports gunicorn a moment later.
+BASE = {"blake3", "blinker", "click", "cryptography", "dill", "flask", "google", "gunicorn", "itsdangerous"}
 BASE |= {"jinja2", "markupsafe", "model_functions", "numpy", "werkzeug"}
 #: What torch brings of itself, the last row only where it happens to be installed.
 TORCH = {"torch", "torchgen", "functorch", "sympy", "mpmath", "typing_extensions"}

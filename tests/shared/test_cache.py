@@ -85,6 +85,12 @@ class FakeLoader:
             raise self.failing[manifest.name]
         return cast(ModelWrapper, Model())
 
+    def load_tested(self, manifest: Manifest) -> ModelWrapper:
+        return self.load(manifest, Phases())
+
+    def aimed(self, name: str) -> str:
+        return self.resolve(name, Phases()).digest
+
 
 class Gate:
     """A load that has begun, and goes on when it may."""

@@ -10,7 +10,8 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from deploy.publish import publish
 from model_functions.artifact import stream
-from model_functions.artifact.manifest import WRAPPER_FILE, FileEntry
+from model_functions.artifact.download import Download
+from model_functions.artifact.manifest import WRAPPER_FILE, FileEntry, Manifest
 from model_functions.artifact.signing import Trust
 from model_functions.artifact.signing_key import SigningKey
 from model_functions.errors import (
@@ -212,7 +213,8 @@ def flipped(data: bytes) -> bytes:
 
 @pytest.mark.parametrize("file", ["wrapper.dill", "weights.safetensors", "manifest.json", "prod.json"])
 @pytest.mark.parametrize(
-    "damage", [flipped, lambda data: data[:-1], lambda data: data[: len(data) // 2], lambda _: b""]
+    "damage",
+    [flipped, lambda data: data[:-1], lambda data: data[: len(data) // 2], lambda _: b"", lambda data: data + b"\0"],
 )
 def test_damage_is_refused_before_dill(
     weighty: Repository, file: str, damage: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
@@ -244,6 +246,26 @@ def test_a_file_of_another_revision_is_refused_before_dill(
         refused(ModelLoader(weighty, TabularWrapper, "prod"), ArtifactRefused, monkeypatch)
     finally:
         path.write_bytes(whole)
+
+
+def test_what_has_begun_to_arrive_is_given_up_when_the_rest_cannot_begin(
+    weighty: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Download] = []
+    begin = Repository.download
+
+    def refuse_the_second(self: Repository, manifest: Manifest, file: str) -> Download:
+        if begun:
+            raise OSError("Cannot allocate memory")
+        begun.append(begin(self, manifest, file))
+        return begun[0]
+
+    monkeypatch.setattr(Repository, "download", refuse_the_second)
+    loader = ModelLoader(weighty, TabularWrapper, "prod")
+    with pytest.raises(OSError, match="Cannot allocate memory"):
+        loaded(loader)
+    with pytest.raises(StoreUnavailable, match="The download was given up"):
+        begun[0].wait()
 
 
 def test_the_whole_model_loads(weighty: Repository) -> None:

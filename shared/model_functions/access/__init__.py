@@ -3,10 +3,6 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-#: What a caller may be allowed to do: to ask models and to read about them, to warm one up, to load and unload models
-#: of an instance, and to read its metrics.
-ACTIONS = ("predict", "warm", "manage", "metrics")
-
 
 class Identity(Protocol):
     """A caller, once it is known who it is."""
@@ -31,16 +27,15 @@ class Identity(Protocol):
 class Guard(Protocol):
     """Lets callers in, or not, by what their headers prove."""
 
-    @property
-    def is_fresh(self) -> bool:
-        """Whether ``admit`` waits for nothing."""
+    def is_fresh(self, headers: Mapping[str, str]) -> bool:
+        """Whether ``admit`` waits for nothing, given these headers."""
 
     def admit(self, headers: Mapping[str, str], action: str) -> Identity:
         """Who asks. Counts the request against the caller's quota.
 
         Args:
             headers: by lower-case name.
-            action: one of ACTIONS.
+            action: one of settings.ACTIONS.
 
         Raises Unauthenticated, KeyExpired, Forbidden, RateLimited, AuthUnavailable.
         """

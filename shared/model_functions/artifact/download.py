@@ -86,6 +86,11 @@ class Download:
 
     def _proven(self, chunk: memoryview, index: int) -> bool:
         self._opened.read_into(chunk, index * self._entry.chunk_size)
+        if self._opened.size not in (None, self._entry.size):
+            raise DigestMismatch(
+                f"{self._name.rpartition('/')[2]} has {self._opened.size} bytes, and {self._entry.size} were signed. "
+                "Publish the model again."
+            )
         started = time.thread_time()
         proven = self._entry.proves(chunk, index)
         with self._lock:

@@ -2,11 +2,12 @@
 
 import hashlib
 import importlib.metadata
+import math
 import os
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -14,6 +15,7 @@ from typing import Any, Self
 from blake3 import blake3
 
 from model_functions import processor
+from model_functions.artifact.document import read
 from model_functions.artifact.signing import canonical
 from model_functions.errors import ManifestInvalid, PackageMismatch, PythonMismatch
 
@@ -27,7 +29,7 @@ _WORDS_OF_STORED = {stored: word for word, stored in _STORED_WORDS.items()}
 
 WRAPPER_FILE = "wrapper.dill"
 WEIGHTS_FILE = "weights.safetensors"
-#: What the examples were answered when they were published: for who verifies, no function reads it.
+#: What the examples were answered when they were published: for who verifies, and who takes up a new revision.
 PREDICTIONS_FILE = "predictions.json"
 
 #: Of the Python modules among a revision's files; each is ``source/<package>/<module>.py``.
@@ -62,6 +64,11 @@ class FileEntry:
         digests = (blake3(view[start : start + chunk_size]).hexdigest() for start in starts)
         return cls(len(data), chunk_size, tuple(digests))
 
+    def is_whole(self) -> bool:
+        """Whether the chunks' digests are as many as the size says, and of a kind that can be told here."""
+        sized = self.size >= 0 and self.chunk_size > 0 and len(self.chunks) == -(-self.size // self.chunk_size)
+        return sized and self.digest in DIGESTS
+
     def proves(self, chunk: memoryview, index: int) -> bool:
         """Whether these are the bytes that were published."""
         found: str = DIGESTS[self.digest](chunk).hexdigest()
@@ -79,6 +86,12 @@ class WeightsLayout:
 
     start: int
     half: int
+
+    def fits(self, entry: FileEntry) -> bool:
+        """Whether the file can lie so, and each chunk of it be placed by itself."""
+        # A float16 in two chunks would be widened in two halves.
+        whole = not self.half or (self.start % 2 == self.half % 2 == entry.chunk_size % 2 == 0)
+        return whole and self.start >= 0 and self.half >= 0 and self.start + self.half <= entry.size
 
     def memory_size(self, file_size: int) -> int:
         """Bytes in memory, the header included."""
@@ -247,33 +260,31 @@ class Manifest:
     def from_document(cls, document: dict[str, Any]) -> Self:
         """Raises ManifestInvalid for another layout."""
         version = document.get("version")
-        if version not in (1, 2, 3, 4, MANIFEST_VERSION):
+        if type(version) is not int or not 1 <= version <= MANIFEST_VERSION:
             raise ManifestInvalid(
                 f"The manifest has version {version}; this function reads {MANIFEST_VERSION}. "
                 "Publish the model again, or stage the function again from a newer tree."
             )
-        values = dict(document)
-        if version == 1:
-            values |= _missing_in_version_1(values)
-        if version < 4:
-            values.setdefault("provenance", asdict(Provenance()))
-        if version < 5:
-            values.setdefault("faster", ())
-            precision = values["engine"]["precision"]
-            values["engine"] = values["engine"] | {"precision": _WORDS_OF_STORED.get(precision, precision)}
-        if set(values) != {field.name for field in fields(cls)}:
-            raise ManifestInvalid("The manifest's fields are not those of its version. Publish the model again.")
-        values["files"] = {
-            name: FileEntry(entry["size"], entry["chunk_size"], tuple(entry["chunks"]), entry.get("digest", "sha256"))
-            for name, entry in values["files"].items()
-        }
-        values["engine"] = EngineRecord(**values["engine"])
-        values["memory"] = MemoryNeed(**values["memory"])
-        values["weights"] = WeightsLayout(**values["weights"])
-        values["globals"] = tuple(values["globals"])
-        values["provenance"] = Provenance(**values["provenance"])
-        values["faster"] = tuple(_lane(lane) for lane in values["faster"])
-        return cls(**values)
+        try:
+            manifest = read(cls, _in_todays_words(document, version))
+            manifest._check()
+        except (ValueError, KeyError, TypeError, AttributeError) as exc:
+            raise ManifestInvalid(
+                "The manifest's fields are not those of its version. Publish the model again."
+            ) from exc
+        return manifest
+
+    def _check(self) -> None:
+        """Raises ValueError where its numbers and names contradict each other."""
+        if not all(map(_is_file_name, self.files)) or not all(entry.is_whole() for entry in self.files.values()):
+            raise ValueError("files")
+        for lane in self.lanes:
+            if lane.wrapper not in self.files or lane.weights not in {"", *self.files}:
+                raise ValueError("faster")
+            if min(asdict(lane.memory).values()) < 0 or not 0 <= lane.engine.tolerance < math.inf:
+                raise ValueError("memory")
+            if lane.weights and not lane.layout.fits(self.files[lane.weights]):
+                raise ValueError("weights")
 
     def check_environment(self) -> None:
         """Refuses an artifact that was made for another interpreter or other packages."""
@@ -297,14 +308,24 @@ class Manifest:
                 )
 
 
-def _lane(values: dict[str, Any]) -> LaneRecord:
-    made = {
-        "engine": EngineRecord(**values["engine"]),
-        "memory": MemoryNeed(**values["memory"]),
-        "layout": WeightsLayout(**values["layout"]),
-        "globals": tuple(values["globals"]),
-    }
-    return LaneRecord(**values | made)
+def _in_todays_words(document: dict[str, Any], version: int) -> dict[str, Any]:
+    values = dict(document)
+    if version == 1:
+        values |= _missing_in_version_1(values)
+    if version < 3:
+        values["files"] = {name: entry | {"digest": "sha256"} for name, entry in values["files"].items()}
+    if version < 4:
+        values["provenance"] = asdict(Provenance())
+    if version < 5:
+        values["faster"] = ()
+        precision = values["engine"]["precision"]
+        values["engine"] = values["engine"] | {"precision": _WORDS_OF_STORED.get(precision, precision)}
+    return values
+
+
+def _is_file_name(name: str) -> bool:
+    # A dot segment would lead out of the revision.
+    return name.isprintable() and not {"", ".", ".."} & set(name.split("/"))
 
 
 def _missing_in_version_1(values: dict[str, Any]) -> dict[str, Any]:
@@ -328,7 +349,7 @@ def python_minor() -> str:
 def installed_version(package: str) -> str | None:
     try:
         version = _versions().get(_normalized(package)) or importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
+    except (importlib.metadata.PackageNotFoundError, ValueError):  # ValueError: that is no name at all
         return None
     # A local build tag, as in 2.13.0+cpu, names the wheel and not the code.
     return version.partition("+")[0]

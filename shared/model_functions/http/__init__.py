@@ -3,13 +3,24 @@
 import os
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from model_functions import logs, process_logs, spans
-from model_functions.errors import ConfigurationInvalid, ServingError
+from model_functions.draining import DRAIN
+from model_functions.errors import AuthUnavailable, ConfigurationInvalid, ServingError
 from model_functions.http.message import Handle, Request, Response
+from model_functions.http.termination import finish_on_sigterm
 from model_functions.settings import Settings, uses_asgi
 from model_functions.wrapper import ModelWrapper
+
+if TYPE_CHECKING:
+    from model_functions.http.service import Service
+
+#: What a function says that anybody could ask, if it answered.
+UNGUARDED = (
+    "ACCESS is not set, so that nobody is let in. Set it to keys, and make one (python -m deploy keys create), "
+    "or to iam for a function that is deployed privately."
+)
 
 
 def http_function(wrapper_class: type[ModelWrapper]) -> Callable[[Any], Any]:
@@ -19,8 +30,8 @@ def http_function(wrapper_class: type[ModelWrapper]) -> Callable[[Any], Any]:
     def make(settings: Settings) -> Handle:
         function = FamilyFunction(wrapper_class, settings)
         if settings.model_preload:
-            preload_after_fork(function.preload)
-        return function.steps
+            start_after_fork(function.preload)
+        return _prepared(function)
 
     return _function(make)
 
@@ -30,17 +41,24 @@ def gateway_function() -> Callable[[Any], Any]:
     # Imported here: a family's function has no use for the gateway's client.
     from model_functions.http.gateway import Gateway
 
-    return _function(lambda settings: Gateway(settings).steps)
+    return _function(lambda settings: _prepared(Gateway(settings)))
 
 
-def preload_after_fork(preload: Callable[[], None]) -> None:
-    """Calls ``preload`` in a thread of the worker: a thread of the master, which imports us, would not be in it."""
+def _prepared(service: "Service") -> Handle:
+    """The guard finds out who may come in while the server starts."""
+    if service.guard is not None:
+        start_after_fork(service.guard.prepare)
+    return service.steps
+
+
+def start_after_fork(call: Callable[[], None]) -> None:
+    """Calls it in a thread of the worker: a thread of the master, which imports us, would not be in it."""
     master = os.getpid()
 
     def start() -> None:
-        # Only the first fork: whatever the worker forks later has no use for a model.
+        # Only the first fork: whatever the worker forks later has no use for it.
         if os.getppid() == master:
-            threading.Thread(target=preload, name="preload", daemon=True).start()
+            threading.Thread(target=call, name="start", daemon=True).start()
 
     os.register_at_fork(after_in_child=start)
 
@@ -52,6 +70,8 @@ def _function(make: Callable[[Settings], Handle]) -> Callable[[Any], Any]:
         _log(Settings.log_level)
         return _at_its_edge(_refusing(error), Settings(model_store="", use_asgi=uses_asgi(os.environ)))
     _log(settings.log_level, inputs=settings.log_inputs)
+    if settings.access_demanded and not settings.access:
+        return _at_its_edge(_refusing(AuthUnavailable(UNGUARDED)), settings)
     return _at_its_edge(make(settings), settings)
 
 
@@ -62,6 +82,7 @@ def _log(level: str, *, inputs: bool = False) -> None:
 
 
 def _at_its_edge(handle: Handle, settings: Settings) -> Callable[[Any], Any]:
+    finish_on_sigterm(DRAIN)
     # Imported here: the one edge does without what the other needs.
     if not settings.use_asgi:
         from model_functions.http.flask_edge import flask_function

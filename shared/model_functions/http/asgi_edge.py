@@ -6,11 +6,12 @@ occupies neither, and a caller who hangs up is noticed.
 
 import asyncio
 import contextvars
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -75,6 +76,7 @@ class AsgiEdge:
         self._handle = handle
         self._limit = max_body_bytes
         self._watchdog = _Watchdog(body_timeout_s)
+        self._patience = _Patience()
         # It starts its threads when they are needed, which is after the fork.
         self._pool = ThreadPoolExecutor(threads, "request")
 
@@ -93,9 +95,11 @@ class AsgiEdge:
             # The server reads what is left of the body, and drops it.
             await _send(refusal, _NOT_WANTED, send)
             return
-        body = await self._body(receive)
+        # RFC 9112, 6.1: chunks in HTTP/1.0 may have been two requests to whoever passed them on.
+        ambiguous = "transfer-encoding" in request.headers and scope.get("http_version") == "1.0"
+        body = _Body(fault=broken()) if ambiguous else await self._body(receive)
         request.read = body.read()
-        response = await _on_loop(steps) if body.size <= QUICK_BODY else None
+        response = await self._on_loop(steps, request.caller) if body.size <= QUICK_BODY else None
         if response is not None and response.chunks is None:
             await _send(response, body, send)
             return
@@ -103,7 +107,7 @@ class AsgiEdge:
         try:
             if response is None:
                 logs.enter(request.headers, request.trace)
-                response = await self._in_thread(finished, steps)
+                response = await self._finished(steps, request.caller)
             if response.chunks is None:
                 await _send(response, body, send)
             else:
@@ -161,6 +165,35 @@ class AsgiEdge:
         context = contextvars.copy_context()
         return asyncio.get_running_loop().run_in_executor(self._pool, context.run, call, *arguments)
 
+    async def _on_loop(self, steps: Steps, caller: Caller) -> Response | None:
+        """The answer, unless the next of its steps may take long."""
+        try:
+            while (awaited := next(steps)) is not None:
+                await self._patience.settled(awaited, caller)
+        except StopIteration as end:
+            return cast(Response, end.value)
+        return None
+
+    async def _finished(self, steps: Steps, caller: Caller) -> Response:
+        """The answer, from a thread. Whoever waits for a free one no longer has another answer in time."""
+        jobs = list[Future[Response]]()
+        # Before there is one: what it waits for itself, it is told of.
+        caller.when_gone(lambda: jobs and jobs[0].cancel())
+        job = self._pool.submit(contextvars.copy_context().run, finished, steps)
+        jobs.append(job)
+        remaining = caller.remaining()
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(remaining, job.cancel) if remaining < math.inf else None
+        try:
+            return await asyncio.wrap_future(job)
+        except asyncio.CancelledError:
+            if _task().cancelling() or not job.cancelled():
+                raise
+            return _thrown(steps, caller.reason())
+        finally:
+            if timer is not None:
+                timer.cancel()
+
 
 def _step(steps: Steps) -> Awaited | Response | None:
     try:
@@ -169,36 +202,59 @@ def _step(steps: Steps) -> Awaited | Response | None:
         return cast(Response, end.value)
 
 
-async def _on_loop(steps: Steps) -> Response | None:
-    """The answer, unless the next of its steps may take long."""
+def _thrown(steps: Steps, error: ServingError) -> Response:
+    """The answer of steps that wait in vain."""
     try:
-        while (awaited := next(steps)) is not None:
-            await _settled(awaited)
+        steps.throw(error)
     except StopIteration as end:
         return cast(Response, end.value)
-    return None
+    raise RuntimeError("steps went on behind an error")
 
 
-async def _settled(awaited: Awaited) -> None:
-    loop, thread = asyncio.get_running_loop(), threading.get_ident()
-    settled = loop.create_future()
+class _Patience:
+    """Wakes what awaits something for longer than its caller does, to 50 ms: a timer for each would take longer than
+    what most of them await.
+    """
 
-    def settle() -> None:
-        if not settled.done():
-            settled.set_result(None)
+    def __init__(self) -> None:
+        self._waiting: dict[asyncio.Future[None], Caller] = {}
+        self._looking = False
 
-    def told() -> None:
-        if threading.get_ident() == thread:
-            settle()
-            return
-        # The loop may be gone, and its caller with it.
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(settle)
+    async def settled(self, awaited: Awaited, caller: Caller) -> None:
+        """Until it is, or the caller waits no longer."""
+        loop, thread = asyncio.get_running_loop(), threading.get_ident()
+        settled = loop.create_future()
 
-    awaited.when_settled(told)
-    # Not now: what else has arrived in the meantime is awaited first, so that they are done together.
-    loop.call_soon(awaited.help)
-    await settled
+        def settle() -> None:
+            if not settled.done():
+                settled.set_result(None)
+
+        def told() -> None:
+            if threading.get_ident() == thread:
+                settle()
+                return
+            # The loop may be gone, and its caller with it.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(settle)
+
+        awaited.when_settled(told)
+        # Not now: what else has arrived in the meantime is awaited first, so that they are done together.
+        loop.call_soon(awaited.help)
+        self._waiting[settled] = caller
+        if not self._looking:
+            self._look()
+        try:
+            await settled
+        finally:
+            del self._waiting[settled]
+
+    def _look(self) -> None:
+        for settled, caller in self._waiting.items():
+            if not settled.done() and not caller.remaining():
+                settled.set_result(None)
+        self._looking = bool(self._waiting)
+        if self._looking:
+            asyncio.get_running_loop().call_later(0.05, self._look)
 
 
 class _Watchdog:

@@ -3,6 +3,8 @@
 import json
 import math
 import re
+import sys
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +17,7 @@ from model_functions.errors import (
     InvalidJson,
     InvalidRequest,
     JsonTooDeep,
+    NotSupported,
     PayloadTooLarge,
     ServingError,
     UnsupportedMediaType,
@@ -27,8 +30,9 @@ MAX_DEPTH = 64
 MAX_JSON_VALUES = 4 * 1024 * 1024
 BLOCK = 64 * 1024
 _LARGE = 1024 * 1024
-_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
-_BRACKETS = re.compile(r"[\[\]{}]")
+# Possessive: to be able to go back, the search would keep a hundred bytes for each character.
+_STRINGS = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 # curl -d calls everything a form, and some clients name no type at all: the body itself must be JSON.
 _MEDIA_TYPES = {"", "application/json", "application/x-www-form-urlencoded", "text/plain"}
@@ -42,10 +46,22 @@ def check_declared(request: Request, limit: int) -> None:
         raise too_large(length, limit)
 
 
+def check_framing(request: Request) -> None:
+    """Refuses a body below whose chunks is something else, which no server takes off. Raises NotSupported."""
+    coding = request.headers.get("transfer-encoding")
+    if coding is not None and coding.strip().lower() != "chunked":
+        raise NotSupported(
+            f'The body comes in the transfer coding "{coding[:40]}". Send it chunked, or with its length.'
+        )
+
+
 def declared_length(request: Request) -> int:
     """Bytes of the body, as its caller tells; -1 where it does not."""
     length = request.headers.get("content-length", "")
-    return int(length) if length.isdecimal() and len(length) < 20 else -1
+    if not length.isdecimal():
+        return -1
+    # Longer ones are too long for any limit, and for Python's int.
+    return int(length) if len(length) < 20 else sys.maxsize
 
 
 def read_body(request: Request, limit: int) -> bytes:
@@ -150,10 +166,7 @@ def parse_json(body: bytes, *, constants: bool = False) -> Any:
     _check_depth(text)
     # A value takes two characters at least.
     if len(text) > 2 * MAX_JSON_VALUES and text.count(",") >= MAX_JSON_VALUES:
-        raise PayloadTooLarge(
-            f"The body has {text.count(',') + 1} values of JSON; the limit is {MAX_JSON_VALUES}. Send fewer per "
-            "request, or tensors as bytes (POST /v2/models/MODEL/infer)."
-        )
+        raise _too_many(text.count(",") + 1)
     try:
         value = (_LENIENT if constants else _DECODER).decode(text)
         if "\\u" in text:
@@ -201,18 +214,27 @@ def _check_depth(text: str) -> None:
     # Few brackets cannot nest deep; many are counted, outside of strings, before anything recurses into them.
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return
+    brackets = _STRINGS.sub("", text).encode().translate(None, _ALL_BUT_BRACKETS)
+    if len(brackets) > 2 * MAX_JSON_VALUES:
+        raise _too_many(len(brackets) // 2)
     depth = 0
-    for bracket in _BRACKETS.findall(_STRINGS.sub("", text)):
-        depth += 1 if bracket in "[{" else -1
+    for bracket in brackets:
+        depth += 1 if bracket in b"[{" else -1
         if depth > MAX_DEPTH:
             raise JsonTooDeep(f"The body is nested deeper than {MAX_DEPTH} levels. Send flatter JSON.")
+
+
+def _too_many(count: int) -> PayloadTooLarge:
+    return PayloadTooLarge(
+        f"The body has {count} values of JSON; the limit is {MAX_JSON_VALUES}. Send fewer per request, or tensors as "
+        "bytes (POST /v2/models/MODEL/infer)."
+    )
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for index, key in enumerate(keys) if key in keys[:index])
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
         raise DuplicateKey(f'The body has the key "{twice[:60]}" twice in one object. Send it once.')
     return found
 

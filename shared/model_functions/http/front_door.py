@@ -10,17 +10,30 @@ from typing import Self
 
 from model_functions import logs, tracing
 from model_functions.access import Guard
-from model_functions.errors import InvalidInput, MethodNotAllowed, RouteNotFound, ServingError, UriTooLong
-from model_functions.http import observed
-from model_functions.http.body import check_declared
+from model_functions.draining import DRAIN, Drain
+from model_functions.errors import (
+    HeadersTooLarge,
+    InvalidInput,
+    MethodNotAllowed,
+    RouteNotFound,
+    ServingError,
+    UriTooLong,
+)
+from model_functions.http import observed, permissions
+from model_functions.http.body import check_declared, check_framing
 from model_functions.http.errors import refuse
 from model_functions.http.message import BODY, Chunks, Handler, Request, Response, Steps, finished
 from model_functions.http.observed import Observer
+from model_functions.http.origins import Origins
 from model_functions.http.routes import Routes
 from model_functions.metrics import Metrics
 
 #: Characters of path and query; longer data belongs into a POST.
 MAX_TARGET_LENGTH = 8 * 1024
+
+#: Headers of a request, and characters of all of them: what gunicorn lets through, and Google's front end.
+MAX_HEADERS = 100
+MAX_HEADERS_LENGTH = 64 * 1024
 
 #: Milliseconds that the caller waits for its answer.
 TIMEOUT_HEADER = "x-request-timeout-ms"
@@ -38,7 +51,9 @@ class FrontDoor:
         timeout_s: after which nobody waits for an answer any more.
         max_body_bytes: beyond which a body that says its length is not read.
         guard: None lets everybody in.
-        needs: what a request demands of who asks, one of access.ACTIONS; None: nothing.
+        needs: what a request demands of who asks, one of settings.ACTIONS; None: nothing.
+        drain: the process's.
+        origins: the pages of other sites that may ask; None: none, and nothing is said to them.
         family: whose requests they are, for the log.
     """
 
@@ -50,6 +65,8 @@ class FrontDoor:
         max_body_bytes: int = sys.maxsize,
         guard: Guard | None = None,
         needs: Callable[[Request], str | None] = lambda request: "predict",
+        drain: Drain = DRAIN,
+        origins: Origins | None = None,
         family: str | None = None,
     ) -> None:
         self.routes = routes
@@ -58,6 +75,8 @@ class FrontDoor:
         self.max_body_bytes = max_body_bytes
         self.guard = guard
         self.needs = needs
+        self.drain = drain
+        self.origins = origins
         self._observer = Observer(log, metrics, family)
 
     def handle(self, request: Request) -> Response:
@@ -71,16 +90,25 @@ class FrontDoor:
             request.trace = tracing.begun(request.headers)
         if not observed.on_loop():
             logs.enter(request.headers, request.trace)
+        self.drain.running.add(request.caller)
         try:
             handler = self._found(request)
+            if request.route not in permissions.LIVENESS:
+                self.drain.check()
             if self.guard is not None and handler != self._methods:
                 yield from self._let_in(request, self.guard)
+            check_framing(request)
             check_declared(request, self.max_body_bytes)
             yield BODY
             found = handler(request)
             response = found if isinstance(found, Response) else (yield from found)
         except Exception as exc:  # noqa: BLE001 - told to who asked
             response = _failed(request, exc)
+        except GeneratorExit:
+            self.drain.running.discard(request.caller)
+            raise
+        if self.origins is not None:
+            self.origins.mark(request, response)
         timing = request.phases.timing()
         headers = {
             "X-Request-Id": request.id,
@@ -93,10 +121,12 @@ class FrontDoor:
         if chunks is not None:
             self.metrics.streams.change(1)
             return Response(status, b"", headers, _Ending(chunks, lambda: self._end_stream(request, status, headers)))
+        self.drain.running.discard(request.caller)
         self._observer.ended(request, status, headers, timing)
         return Response(status, b"" if request.method == "HEAD" else response.body, headers)
 
     def _end_stream(self, request: Request, status: int, headers: Mapping[str, str]) -> None:
+        self.drain.running.discard(request.caller)
         self.metrics.streams.change(-1)
         self._observer.ended(request, status, headers, request.phases.timing())
 
@@ -108,7 +138,7 @@ class FrontDoor:
             raise RouteNotFound(f"There is no {request.path[:60]!r} here. GET /docs lists what there is.")
         request.route, request.place = route.template, route.place
         handler = handlers.get("GET" if request.method == "HEAD" else request.method)
-        if handler is None and request.method == "OPTIONS":
+        if request.method == "OPTIONS" and (handler is None or (self.origins and self.origins.asks(request))):
             return self._methods
         if not callable(handler) or (request.method == "HEAD" and request.path == "/predict"):
             raise method_not_allowed(request, handlers)
@@ -116,19 +146,23 @@ class FrontDoor:
             raise UriTooLong(
                 f"The URL has {request.target_length} characters; the limit is {MAX_TARGET_LENGTH}. POST the data."
             )
+        _check_headers(request)
         self._set_deadline(request)
         return handler
 
     def _methods(self, request: Request) -> Response:
         """For ``OPTIONS``, to everybody."""
-        return Response(204, headers={"Allow": _allowed(self.routes.find(request).handlers)})
+        methods = _allowed(self.routes.find(request).handlers)
+        if self.origins is not None and self.origins.asks(request):
+            return self.origins.answer(request, methods)
+        return Response(204, headers={"Allow": methods})
 
     def _let_in(self, request: Request, guard: Guard) -> Generator[None, None, None]:
         """Finds out who asks. Raises what the guard does."""
         needed = self.needs(request)
         if needed is None:
             return
-        if not guard.is_fresh:
+        if not guard.is_fresh(request.headers):
             yield None
         request.identity = guard.admit(request.headers, needed)
 
@@ -137,6 +171,16 @@ class FrontDoor:
         asked = request.headers.get(TIMEOUT_HEADER)
         if asked is not None:
             request.caller.shorten(_milliseconds(asked) / 1000)
+
+
+def _check_headers(request: Request) -> None:
+    """uvicorn takes as many headers as somebody sends, and of any length."""
+    headers = request.headers
+    if len(headers) > MAX_HEADERS or sum(map(len, headers.values())) > MAX_HEADERS_LENGTH:
+        raise HeadersTooLarge(
+            f"The request's {len(headers)} headers are more than {MAX_HEADERS}, or than {MAX_HEADERS_LENGTH} "
+            "characters. Send fewer, and the data in the body."
+        )
 
 
 def _failed(request: Request, exc: Exception) -> Response:

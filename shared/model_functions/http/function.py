@@ -1,5 +1,6 @@
 """One family's function: loads the model that is asked for, and predicts."""
 
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
@@ -12,7 +13,7 @@ from model_functions.artifact.manifest import Manifest
 from model_functions.budget import MemoryBudget
 from model_functions.cache import LoadedModel, ModelCache
 from model_functions.caller import Caller
-from model_functions.errors import InvalidInput, RouteNotFound, ServingError
+from model_functions.errors import InvalidInput, Overloaded, RouteNotFound, ServingError
 from model_functions.http import description, pages
 from model_functions.http.front_door import FrontDoor
 from model_functions.http.message import Awaited, Handler, Request, Response, Steps
@@ -23,11 +24,16 @@ from model_functions.http.streaming import EventStream, named, streamed
 from model_functions.loading import ModelLoader
 from model_functions.names import function_name
 from model_functions.once import Once
-from model_functions.phases import Phases
 from model_functions.queue import ALONE, LATER, Work, WorkQueue, unforeseen
 from model_functions.rows import Batch, Row, RowWrapper
 from model_functions.settings import Settings
+from model_functions.updates import Updates
 from model_functions.wrapper import ModelWrapper, Prepared
+
+#: Where the platform sets no limit for a request, none takes longer.
+MAX_STUCK_S = 300.0
+#: How long the end of a stream waits for the model to put its work away.
+CLOSE_S = 0.3
 
 
 class FamilyFunction(Service):
@@ -43,13 +49,15 @@ class FamilyFunction(Service):
     def predicting(self, read: Callable[[Request], Question], speaks: str | None = None) -> Handler:
         def handle(request: Request) -> Steps:
             check_spoken(request, speaks, f"{self.family} models do", self.wrapper_class)
+            if "model" in request.place:
+                request.identity.check(self.family, request.place["model"])
             return self._answered(read(request), request, speaks)
 
         return handle
 
     def telling(self, tell: Callable[[Request, LoadedModel], Response]) -> Handler:
         def handle(request: Request) -> Response:
-            with self.cache().use(self._named(request), request.phases) as model:
+            with self.cache().use(self._named(request), request.phases, request.caller) as model:
                 self._check_version(request, model.manifest)
                 return tell(request, model)
 
@@ -60,7 +68,7 @@ class FamilyFunction(Service):
             name, alias = self._named(request), self.settings.model_alias
             is_loaded = self.cache.is_made and self.cache().has(name)
             if is_loaded:
-                with self.cache().use(name, request.phases) as model:
+                with self.cache().use(name, request.phases, request.caller) as model:
                     revision = model.manifest.revision
             else:
                 revision = self.repository().resolve(self.family, name, alias, request.phases).revision
@@ -71,9 +79,9 @@ class FamilyFunction(Service):
 
     def warm_up(self, request: Request) -> Steps:
         yield None
-        name = self.warm_up_name(request) or self.default_name()
+        name = self.warm_up_name(request) or self.default_name(request)
         request.identity.check(self.family, name)
-        with self.cache().use(name, request.phases) as model:
+        with self.cache().use(name, request.phases, request.caller) as model:
             request.served = name
             sample = PredictionRequest(name, model.manifest.examples[0], {})
             yield from self._predicted(model, sample, request)
@@ -89,8 +97,11 @@ class FamilyFunction(Service):
 
     def open_cache(self) -> ModelCache:
         loader = ModelLoader(self.repository(), self.wrapper_class, self.settings.model_alias)
-        limit = self.settings.memory_limit or memory.instance_limit()
-        cache = ModelCache(loader, MemoryBudget(limit, memory.reserve(limit)), loaded=self.metrics.load)
+        limit, refresh_s = self.settings.memory_limit or memory.instance_limit(), self.settings.model_refresh_s
+        budget = MemoryBudget[Any](limit, memory.reserve(limit))
+        cache = ModelCache(loader, budget, loaded=self.metrics.load, refresh_s=refresh_s)
+        updates = Updates(cache, loader, refresh_s)
+        updates.start()
         watch = self.metrics.watch
         watch("gauge", "models_loaded", "Models in memory.", lambda: len(cache.loaded()))
         watch("gauge", "memory_budget_bytes", "What models may take.", lambda: cache.memory_budget)
@@ -100,6 +111,9 @@ class FamilyFunction(Service):
         watch("counter", "cache_misses_total", "Requests whose model had to be loaded.", lambda: cache.misses)
         watch("counter", "load_failures_total", "Loads that failed.", lambda: cache.failures, "code")
         watch("counter", "evictions_total", "Models that left for another.", lambda: cache.evictions)
+        watch("counter", "updates_total", "Revisions that took another's place.", lambda: updates.updates)
+        watch("counter", "update_failures_total", "Revisions that were refused instead.", lambda: updates.failures)
+        watch("gauge", "models_stale", "Models that may not be what their alias names.", lambda: cache.stale)
         return cache
 
     def open_queue(self) -> WorkQueue:
@@ -121,23 +135,36 @@ class FamilyFunction(Service):
         names = self.directory().names()
         return self.settings.model_name or (names[0] if len(names) == 1 else None)
 
-    def default_name(self) -> str:
+    def default_name(self, request: Request) -> str:
         """The model of a request that names none. Raises InvalidInput when there are several."""
         if self.settings.model_name is not None:
             return self.settings.model_name
-        names = self.directory().names()
+        # One that is here is served on, whatever has become of its alias.
+        names = self.directory().known() or [model.manifest.name for model in self.loaded()]
         if len(names) == 1:
             return names[0]
-        raise InvalidInput(
-            "model_name", f'The request has no "model_name". The models of this function: {self.known_names()}.'
-        )
+        known = self.known_names(request)
+        raise InvalidInput("model_name", f'The request has no "model_name". The models of this function: {known}.')
 
     def _knows_the_default(self) -> bool:
         """Whether the store need not be asked for it."""
-        return self.settings.model_name is not None or (self.directory.is_made and self.directory().is_fresh())
+        return self.settings.model_name is not None or (self.directory.is_made and self.directory().is_known)
 
-    def ready(self, request: Request) -> Response:
-        return Response.json({"status": "ready", "loaded": self.cache().loaded()})
+    def health(self, request: Request) -> Response:
+        """Raises Overloaded once a model has been stuck for longer than any request may take: its thread and its
+        memory come back with a new instance only.
+        """
+        self._check_stuck(min(self.settings.timeout_s, MAX_STUCK_S))
+        return super().health(request)
+
+    def readiness(self) -> dict[str, Any]:
+        self._check_stuck(0)
+        return {"loaded": self.cache().loaded()}
+
+    def _check_stuck(self, seconds: float) -> None:
+        since = self.queue.stuck_s
+        if since > seconds:
+            raise Overloaded(f"A model has been busy with one request for {since:.0f} s.", retry_after=1)
 
     def loaded(self) -> list[LoadedModel]:
         return self.cache().models() if self.cache.is_made else []
@@ -149,14 +176,15 @@ class FamilyFunction(Service):
         self.cache().unload(name)
 
     def page(self, request: Request) -> Response:
-        return pages.description(self.name, self.models())
+        return pages.description(self.name, self.seen(request))
 
     def models(self) -> list[dict[str, Any]]:
-        return description.models(self.repository(), self.settings.model_alias, self.family)
+        loaded = [model.manifest for model in self.loaded()]
+        return description.models(self.repository(), self.settings.model_alias, self.family, loaded)
 
     def _named(self, request: Request) -> str:
         """The model that the path names, or the default one. Raises Forbidden, InvalidInput."""
-        name = request.place.get("model") or self.default_name()
+        name = request.place.get("model") or self.default_name(request)
         request.identity.check(self.family, name)
         return name
 
@@ -169,11 +197,11 @@ class FamilyFunction(Service):
         if not name:
             if not self._knows_the_default():
                 yield None
-            name = self.default_name()
+            name = self.default_name(request)
         request.identity.check(self.family, name)
         if not self.cache.is_made or not self.cache().has(name):
             yield None
-        with self.cache().use(name, request.phases) as model:
+        with (use := self.cache().use(name, request.phases, request.caller)) as model:
             request.served = name
             self._check_version(request, model.manifest)
             # A wrapper of the publisher's own speaks less than its family.
@@ -182,11 +210,11 @@ class FamilyFunction(Service):
                 with model.tally.counting(request):
                     prediction = yield from self._predicted(model, question, request)
                     return question.answer(model, prediction)
-        yield None
-        with ExitStack() as held:
-            model = held.enter_context(self.cache().use(name, request.phases))
-            held.enter_context(model.tally.counting(request))
-            return self._streamed(model, question, request, held)
+            yield None
+            with ExitStack() as held:
+                held.enter_context(use.again())
+                held.enter_context(model.tally.counting(request))
+                return self._streamed(model, question, request, held)
 
     def _predicted(
         self, model: LoadedModel, question: Question, request: Request
@@ -260,7 +288,9 @@ class FamilyFunction(Service):
             yield None
         try:
             self.queue.enter(work)
-            yield work
+            while not work.is_settled:
+                yield work
+                self.queue.give_up(work)
         finally:
             account(work, request)
         request.caller.check()
@@ -292,14 +322,38 @@ class FamilyFunction(Service):
         Args:
             held: closes the pieces.
         """
-        told = named(pieces)
-        # Whoever hung up may still have a step running: it is closed behind that.
-        late = replace(request, caller=Caller(), phases=Phases())
-        held.callback(self._step, model, pieces.close, late, admitted=True)
+        told, rest = named(pieces), held.pop_all()
+        held.callback(self._close, model, pieces, request.id, rest)
         found = self._step(model, lambda: next(told, None), request)
         while found is not None:
             yield found
             found = self._step(model, lambda: next(told, None), request, admitted=True)
+
+    def _close(self, model: LoadedModel, pieces: Generator[Any, None, Any], request_id: str, held: ExitStack) -> None:
+        """Closes the pieces and then what is held; does not wait long."""
+        if getattr(pieces, "gi_frame", pieces) is None:
+            held.close()
+            return
+        # Whoever hung up may still have a step running: it is closed behind that.
+        closed = threading.Event()
+
+        def close(_: list[Any]) -> list[Any]:
+            try:
+                pieces.close()
+            finally:
+                held.close()
+                closed.set()
+            return [None]
+
+        work = Work(model.manifest.name, model.pace, close, [Row(None)], ALONE, Caller(), request_id)
+        try:
+            self.queue.enter(work, admitted=True)
+        except ServingError:
+            # The step is stuck.
+            held.close()
+            return
+        self.queue.start()
+        closed.wait(CLOSE_S)
 
     def _step(self, model: LoadedModel, call: Callable[[], Any], request: Request, *, admitted: bool = False) -> Any:
         """What the call returns, while nothing else runs; waits for that in this thread."""

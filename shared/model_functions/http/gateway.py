@@ -44,9 +44,9 @@ class Gateway(Service):
         yield None
         return self._forward(request, self.warm_up_name(request))
 
-    def ready(self, request: Request) -> Response:
+    def readiness(self) -> dict[str, Any]:
         self.repository()
-        return Response.json({"status": "ready", "functions_url": self.functions().url})
+        return {"functions_url": self.functions().url}
 
     def page(self, request: Request) -> Response:
         return pages.playground(compressed=request.accepts_gzip())
@@ -64,15 +64,17 @@ class Gateway(Service):
 
     def needs(self, request: Request) -> str | None:
         # The page tells nothing: it asks for a key, and then for the models.
-        is_page = request.route == "/" and request.accepts_html()
+        is_page = request.route == "/" and request.method in ("GET", "HEAD") and request.accepts_html()
         return None if is_page else super().needs(request)
 
     def _family(self, request: Request, name: str | None) -> str:
         if name is None:
-            raise InvalidInput("model_name", f'The request has no "model_name". The models here: {self.known_names()}.')
-        families = self.directory().families(name)
-        request.identity.check(families[0] if families else None, name)
+            known = self.known_names(request)
+            raise InvalidInput("model_name", f'The request has no "model_name". The models here: {known}.')
+        families = [family for family in self.directory().families(name) if request.identity.sees(family, name)]
         if not families:
+            # Says the same of a model that is for other eyes as of one that is not there.
+            request.identity.check(None, name)
             raise ModelNotFound(f'No model "{name[:64]}" is published here. GET / lists the models.')
         if len(families) > 1:
             raise InvalidInput(

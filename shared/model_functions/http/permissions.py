@@ -3,7 +3,10 @@
 #: Answered to everybody: whether the instance is alive, and whether its settings work.
 PUBLIC = frozenset({"/health", "/ready", "/ping", "/v2/health/live", "/v2/health/ready"})
 
-#: By path template, one of access.ACTIONS.
+#: Answered even by an instance that is about to end.
+LIVENESS = frozenset({"/health", "/v2/health/live"})
+
+#: By path template, one of settings.ACTIONS.
 ACTIONS = {
     "/warmup": "warm",
     "/metrics": "metrics",

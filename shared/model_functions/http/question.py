@@ -75,11 +75,14 @@ def answer_json(model: LoadedModel, value: Any, headers: Mapping[str, str] | Non
 def headers_of(model: LoadedModel) -> dict[str, str]:
     """Who answers, and what computed it on this very instance."""
     engine = model.manifest.here.engine
-    return {
+    headers = {
         "X-Model-Revision": model.manifest.revision,
         "X-Model-Engine": engine.name,
         "X-Model-Precision": engine.precision,
     }
+    if model.freshness.is_stale:
+        headers["X-Model-Stale"] = "true"
+    return headers
 
 
 def not_finite(model: LoadedModel) -> ModelError:

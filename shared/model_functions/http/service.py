@@ -2,9 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from model_functions.access import Guard
 from model_functions.artifact.signing import Trust
 from model_functions.cache import LoadedModel
 from model_functions.directory import Directory
@@ -13,6 +12,7 @@ from model_functions.http import observed, pages, permissions
 from model_functions.http.body import read_json
 from model_functions.http.front_door import FrontDoor
 from model_functions.http.message import Handler, Request, Response, Steps
+from model_functions.http.origins import Origins
 from model_functions.http.prediction import checked_model_name, read_prediction_request
 from model_functions.http.question import Published, Question
 from model_functions.http.routes import Routes, protocol_routes
@@ -21,6 +21,9 @@ from model_functions.once import Once
 from model_functions.repository import Repository
 from model_functions.settings import Settings
 from model_functions.store import open_store
+
+if TYPE_CHECKING:
+    from model_functions.access.doorkeeper import Doorkeeper
 
 
 class Service(ABC):
@@ -46,8 +49,8 @@ class Service(ABC):
             "/": {"GET": waiting(self.front_page), "POST": "hugging_face", "OPTIONS": "torchserve"},
             "/predict": {"POST": predict, "GET": predict},
             "/warmup": {"POST": self.warm_up},
-            "/health": {"GET": health},
-            "/ready": {"GET": waiting(self.ready)},
+            "/health": {"GET": self.health},
+            "/ready": {"GET": waiting(lambda _: self.ready())},
             "/metrics": {"GET": self.show_metrics},
             "/openapi.json": {"GET": waiting(self.openapi)},
             "/docs": {"GET": waiting(self.docs)},
@@ -57,18 +60,27 @@ class Service(ABC):
         if settings.health_route is not None:
             own.setdefault(settings.health_route, {}).setdefault("GET", "vertex")
         self.routes = Routes(own, lambda name: protocol_routes(name, self))
-        guard = self.open_guard()
+        self.guard = self.open_guard()
+        limit = settings.max_body_bytes
+        origins = Origins(settings.allowed_origins) if settings.allowed_origins else None
         door = FrontDoor(
-            self.routes, self.metrics, settings.timeout_s, settings.max_body_bytes, guard, self.needs, family
+            *(self.routes, self.metrics, settings.timeout_s, limit, self.guard, self.needs),
+            origins=origins,
+            family=family,
         )
         self.handle, self.steps = door.handle, door.steps
 
-    def open_guard(self) -> Guard | None:
-        """Who lets callers in; None: everybody may."""
-        return None
+    def open_guard(self) -> "Doorkeeper | None":
+        """Who lets callers in; None: everybody may ask."""
+        if not self.settings.access:
+            return None
+        # Imported here: who is open to everybody has no use for it.
+        from model_functions.access.doorkeeper import open_guard
+
+        return open_guard(self.settings, self.repository)
 
     def needs(self, request: Request) -> str | None:
-        """What a request demands of who asks, one of access.ACTIONS; None: nothing."""
+        """What a request demands of who asks, one of settings.ACTIONS; None: nothing."""
         if request.route in permissions.PUBLIC or request.route == self.settings.health_route:
             return None
         return permissions.ACTIONS.get(request.route, "predict")
@@ -77,9 +89,8 @@ class Service(ABC):
         """What the function serves, as JSON, or for a browser as a page."""
         if request.accepts_html():
             return self.page(request)
-        return Response.json(
-            {"status": "alive", "function": self.name, "models": self.models()}, headers={"Vary": "Accept"}
-        )
+        told = {"status": "alive", "function": self.name, "models": self.seen(request)}
+        return Response.json(told, headers={"Vary": "Accept"})
 
     @abstractmethod
     def page(self, request: Request) -> Response:
@@ -105,13 +116,35 @@ class Service(ABC):
     def warm_up(self, request: Request) -> Steps:
         """Loads a model and predicts its sample, so that the first user pays nothing."""
 
+    def health(self, request: Request) -> Response:
+        """Whether the process is alive; touches nothing that could be away. Raises what only its end can mend."""
+        return health(request)
+
+    def ready(self) -> Response:
+        """Raises what keeps the function from serving; a model that loads lazily does not."""
+        told = self.readiness()
+        if self.guard is not None:
+            self.guard.check()
+            # Everybody may ask, so that nothing is told.
+            told = {}
+        return Response.json({"status": "ready", **told})
+
     @abstractmethod
-    def ready(self, request: Request) -> Response:
-        """Whether the settings work; a model that loads lazily makes nothing unready."""
+    def readiness(self) -> dict[str, Any]:
+        """What the function is ready with. Raises ConfigurationInvalid where its settings cannot work."""
 
     @abstractmethod
     def models(self) -> list[dict[str, Any]]:
         """Records as http.description makes them."""
+
+    def seen(self, request: Request) -> list[dict[str, Any]]:
+        """The records of the models that are for the eyes of who asks."""
+        sees = request.identity.sees
+        return [model for model in self.models() if sees(model["family"], model["model_name"])]
+
+    def seen_names(self, request: Request) -> list[str]:
+        """The names of the models that are for the eyes of who asks."""
+        return self.directory().names(request.identity.sees)
 
     def loaded(self) -> list[LoadedModel]:
         """The models that this instance has in memory."""
@@ -132,21 +165,23 @@ class Service(ABC):
         return Response.text(text, OPEN_METRICS if is_open else TEXT, {"Vary": "Accept"})
 
     def openapi(self, request: Request) -> Response:
-        return Response.json(self._described())
+        return Response.json(self._described(request))
 
     def docs(self, request: Request) -> Response:
-        return pages.docs(self._described())
+        return pages.docs(self._described(request))
 
     @abstractmethod
     def default_model(self) -> str | None:
         """The model of a request that names none; None where it must name one."""
 
-    def _described(self) -> dict[str, Any]:
+    def _described(self, request: Request) -> dict[str, Any]:
         # Imported here: it is all that any protocol says, and few ask for it.
         from model_functions.http.openapi import document
         from model_functions.http.openapi.served import Served, models_of
 
-        models = models_of(self.models(), self.default_model())
+        seen = self.seen(request)
+        default = self.default_model()
+        models = models_of(seen, default if default in {model["model_name"] for model in seen} else None)
         routes = self.settings.predict_route, self.settings.health_route
         return document(Served(self.name, models, self.family is None, *routes))
 
@@ -159,9 +194,9 @@ class Service(ABC):
             raise InvalidInput("", 'A warm-up takes {"model_name": NAME} or nothing.')
         return checked_model_name(body.get("model_name"))
 
-    def known_names(self) -> str:
-        """The models there are, for a message."""
-        return ", ".join(self.directory().names()) or "none is published yet"
+    def known_names(self, request: Request) -> str:
+        """The models there are for who asks, for a message."""
+        return ", ".join(self.directory().known(request.identity.sees)) or "none is published yet"
 
 
 def waiting(handler: Callable[[Request], Response]) -> Callable[[Request], Steps]:

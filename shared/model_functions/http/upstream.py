@@ -21,16 +21,22 @@ from model_functions.tracing import trace_of
 #: Seconds to connect, and to wait for an answer: a cold function loads its model meanwhile.
 TIMEOUT = urllib3.Timeout(connect=5, read=300)
 
-#: Headers of a request that its function is to see; the gateway's own proof of who it is takes Authorization's place.
+#: Headers of a request that its function is to see; the gateway's own proof of who it is takes the place of a key.
 _ASKED_WITH = (
     *("accept", "accept-encoding", "content-type", "content-encoding", "inference-header-content-length"),
     *("x-amzn-sagemaker-custom-attributes",),
 )
+_LET_IN = (
+    "Let the gateway in: grant its service account roles/run.invoker, and list it in the ACCESS_ACCOUNTS of a function "
+    "with ACCESS=keys."
+)
+
 #: Headers of a function's answer that are the caller's too.
 _PASSED_ON = (
     *("Content-Type", "Content-Encoding", "Vary", "X-Error-Code", "Retry-After", "Retry-After-Ms", "X-Should-Retry"),
     "Allow",
-    *("Server-Timing", "X-Model-Revision", "X-Model-Engine", "X-Model-Precision", "Inference-Header-Content-Length"),
+    *("Server-Timing", "X-Model-Revision", "X-Model-Engine", "X-Model-Precision", "X-Model-Stale"),
+    "Inference-Header-Content-Length",
     *("X-Error-Message", "X-Vertex-AI-Deployed-Model-Id", "X-Vertex-AI-Model", "X-Vertex-AI-Model-Version-Id"),
 )
 
@@ -65,8 +71,7 @@ class FunctionClient:
         remaining = request.caller.remaining()
         if remaining < math.inf:
             headers["X-Request-Timeout-Ms"] = str(max(1, round(remaining * 1000)))
-        if self._tokens is not None:
-            headers["Authorization"] = f"Bearer {self._tokens.token(url)}"
+        headers |= _passed_key(request) if self._tokens is None else _proof(self._tokens.token(url))
         _waiting.caller = request.caller
         try:
             answer = self._pool.request(
@@ -79,6 +84,10 @@ class FunctionClient:
                 decode_content=False,
             )
             _check_ours(name, answer, request)
+            if self._tokens is not None and answer.status in (401, 403):
+                # To the gateway, and not to its caller, who has been let in here.
+                answer.close()
+                raise FunctionUnreachable(f"The function {name} does not let the gateway in. {_LET_IN}", retry_after=2)
             if "Content-Length" not in answer.headers:
                 # Else it would be noticed with the next piece only that nobody reads on.
                 request.caller.when_gone(lambda: _interrupt(answer))
@@ -164,13 +173,26 @@ def _target(request: Request) -> str:
     return quote(request.path, safe="/:") + (f"?{query}" if query else "")
 
 
+def _proof(token: str) -> dict[str, str]:
+    """Who the gateway is. Where Cloud Run looks at the one, it leaves the other whole for the function to verify."""
+    return {"Authorization": f"Bearer {token}", "X-Serverless-Authorization": f"Bearer {token}"}
+
+
+def _passed_key(request: Request) -> dict[str, str]:
+    """The caller's own key, where the gateway has nothing to prove itself by."""
+    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+    is_key = scheme.lower() == "bearer" and bearer.startswith("mf_")
+    key = request.headers.get("x-api-key") or (bearer if is_key else "")
+    return {"X-Api-Key": key} if key else {}
+
+
 def _check_ours(name: str, answer: urllib3.BaseHTTPResponse, request: Request) -> None:
     """Raises FunctionUnreachable where what stands before our function speaks: its page would help nobody."""
     if answer.headers.get("X-Request-Id") == request.id:
         return
     hint = {
-        401: "Let the gateway in: grant its service account roles/run.invoker.",
-        403: "Let the gateway in: grant its service account roles/run.invoker.",
+        401: _LET_IN,
+        403: _LET_IN,
         404: "Is it deployed, and FUNCTIONS_URL right?",
     }.get(answer.status, "Try again.")
     answer.close()

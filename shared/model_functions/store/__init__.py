@@ -20,6 +20,10 @@ class Stored(NamedTuple):
 class OpenObject(AbstractContextManager["OpenObject"], Protocol):
     """One generation of an object, whatever is written over it meanwhile."""
 
+    @property
+    def size(self) -> int | None:
+        """Bytes of the whole object; None before any have been read, and where the store does not tell."""
+
     def read_into(self, buffer: memoryview, offset: int = 0) -> None:
         """Fills all of ``buffer`` with the object's bytes from ``offset`` on; several threads may.
 

@@ -44,7 +44,7 @@ class Patience:
     connect: float = 3.05
     answer: float = 3.0
     """Between two bytes of an answer."""
-    read: float = 5.0
+    read: float = 4.5
     """For a whole ``read``, for a page of ``list``, for the next byte of ``read_into``."""
     upload_answer: float = 60.0
     upload: float = 120.0
@@ -202,6 +202,7 @@ class BucketObject:
 
     def __init__(self, store: BucketStore, name: str, target: str) -> None:
         self._store, self._name, self._target = store, name, target
+        self.size: int | None = None
         self._generation: str | None = None
         self._pinning = threading.Lock()
 
@@ -245,6 +246,8 @@ class BucketObject:
 
             def use(response: Response) -> None:
                 self._generation = self._generation or response.headers["x-goog-generation"]
+                whole = response.headers.get("content-range", "").rpartition("/")[2]
+                self.size = int(whole) if whole.isdecimal() else self.size
                 # The others have waited for these headers, and not for the bytes; they ask for the same generation.
                 pinning.close()
                 reading.fill(response)

@@ -100,6 +100,7 @@ class OpenFile:
 
     def __init__(self, name: str, path: Path) -> None:
         self._name, self._path = name, path
+        self.size: int | None = None
         self._file: FileIO | None = None
         self._lock = threading.Lock()
 
@@ -124,6 +125,7 @@ class OpenFile:
         with self._lock:
             if self._file is None:
                 self._file = FileIO(self._path)
+                self.size = os.fstat(self._file.fileno()).st_size
             return self._file
 
 

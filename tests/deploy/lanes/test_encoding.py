@@ -11,12 +11,12 @@ import pytest
 from deploy import lanes
 from deploy.fast_lane import build
 from deploy.lanes import encoding, texts_of
-from deploy.proving.predictions import close
 from model_functions import processor
 from model_functions.artifact import stream
 from model_functions.errors import InvalidInput
 from model_functions.families.feature_extraction import FeatureExtractionWrapper
 from model_functions.families.text_classification import TextClassificationWrapper
+from model_functions.predictions import close
 from model_functions.rows import Rows
 from tests import tiny_models
 from tests.tiny_models import TEXT

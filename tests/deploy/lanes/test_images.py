@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from deploy.fast_lane import build
-from deploy.proving.predictions import close
 from deploy.publish import publish
 from model_functions.artifact import stream
 from model_functions.artifact.manifest import EngineRecord
 from model_functions.artifact.signing_key import SigningKey
 from model_functions.families.image_classification import GREY_SQUARE, ImageClassificationWrapper
+from model_functions.predictions import close
 from model_functions.repository import Repository
 from tests import tiny_models
 from tests.cold_start import modules_of_warmup

@@ -13,11 +13,11 @@ from sklearn.linear_model import LogisticRegression
 
 from deploy import pins
 from deploy.__main__ import main
-from deploy.proving.predictions import close, same_answer
 from deploy.publish import NotProven, publish
 from deploy.publisher import open_repository, signing_key
 from model_functions.artifact.manifest import WRAPPER_FILE, Provenance, installed_version
 from model_functions.families.tabular import TabularWrapper
+from model_functions.predictions import close, same_answer
 from tests.tiny_models import COLUMNS, classifier
 
 EXAMPLE = dict.fromkeys(COLUMNS, 0.5)

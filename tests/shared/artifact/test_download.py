@@ -57,6 +57,19 @@ def test_a_folder_is_read_in_the_same_way(tmp_path: Path) -> None:
     assert downloaded(store) == DATA
 
 
+@pytest.mark.parametrize("kind", ["folder", "bucket"])
+def test_bytes_behind_those_that_were_signed_are_refused(
+    store: BucketStore, fake_bucket: FakeBucket, tmp_path: Path, kind: str
+) -> None:
+    longer = DATA + b"x"
+    fake_bucket.put("x", longer)
+    folder = FolderStore(tmp_path)
+    folder.write("x", longer, generation=NEW)
+    with pytest.raises(DigestMismatch) as caught:
+        downloaded(store if kind == "bucket" else folder)
+    assert caught.value.message == f"x has {len(longer)} bytes, and {len(DATA)} were signed. Publish the model again."
+
+
 def test_chunks_come_side_by_side(fake_bucket: FakeBucket, store: BucketStore) -> None:
     fake_bucket.fault("read", times=None, after=1, latency=0.1)
     started = time.monotonic()

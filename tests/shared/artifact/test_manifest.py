@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -102,11 +103,13 @@ def test_a_manifest_of_version_4_says_its_precision_in_the_words_of_today() -> N
 
 def with_bf16() -> Manifest:
     """The manifest with a faster lane for processors that compute in bf16."""
-    files = {name: FileEntry.of(b"x") for name in ("bf16/wrapper.dill", "bf16/weights.safetensors")}
-    files |= {name: FileEntry.of(b"y") for name in (WRAPPER_FILE, WEIGHTS_FILE, PREDICTIONS_FILE, "source/a/b.py")}
+    files = {name: FileEntry.of(b"x" * 5000) for name in ("bf16/wrapper.dill", "bf16/weights.safetensors")}
+    files |= {
+        name: FileEntry.of(b"y" * 5000) for name in (WRAPPER_FILE, WEIGHTS_FILE, PREDICTIONS_FILE, "source/a/b.py")
+    }
     engine = EngineRecord("openvino", "bf16", 2e-2)
     wrapper, weights = "bf16/wrapper.dill", "bf16/weights.safetensors"
-    faster = LaneRecord(engine, MemoryNeed(4, 5, 6), wrapper, weights, WeightsLayout(1, 2), {"dill": "9.9"}, ("c:d",))
+    faster = LaneRecord(engine, MemoryNeed(4, 5, 6), wrapper, weights, WeightsLayout(2, 2), {"dill": "9.9"}, ("c:d",))
     return replace(MANIFEST, files=files, faster=(faster,))
 
 
@@ -147,6 +150,68 @@ def test_missing_and_unknown_fields_are_refused() -> None:
             Manifest.from_document(broken)
 
 
+def broken(document: Any, place: str, value: Any) -> Any:
+    """The document with another value at a place such as ``files/wrapper.dill/size``."""
+    first, _, rest = place.partition("/")
+    return document | {first: broken(document[first], rest, value) if rest else value}
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("name", None),
+        ("version", True),
+        ("version", "5"),
+        ("files", []),
+        ("files", {}),
+        ("files", {"../wrapper.dill": {}}),
+        ("files/wrapper.dill", None),
+        ("files/wrapper.dill/size", "10"),
+        ("files/wrapper.dill/size", -1),
+        ("files/wrapper.dill/size", 13),
+        ("files/wrapper.dill/size", 10.0),
+        ("files/wrapper.dill/chunk_size", 0),
+        ("files/wrapper.dill/chunks", "abc"),
+        ("files/wrapper.dill/chunks", [1, 2, 3]),
+        ("files/wrapper.dill/digest", "crc32"),
+        ("memory", {"runtime": 1, "load": 2}),
+        ("memory/load", -1),
+        ("memory/load", True),
+        ("engine/tolerance", float("inf")),
+        ("weights/start", None),
+        ("packages", {"dill": 1}),
+        ("globals", "a:b"),
+        ("provenance/commit", 5),
+        ("faster", [{}]),
+    ],
+)
+def test_what_is_signed_and_makes_no_sense_is_refused(place: str, value: Any) -> None:
+    with pytest.raises(ManifestInvalid):
+        Manifest.from_document(broken(json.loads(json.dumps(MANIFEST.document())), place, value))
+
+
+@pytest.mark.parametrize("name", ["../x", "/x", "x/", "a//b", "a/./b", "a\0b", ""])
+def test_a_file_name_that_leads_elsewhere_is_refused(name: str) -> None:
+    document = MANIFEST.document()
+    with pytest.raises(ManifestInvalid):
+        Manifest.from_document(document | {"files": document["files"] | {name: document["files"]["wrapper.dill"]}})
+
+
+@pytest.mark.parametrize("layout", [(-2, 0), (0, -2), (4998, 4), (1, 2), (0, 3)])
+def test_weights_that_cannot_lie_as_the_manifest_says_are_refused(layout: tuple[int, int]) -> None:
+    manifest = replace(with_bf16(), weights=WeightsLayout(*layout))
+    with pytest.raises(ManifestInvalid):
+        Manifest.from_document(manifest.document())
+
+
+@pytest.mark.parametrize(("version", "field"), [(1, "files"), (2, "files"), (3, "engine"), (4, "engine")])
+def test_old_manifests_without_what_they_had_are_refused(version: int, field: str) -> None:
+    document = json.loads((DATA / f"manifest_v{version}.json").read_text())
+    for value in (None, [1], {"x": 1}):
+        with pytest.raises(ManifestInvalid):
+            Manifest.from_document(document | {field: value})
+
+
 def test_this_environment_is_fit() -> None:
     MANIFEST.check_environment()
 
@@ -168,6 +233,11 @@ def test_a_missing_package_is_named_with_its_pin() -> None:
         "wine needs no-such-package 1.2.3, which is not installed. "
         "Add no-such-package==1.2.3 to the function's requirements.txt."
     )
+
+
+def test_what_is_no_packages_name_is_not_installed() -> None:
+    with pytest.raises(PackageMismatch, match="which is not installed"):
+        replace(MANIFEST, packages={"": "1.0"}).check_environment()
 
 
 def test_another_minor_version_of_a_package_is_refused() -> None:

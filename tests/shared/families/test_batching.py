@@ -9,7 +9,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deploy.proving.predictions import close
 from model_functions.caller import Caller
 from model_functions.families.feature_extraction import FeatureExtractionWrapper
 from model_functions.families.image_classification import ImageClassificationWrapper
@@ -19,6 +18,7 @@ from model_functions.families.token_classification import TokenClassificationWra
 from model_functions.families.translation import TranslationWrapper
 from model_functions.generation import GenerationWrapper
 from model_functions.pace import Pace
+from model_functions.predictions import close
 from model_functions.queue import ALONE, Work, WorkQueue
 from model_functions.rows import Row, RowWrapper
 from tests import tiny_models

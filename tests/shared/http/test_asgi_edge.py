@@ -110,7 +110,8 @@ def test_what_is_quick_is_answered_on_the_event_loop_and_what_waits_in_a_thread(
 class Closed:
     """A guard that lets nobody in, and has to look."""
 
-    is_fresh = False
+    def is_fresh(self, headers: Mapping[str, str]) -> bool:
+        return False
 
     def admit(self, headers: Mapping[str, str], action: str) -> Identity:
         assert threading.current_thread() is not threading.main_thread()

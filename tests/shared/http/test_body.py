@@ -2,6 +2,7 @@ import contextlib
 import gzip
 import io
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -62,6 +63,28 @@ def test_more_values_than_memory_is_meant_for_are_refused_and_long_strings_are_n
     assert caught.value.message.startswith(f"The body has {MAX_JSON_VALUES + 1} values of JSON; the limit is ")
     text = "a, b" * (MAX_JSON_VALUES // 2)
     assert parse_json(f'["{text}"]'.encode()) == [text]
+
+
+def test_a_key_that_stands_twice_among_very_many_is_found_at_once() -> None:
+    # To look for it among all the keys before each key would take days.
+    keys = b",".join(b'"%d":0' % number for number in range(500_000))
+    with pytest.raises(DuplicateKey, match='has the key "499999" twice'):
+        parse_json(b"{" + keys + b',"499999":0}')
+
+
+@pytest.mark.parametrize("text", [b"a" * 1_000_000, b"\\n" * 500_000, b"\xc3\xa4" * 500_000])
+def test_a_long_text_among_brackets_takes_no_more_memory_than_itself(text: bytes) -> None:
+    tracemalloc.start()
+    try:
+        parse_json(b"[" + b"[]," * 80 + b'"' + text + b'"]')
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_more_brackets_than_values_are_admitted_are_refused_before_they_are_counted() -> None:
+    with pytest.raises(PayloadTooLarge, match=f"values of JSON; the limit is {MAX_JSON_VALUES}"):
+        parse_json(b"[]" * (MAX_JSON_VALUES + 1))
 
 
 @pytest.mark.parametrize("whole", [True, False])

@@ -175,7 +175,10 @@ class KeyGuard:
     """
 
     def __init__(self, *, is_fresh: bool = True) -> None:
-        self.is_fresh = is_fresh
+        self._is_fresh = is_fresh
+
+    def is_fresh(self, headers: Mapping[str, str]) -> bool:
+        return self._is_fresh
 
     def admit(self, headers: Mapping[str, str], action: str) -> Identity:
         if headers.get("x-api-key") != "good":

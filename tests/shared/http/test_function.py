@@ -214,7 +214,7 @@ def test_a_model_that_does_not_fit_beside_one_in_use_is_503_with_the_time_to_wai
     function = FamilyFunction(TabularWrapper, settings_with(tmp_path, trust_file))
     pointer = repository.resolve("tabular", "first", "prod")
     need = repository.manifest("tabular", "first", pointer.revision).memory
-    budget = MemoryBudget(need.runtime + need.load + need.model - 1, 0)
+    budget = MemoryBudget[Any](need.runtime + need.load + need.model - 1, 0)
     cache = ModelCache(ModelLoader(repository, TabularWrapper, "prod"), budget)
     function.cache = Once(lambda: cache)
     ask_second = post({"data": ROW, "model_name": "second"})

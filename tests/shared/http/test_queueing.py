@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from deploy.proving.predictions import close
 from model_functions.caller import Caller
 from model_functions.engines.sklearn import EstimatorEngine
 from model_functions.families.tabular import TabularWrapper
@@ -19,6 +18,7 @@ from model_functions.http.asgi_edge import AsgiEdge
 from model_functions.http.function import FamilyFunction
 from model_functions.http.message import BODY, Request, Response
 from model_functions.pace import QUICK_S, SHORT_S
+from model_functions.predictions import close
 from tests.shared.http.requests import body, message, post
 from tests.shared.http.test_asgi_edge import Wire, asked
 from tests.shared.http.test_function import ROW, settings_with

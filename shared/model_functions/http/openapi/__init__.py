@@ -60,6 +60,7 @@ def _headers() -> Record:
         "X-Model-Revision": ("Who answers.", string(pattern=REVISION), True),
         "X-Model-Engine": ("What computed it.", string(), True),
         "X-Model-Precision": ("In which precision.", string(), True),
+        "X-Model-Stale": ("The alias may name another revision by now.", {"type": "string", "enum": ["true"]}, False),
         "Retry-After": ("Seconds after which another try may help.", string(pattern="^[0-9]+$"), False),
     }
     return {

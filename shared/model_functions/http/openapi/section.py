@@ -63,7 +63,7 @@ REVISION = "^[0-9a-f]{12}$"
 #: What every answer says.
 _EVERYWHERE = ("X-Request-Id", "Server-Timing")
 #: What an answer says that a model gave.
-OF_A_MODEL = ("X-Model-Revision", "X-Model-Engine", "X-Model-Precision")
+OF_A_MODEL = ("X-Model-Revision", "X-Model-Engine", "X-Model-Precision", "X-Model-Stale")
 
 
 @dataclass

@@ -4,6 +4,7 @@ Sources: as those of inference.py.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,9 @@ from model_functions.http.protocols.datatypes import DTYPES
 from model_functions.http.protocols.inference import HEADER, Asked, InferQuestion, Wanted
 from model_functions.inputs import json_type
 from model_functions.tensors import MAX_RANK
+
+#: Values of a tensor: none can have more bytes than a body.
+MAX_COUNT = 2**40
 
 
 def read_infer(request: Request, limit: int) -> InferQuestion:
@@ -90,12 +94,14 @@ def _records(body: dict[str, Any], key: str) -> list[dict[str, Any]]:
 def _inputs(records: list[dict[str, Any]], data: memoryview) -> list[Asked]:
     """The inputs, with their parts of the bytes that follow the JSON."""
     found: list[Asked] = []
+    names: set[str] = set()
     start = 0
     for index, record in enumerate(records):
         path = f"inputs[{index}]"
         one = _input(record, path)
-        if any(one.name == other.name for other in found):
+        if one.name in names:
             raise InvalidInput(path, f'The input "{one.name[:60]}" stands twice. Send it once.')
+        names.add(one.name)
         parameters = parameters_of(record, f"{path}.parameters")
         if "shared_memory_region" in parameters:
             raise InvalidInput(path, f"{path} lies in shared memory, which a function shares with nobody. Send it.")
@@ -125,6 +131,9 @@ def _input(record: dict[str, Any], path: str) -> Asked:
         raise InvalidInput(
             f"{path}.shape", f"{path}.shape is {json.dumps(shape)[:60]}. Send a list of sizes, as [1, 3]."
         )
+    # A shape may be empty, and its other sizes as large as they like; numpy counts them in 64 bits all the same.
+    if math.prod(max(size, 1) for size in sizes) > MAX_COUNT:
+        raise InvalidInput(f"{path}.shape", f"{path}.shape has more than {MAX_COUNT} values. Send fewer per request.")
     return Asked(name, path, datatype, sizes, record.get("data"))
 
 

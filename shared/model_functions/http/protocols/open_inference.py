@@ -40,10 +40,10 @@ def routes(service: "Service") -> Table:
     load = service.telling(lambda request, model: _loaded(request, model, limit))
     table: dict[str, Any] = {
         "/v2": {"GET": lambda _: server_metadata(service.name)},
-        "/v2/health/live": {"GET": lambda _: alive()},
+        "/v2/health/live": {"GET": lambda request: alive(service, request)},
         "/v2/health/ready": {"GET": waiting(lambda request: ready(service, request))},
-        "/v2/models": {"GET": waiting(lambda _: Response.json({"models": service.directory().names()}))},
-        "/v2/models/stats": {"GET": lambda _: all_statistics(service.loaded())},
+        "/v2/models": {"GET": waiting(lambda request: Response.json({"models": service.seen_names(request)}))},
+        "/v2/models/stats": {"GET": lambda request: all_statistics(service, request)},
         "/v2/repository/index": {"POST": waiting(lambda request: repository_index(service, request))},
         "/v2/repository/models/{model}/load": {"POST": load},
         "/v2/repository/models/{model}/unload": {"POST": service.knowing(lambda _, model: unloaded(service, model))},
@@ -74,15 +74,16 @@ def server_metadata(name: str) -> Response:
     return Response.json({"name": name, "version": "2", "extensions": EXTENSIONS})
 
 
-def alive() -> Response:
+def alive(service: "Service", request: Request) -> Response:
     """KServe's client looks for the one word after ``live`` and for the other after ``ready``."""
+    service.health(request)
     return Response.json({"live": True, "ready": True})
 
 
 def ready(service: "Service", request: Request) -> Response:
     """Raises what keeps the settings from working."""
-    service.ready(request)
-    return alive()
+    service.ready()
+    return alive(service, request)
 
 
 def model_ready(service: "Service", model: Published) -> Response:
@@ -131,7 +132,7 @@ def repository_index(service: "Service", request: Request) -> Response:
         raise InvalidInput("ready", f'"ready" is {json_type(only_ready)}. Send true or false.')
     unloaded, loaded = service.unloaded(), {model.manifest.name for model in service.loaded()}
     found = []
-    for record in service.models():
+    for record in service.seen(request):
         name = record["model_name"]
         state = "UNAVAILABLE" if name in unloaded else "READY"
         reason = "unloaded" if name in unloaded else "" if name in loaded else "its first request loads it"
@@ -144,9 +145,11 @@ def unloaded(service: "Service", model: Published) -> Response:
     return Response.json({"name": model.name, "unload": True})
 
 
-def all_statistics(models: list[LoadedModel]) -> Response:
-    """Those of the models that this instance has in memory."""
-    return Response.json({"model_stats": [_statistics(model) for model in models]})
+def all_statistics(service: "Service", request: Request) -> Response:
+    """Those of the models that this instance has in memory, and that are for the eyes of who asks."""
+    sees = request.identity.sees
+    seen = [model for model in service.loaded() if sees(model.manifest.family, model.manifest.name)]
+    return Response.json({"model_stats": [_statistics(model) for model in seen]})
 
 
 def model_statistics(service: "Service", model: Published) -> Response:

@@ -46,7 +46,7 @@ def routes(service: "Service") -> Table:
 
     predict, classify, regress = reading(read_predict), reading(read_classify), reading(read_regress)
     status, told = service.knowing(model_status), service.telling(metadata)
-    table: dict[str, Any] = {"/v1/models": {"GET": waiting(lambda _: model_list(service.directory().names()))}}
+    table: dict[str, Any] = {"/v1/models": {"GET": waiting(lambda request: model_list(service.seen_names(request)))}}
     for which in ("", "/versions/{version}", "/labels/{label}"):
         path = f"/v1/models/{{model}}{which}"
         table |= {

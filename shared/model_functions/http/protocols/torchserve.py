@@ -105,10 +105,11 @@ def model_list(service: "Service", request: Request) -> Response:
     """A page of the models, and where the next one begins."""
     query = dict(request.query)
     limit, begin = _number(query, "limit", PAGE, 1), _number(query, "next_page_token", 0, 0)
-    names = service.directory().names()
+    names, sees = service.seen_names(request), request.identity.sees
     models = [
-        {"modelName": name, "modelUrl": f"{service.directory().families(name)[0]}/{name}"}
+        {"modelName": name, "modelUrl": f"{family}/{name}"}
         for name in names[begin : begin + limit]
+        for family in [family for family in service.directory().families(name) if sees(family, name)][:1]
     ]
     more = {"nextPageToken": str(begin + limit)} if begin + limit < len(names) else {}
     return Response.json(more | {"models": models})
@@ -151,7 +152,7 @@ def inference_api(title: str) -> dict[str, Any]:
 def prediction_api(service: "Service", request: Request) -> Response:
     """What a model takes, in OpenAPI 3.0, with its first example."""
     name = request.place["model"]
-    for model in service.models():
+    for model in service.seen(request):
         if model["model_name"] == name:
             operation = _operation("predictions", model["description"] or "The model's prediction.")
             fields = {"data": {"description": "One item, or a list of them."}, "parameters": {"type": "object"}}
@@ -159,6 +160,7 @@ def prediction_api(service: "Service", request: Request) -> Response:
             content = {"application/json": {"schema": schema, "example": {"data": model["examples"][0]}}}
             asked = operation | {"requestBody": {"required": True, "content": content | _ANYTHING}}
             return Response.json(_document(name, {f"/predictions/{name}": {"post": asked}}))
+    request.identity.check(service.family, name)
     raise ModelNotFound(f'No model "{name[:64]}" is published here. GET /models lists the models.')
 
 

@@ -21,8 +21,8 @@ def recorded(wrapper: ModelWrapper, example: Any) -> dict[str, Any]:
 
     Raises what the wrapper raises, and ValueError for a prediction that is no JSON.
     """
-    first = _as_json(wrapper.predict(example))
-    return {"prediction": first} if _as_json(wrapper.predict(example)) == first else {"random": True}
+    first = as_json(wrapper.predict(example))
+    return {"prediction": first} if as_json(wrapper.predict(example)) == first else {"random": True}
 
 
 def same_answer(one: dict[str, Any], other: dict[str, Any], tolerance: float = 0.0) -> bool | None:
@@ -65,14 +65,14 @@ def _same_ranking(one: list[Any], other: list[Any], tolerance: float) -> bool:
 
 def _answer(wrapper: ModelWrapper, example: Any) -> dict[str, Any]:
     try:
-        return {"prediction": _as_json(wrapper.predict(example))}
+        return {"prediction": as_json(wrapper.predict(example))}
     except ServingError as exc:
         return {"error": exc.message}
     except Exception as exc:  # noqa: BLE001 - a model may raise anything
         return {"error": f"{type(exc).__name__}: {exc}"}
 
 
-def _as_json(prediction: Any) -> Any:
+def as_json(prediction: Any) -> Any:
     """As a caller receives it."""
     try:
         return json.loads(json.dumps(prediction, allow_nan=False))

@@ -1,0 +1,97 @@
+"""Reads deploy/locks/: every package that the project installs, with the digests of its files."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.markers import Marker
+from packaging.utils import canonicalize_name
+
+from deploy.project import ROOT
+
+LOCKS = ROOT / "deploy" / "locks"
+DEVELOPMENT = LOCKS / "development.txt"
+#: All functions' together: what two of them have, they have at one version.
+FOR_FUNCTIONS = LOCKS / "functions.txt"
+#: PyTorch's build for CPUs alone, of its own index: PyPI's brings gigabytes for GPUs along.
+CPU_TORCH = LOCKS / "torch_cpu.txt"
+
+#: Where functions run, in the words of a requirement's marker.
+FUNCTIONS_RUN_ON = {
+    "implementation_name": "cpython",
+    "os_name": "posix",
+    "platform_machine": "x86_64",
+    "platform_python_implementation": "CPython",
+    "platform_system": "Linux",
+    "python_full_version": "3.11.16",
+    "python_version": "3.11",
+    "sys_platform": "linux",
+}
+
+_ENTRY = re.compile(r"([a-z0-9-]+)==([^\s;]+)(?: ; (.+?))? \\\n")
+
+
+@dataclass(frozen=True)
+class Locked:
+    """A package.
+
+    Args:
+        name: as PyPI spells it in addresses.
+        marker: on which machines it is installed; empty: on all.
+        digests: SHA-256 of each file of this version, for all platforms.
+        wanted_by: the packages that require it.
+    """
+
+    name: str
+    version: str
+    marker: str
+    digests: tuple[str, ...]
+    wanted_by: frozenset[str]
+
+    def is_for_functions(self) -> bool:
+        return not self.marker or Marker(self.marker).evaluate(FUNCTIONS_RUN_ON)
+
+
+def packages(lock: Path) -> dict[str, Locked]:
+    """What is locked, by name."""
+    blocks = re.split(r"\n(?=[a-z0-9])", lock.read_text())
+    entries = [_entry(lock, block) for block in blocks if not block.startswith("#")]
+    found = {entry.name: entry for entry in entries}
+    if len(found) != len(entries):
+        raise ValueError(f"{lock} has several versions of a package, each for some platforms. Pin it.")
+    return found
+
+
+def _entry(lock: Path, block: str) -> Locked:
+    match = _ENTRY.match(block)
+    if match is None:
+        raise ValueError(f'{lock} has "{block.splitlines()[0]}", which locks nothing. Run "make lock".')
+    wanted_by = re.findall(r"^    #(?: via)? +([a-z0-9-]+)$", block, re.MULTILINE)
+    digests = tuple(re.findall(r"--hash=sha256:([0-9a-f]{64})", block))
+    return Locked(match[1], match[2], match[3] or "", digests, frozenset(wanted_by))
+
+
+def of_function(pins: Mapping[str, str], locked: Mapping[str, Locked]) -> list[Locked]:
+    """These packages and all that they bring where functions run, by name.
+
+    Raises ValueError for a pin that is not locked.
+    """
+    for package, version in pins.items():
+        found = locked.get(canonicalize_name(package))
+        if found is None or found.version != version:
+            raise ValueError(f'{package}=={version} is not locked. Run "make lock", which writes {FOR_FUNCTIONS}.')
+    there = {name: entry for name, entry in locked.items() if entry.is_for_functions()}
+    names: set[str] = {canonicalize_name(package) for package in pins}
+    while new := {name for name, entry in there.items() if entry.wanted_by & names} - names:
+        names |= new
+    return [there[name] for name in sorted(names)]
+
+
+def requirements(packages: Iterable[Locked]) -> str:
+    """The packages as a requirements.txt, by whose digests pip checks what it downloads."""
+    return "".join(f"{one.name}=={one.version}{_digests(one)}\n" for one in packages)
+
+
+def _digests(package: Locked) -> str:
+    return "".join(f" \\\n    --hash=sha256:{digest}" for digest in package.digests)
