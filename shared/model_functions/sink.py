@@ -95,9 +95,9 @@ class Sink:
         assert self._number is not None  # noqa: S101 - for mypy: without one nothing waits
         while True:
             with self._waits:
-                self._waits.wait_for(lambda: self._size)
+                self._waits.wait_for(lambda: self._size or self._untold)
                 lines, self._waiting = b"".join(self._waiting), []
-                size = len(lines)
+                size, count = len(lines), lines.count(b"\n")
                 if self._untold:
                     lines, self._untold = lines + self._tell(self._untold), 0
             view = memoryview(lines)
@@ -106,7 +106,7 @@ class Sink:
                     view = view[os.write(self._number, view[:_ROOM]) :]
             with self._waits:
                 if view:
-                    self._lose(bytes(view))
+                    self.lost += count
                 self._size -= size
                 self._waits.notify_all()
 

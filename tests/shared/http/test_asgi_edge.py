@@ -1,7 +1,6 @@
 """What the ASGI edge does with a request, over plain scopes and messages."""
 
 import asyncio
-import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
