@@ -1,8 +1,6 @@
 """What the ASGI edge does with a request, over plain scopes and messages."""
 
 import asyncio
-import json
-import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +16,7 @@ from model_functions.http.front_door import FrontDoor
 from model_functions.http.message import Handler, Request, Response, Steps
 from model_functions.http.routes import Routes
 from model_functions.metrics import Metrics
+from tests.shared.lines import written
 
 LIMIT = 4 * QUICK_BODY
 DEADLINE_S = 20
@@ -220,13 +219,11 @@ def test_headers_that_come_twice_are_joined_and_the_query_keeps_its_order() -> N
     assert '"query": [["b", "1"], ["a", "ü"], ["b", ""]], "headers": {"accept": "a,ü"}' in wire.body.decode()
 
 
-def test_the_platforms_execution_is_a_label_of_the_lines_it_belongs_to(
-    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with caplog.at_level(logging.INFO, "model_functions"):
+def test_the_platforms_execution_is_a_label_of_the_lines_it_belongs_to() -> None:
+    with written() as lines:
         served(waits, Wire, headers=((b"function-execution-id", b"abc1"),))
         served(waits, Wire)
-    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    first, second = lines.entries
     assert first["logging.googleapis.com/labels"] == {"execution_id": "abc1"}
     assert "logging.googleapis.com/labels" not in second
 
