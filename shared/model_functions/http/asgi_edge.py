@@ -22,6 +22,7 @@ from urllib.parse import parse_qsl
 from model_functions import logs
 from model_functions.caller import Caller
 from model_functions.errors import BodyTimeout, Overloaded, ServingError
+from model_functions.http import observed
 from model_functions.http.body import broken, has_body, make_room, too_large
 from model_functions.http.message import (
     BODY,
@@ -57,7 +58,7 @@ def asgi_function(
         # Called once: the requests after it go past the framework's router, which knows but seven methods and takes
         # longer than all of ours.
         request.scope["app"].middleware_stack = edge.serve
-        logs.collect(asyncio.get_running_loop().call_soon)
+        observed.collect(asyncio.get_running_loop())
         return edge.serve
 
     return predict
@@ -88,11 +89,8 @@ class AsgiEdge:
         if not request.path:
             await _send(to_the_slash(scope["root_path"]), _Body(), send)
             return
-        execution = request.headers.get("function-execution-id")
-        if execution is not None:
-            logs.EXECUTION.set(execution)
         steps = self._handle(request)
-        refusal = await self._let_in(steps)
+        refusal = await self._let_in(steps, request)
         if refusal is not None:
             await self._refuse(refusal, request, receive, send)
             return
@@ -107,6 +105,7 @@ class AsgiEdge:
         watch = asyncio.create_task(_watch(receive, request.caller))
         try:
             if response is None:
+                logs.enter(request.headers, request.trace)
                 response = await self._finished(steps, request.caller)
             if response.chunks is None:
                 await _send(response, body, send)
@@ -115,12 +114,13 @@ class AsgiEdge:
         finally:
             watch.cancel()
 
-    async def _let_in(self, steps: Steps) -> Response | None:
+    async def _let_in(self, steps: Steps, request: Request) -> Response | None:
         """None once the body is wanted; the answer to what is refused before."""
         found = _step(steps)
         while found is not BODY:
             if isinstance(found, Response):
                 return found
+            logs.enter(request.headers, request.trace)
             found = await self._in_thread(_step, steps)
         return None
 

@@ -124,7 +124,7 @@ def test_whatever_is_wrong_with_a_key_is_told_by_the_same_words(guard: Doorkeepe
         ({"not_before": NOW + 30}, None),
         ({"expires": NOW + 1000}, None),
     ],
-    ids=str,
+    ids=["revoked", "revoked and over", "not yet", "over", "over a moment ago", "in a moment", "for a while"],
 )
 def test_a_key_counts_in_its_time_give_or_take_a_minute_of_the_clock(
     guard: Doorkeeper, writer: Writer, when: dict[str, int], kind: type[ServingError] | None
