@@ -204,7 +204,7 @@ class Served:
         except ValueError:
             self.found.lines.append(f"{self}: no JSON: {line[:200]}")
             return None
-        return entry.get("request_id") if "status" in entry else None
+        return entry.get("request_id") if "httpRequest" in entry else None
 
     def _predict(self) -> Any:
         reply = self.ask("POST", "/predict", self._proof, self.good)

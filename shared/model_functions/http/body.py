@@ -46,7 +46,7 @@ def check_declared(request: Request, limit: int) -> int:
     length = declared_length(request)
     if length > limit:
         raise too_large(length, limit)
-    return length if has_body(request) else 0
+    return length if length >= 0 or "transfer-encoding" in request.headers else 0
 
 
 def has_body(request: Request) -> bool:

@@ -195,7 +195,7 @@ class FrontDoor:
 def _check_headers(request: Request) -> None:
     """uvicorn takes as many headers as somebody sends, and of any length."""
     headers = request.headers
-    if len(headers) > MAX_HEADERS or sum(map(len, headers.values())) > MAX_HEADERS_LENGTH:
+    if len(headers) > MAX_HEADERS or len("".join(headers.values())) > MAX_HEADERS_LENGTH:
         raise HeadersTooLarge(
             f"The request's {len(headers)} headers are more than {MAX_HEADERS}, or than {MAX_HEADERS_LENGTH} "
             "characters. Send fewer, and the data in the body."
