@@ -139,8 +139,10 @@ def _for_people(line: str) -> str:
     """A log line's message and time; any other line as it is."""
     try:
         entry = json.loads(line)
-        milliseconds = f" in {entry['milliseconds']} ms" if "milliseconds" in entry else ""
-        return f"{entry['message']}{milliseconds}"
+        latency = entry.get("httpRequest", {}).get("latency", "").removesuffix("s")
+        milliseconds = f" in {float(latency) * 1000:.1f} ms" if latency else ""
+        trace = f"\n{entry['stack_trace']}" if "stack_trace" in entry else ""
+        return f"{entry['message']}{milliseconds}{trace}"
     except (ValueError, KeyError, TypeError):
         return line
 
