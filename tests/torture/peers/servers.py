@@ -25,6 +25,11 @@ HERE = Path(__file__).parent
 NOTHING = {"data": "wait 0"}
 
 
+#: Makes a program the first process of a room of its own, as in a container: it gets no signal that it has no handler for,
+#: and all that it has started ends with it.
+_CONTAINED = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+
+
 @dataclass
 class Running:
     """A server's first process, in a session of its own."""
@@ -32,10 +37,18 @@ class Running:
     port: int
     process: subprocess.Popen[bytes]
     log: Path
+    contained: bool = False
 
     @property
     def pid(self) -> int:
         return self.process.pid
+
+    @property
+    def first(self) -> int:
+        """The process that the platform sends its signals to."""
+        if not self.contained:
+            return self.pid
+        return int(Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()[0])
 
     def processes(self) -> set[int]:
         """All of it that lives."""
@@ -89,14 +102,15 @@ class Server:
     room: str | None = None
 
     @contextmanager
-    def started(self, place: Place, **more: str) -> Iterator[Running]:
+    def started(self, place: Place, *, contained: bool = False, **more: str) -> Iterator[Running]:
         """Args: more: variables."""
+        around = [*_CONTAINED, *([] if os.geteuid() == 0 else ["--map-root-user"])] if contained else []
         port = free_port()
         log = place.logs / f"peer-{self.name.split()[0]}-{port}.log"
         environment = clean_environment(**self.variables | more)
         with open(log, "wb") as output:
             process = subprocess.Popen(
-                self.command(port),
+                [*around, *self.command(port)],
                 cwd=place.folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -104,7 +118,7 @@ class Server:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        running = Running(port, process, log)
+        running = Running(port, process, log, contained)
         try:
             yield running
         finally:
