@@ -25,8 +25,8 @@ HERE = Path(__file__).parent
 NOTHING = {"data": "wait 0"}
 
 
-#: Makes a program the first process of a room of its own, as in a container: it gets no signal that it has no handler for,
-#: and all that it has started ends with it.
+#: Makes a program the first process of a room of its own, as in a container: signals that it does not handle do not reach
+#: it, and all that it has started ends with it.
 _CONTAINED = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
 
 
