@@ -40,12 +40,12 @@ def _put_through(server: Server, place: Place, origin: Source) -> tuple[dict[str
     with server.started(place) as running:
         found = bad_inputs.ask(running)
     before = fetched(server, place, origin)
-    with slowly(server, place, origin), server.started(place, **_room(server, HERD)) as running:
+    with slowly(server, place, origin), server.started(place, _room(server, HERD)) as running:
         herd = exercises.herd(running)
     loads = fetched(server, place, origin) - before
     with server.started(place) as running:
         overload = exercises.overload(running)
-    with server.started(place, contained=True, **_room(server, IN_FLIGHT)) as running:
+    with server.started(place, _room(server, IN_FLIGHT), contained=True) as running:
         drain = exercises.drain(running)
     details = {"server": server.name, "loads": loads}
     details |= {type(part).__name__: asdict(part) for part in (found, herd, overload, drain)}

@@ -5,7 +5,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +25,8 @@ HERE = Path(__file__).parent
 NOTHING = {"data": "wait 0"}
 
 
-#: Makes a program the first process of a room of its own, as in a container: signals that it does not handle do not reach
-#: it, and all that it has started ends with it.
+#: Makes a program the first process of a room of its own, as in a container: signals that it does not handle do not
+#: reach it, and all that it has started ends with it.
 _CONTAINED = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
 
 
@@ -102,12 +102,14 @@ class Server:
     room: str | None = None
 
     @contextmanager
-    def started(self, place: Place, *, contained: bool = False, **more: str) -> Iterator[Running]:
+    def started(
+        self, place: Place, more: Mapping[str, str] | None = None, *, contained: bool = False
+    ) -> Iterator[Running]:
         """Args: more: variables."""
         around = [*_CONTAINED, *([] if os.geteuid() == 0 else ["--map-root-user"])] if contained else []
         port = free_port()
         log = place.logs / f"peer-{self.name.split()[0]}-{port}.log"
-        environment = clean_environment(**self.variables | more)
+        environment = clean_environment(**{**self.variables, **(more or {})})
         with open(log, "wb") as output:
             process = subprocess.Popen(
                 [*around, *self.command(port)],
