@@ -133,6 +133,7 @@ OURS, BARE, LITSERVE, BENTOML = "ours", "bare function", "LitServe 0.2.19", "Ben
 def servers(place: Place, source: Source) -> list[Server]:
     """Ours first."""
     ours, folder = made(FUNCTIONS / "tabular") / "bin", place.staged("tabular")
+    deployed = {name: value for name, value in flags_environment("tabular").items() if not name.startswith("ACCESS")}
     given = {"MODEL_URL": source.url, "PYTHONPATH": str(HERE)}
 
     def framework(main: Path) -> Callable[[int], list[str]]:
@@ -145,9 +146,9 @@ def servers(place: Place, source: Source) -> list[Server]:
     return [
         Server(
             OURS,
-            "as deployed; bodies ≤ 8 MiB",
+            "as deployed, open as they are; bodies ≤ 8 MiB",
             framework(folder / "main.py"),
-            place.settings(**flags_environment("tabular"), MODEL_NAME="waiting", MAX_BODY_BYTES=str(8 << 20)),
+            place.settings(**deployed, MODEL_NAME="waiting", MAX_BODY_BYTES=str(8 << 20)),
             "MAX_WAITING",
         ),
         Server(BARE, "functions-framework has none", framework(HERE / "bare" / "main.py"), given),
