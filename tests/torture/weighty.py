@@ -12,4 +12,4 @@ _SOURCE = Path(__file__).parent / "models" / "weighty.py"
 def publish_weighty(place: Place, name: str, number: int, size: int) -> Published:
     """A wrapper, its weights of ``size`` bytes, and the source file that it ships."""
     wrapper = load_class(f"{_SOURCE}:Weighty")(number, size)
-    return place.publish(name, wrapper, ["how much"], engine="python")
+    return place.publish(name, wrapper, ["how much"], engine="onnxruntime")
