@@ -5,13 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := functions shared deploy tests
 
-.PHONY: run test unit lint audit lock conformance torture browser bench bench-cold bench-warm fmt clean
+.PHONY: run test unit lint audit lock conformance torture torture-peers browser bench bench-cold bench-warm fmt clean
 
 run: $(VENV)/installed ## sample models and all functions, at http://127.0.0.1:8080 (PORT changes it)
 	@$(BIN)/python -m deploy train
 	@exec $(BIN)/python -m deploy emulate
 
-test: lint browser unit conformance ## everything that CI checks
+test: lint audit browser unit conformance ## everything that CI checks
 	$(BIN)/python -m pytest -m slow -n logical --maxprocesses 2 --dist loadfile
 
 unit: $(VENV)/installed ## what runs within a minute
@@ -28,6 +28,9 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
 
+audit: $(VENV)/installed ## what is known against the locked packages; says so where nobody can be asked
+	$(BIN)/python -m deploy audit
+
 bench: $(VENV)/installed ## what the README's figures are measured with
 	$(BIN)/python -m tests.benchmarks
 
@@ -36,6 +39,9 @@ bench-cold: $(VENV)/installed ## cold starts beside the tutorial way, LitServe, 
 
 bench-warm: $(VENV)/installed ## loaded servers under load, beside the same others
 	$(BIN)/python -m tests.benchmarks.warm
+
+torture-peers: $(VENV)/installed ## the same beside LitServe, BentoML and a bare function: the table of SECURITY.md
+	$(BIN)/python -m tests.torture.peers
 
 fmt: $(VENV)/installed
 	$(BIN)/ruff check --fix $(SOURCES)

@@ -5,10 +5,10 @@ import importlib
 import sys
 from types import ModuleType
 
-from model_functions.errors import ServingError
+from model_functions.errors import Conflict, ServingError
 
 #: In the order of use. Each is a module here with ``add_arguments``, ``run`` and an ``EXAMPLE``.
-VERBS = ("train", "publish", "models", "verify", "promote", "rollback", "lock", "audit", "stage", "emulate")
+VERBS = ("train", "publish", "models", "verify", "promote", "rollback", "keys", "lock", "audit", "stage", "emulate")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -16,6 +16,9 @@ def main(arguments: list[str] | None = None) -> int:
     args = _parser().parse_args(arguments, argparse.Namespace(arguments=arguments))
     try:
         status: int | None = args.run(args)
+    except Conflict as error:
+        print(f"conflict: {error}", file=sys.stderr)
+        return 1
     except (ServingError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

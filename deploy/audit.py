@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _told(args: argparse.Namespace, packages: list[dict[str, Any]]) -> int:
     found = {
-        f"{package['name']} {package['version']} has {one['id']}, mended in {', '.join(one['fix_versions']) or 'nothing'}"
+        f"{package['name']} {package['version']} has {one['id']}, mended in {', '.join(one['fix_versions']) or 'none'}"
         for package in packages
         for one in package.get("vulns", [])
     }

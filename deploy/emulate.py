@@ -42,7 +42,8 @@ async def emulate(listening: socket.socket, idle_timeout_s: float) -> None:
     functions = [EmulatedFunction(family, environment) for family in function_families()]
     proxy = Proxy({function.name: function for function in functions})
     config = uvicorn.Config(proxy, log_level="warning", lifespan="off", server_header=False, date_header=False)
-    config.timeout_graceful_shutdown = 3
+    # What the functions themselves take for what still runs.
+    config.timeout_graceful_shutdown = 8
     reaper = asyncio.create_task(_reap(functions, idle_timeout_s))
     try:
         await _Server(config, url).serve(sockets=[listening])

@@ -1,7 +1,8 @@
 """The environments that functions run in: this one where it has what they pin, else one of their own.
 
-Such a one has exactly what the function's requirements.txt says, installed by pip as Google Cloud's build does it, which
-checks each file against deploy/locks/. It stands under build/environments/, is made once for each text of that file, and is never changed.
+Such a one has exactly what the function's requirements.txt says, installed by pip as Google Cloud's build does it, each
+file checked against deploy/locks/. It stands under build/environments/, is made once for each text of those, and is
+never changed.
 """
 
 import contextlib
@@ -104,16 +105,23 @@ def _make(folder: Path, source: Path) -> None:
     venv.create(folder, with_pip=False, symlinks=True)
     requirements = source / "requirements.txt"
     locked: list[str] = []
-    if source.parent == FUNCTIONS:
+    if _is_locked(source):
         locked = ["--require-hashes", "--constraint", str(FOR_FUNCTIONS)]
         if "torch" in pins(requirements):
-            with contextlib.suppress(ValueError):  # what this machine does not offer comes from PyPI, with its GPUs' libraries
+            with contextlib.suppress(
+                ValueError
+            ):  # what this machine does not offer comes from PyPI, with its GPUs' libraries
                 _install(folder, CPU_TORCH, "--no-deps", "--require-hashes")
     _install(folder, requirements, *locked)
     _pip(folder, "check")
     _share(folder)
     (folder / _STAMP).touch()
     print(f"installed it in {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+
+
+def _is_locked(source: Path) -> bool:
+    """Other things than functions, as what they are measured against, are not deployed."""
+    return source.parent == FUNCTIONS
 
 
 def _install(folder: Path, requirements: Path, *options: str) -> None:
@@ -158,7 +166,8 @@ def _packages(folder: Path) -> str:
 
 def _folder(source: Path) -> Path:
     python = f"{sys.version}\n{sys.base_prefix}\n".encode()
-    digest = hashlib.sha256(python + (source / "requirements.txt").read_bytes()).hexdigest()
+    wanted = (source / "requirements.txt").read_bytes() + (FOR_FUNCTIONS.read_bytes() if _is_locked(source) else b"")
+    digest = hashlib.sha256(python + wanted).hexdigest()
     return ENVIRONMENTS / f"{source.name}-{digest[:12]}"
 
 

@@ -216,6 +216,8 @@ def publish(
     if not is_model_name(name):
         raise InvalidInput("name", f'"{name}" is no model\'s name: {MODEL_NAME_RULE}.')
     _check_name_is_free(repository, wrapper.family, name)
+    # What is compared with, and told to be replaced, must be what is replaced at the end.
+    seen = None if alias is None else repository.generation(wrapper.family, name, alias)
     lane = fast_lane.build(wrapper, engine, precision, examples)
     plain = stored(lane, examples)
     faster = [stored(one, examples) for one in lane.faster]
@@ -249,7 +251,7 @@ def publish(
         with output.progress_bar(f"publishing {name}", sum(map(len, files.values()))) as advance:
             repository.add(manifest, files, key, advance)
     comparison = _proven(repository, manifest, served)
-    pointer = None if alias is None else repository.point(manifest, alias, key)
+    pointer = None if alias is None else repository.point(manifest, alias, key, seen)
     return Published(manifest, pointer, "\n".join(filter(None, (wrapper.assumed, lane.note))), comparison)
 
 

@@ -38,8 +38,7 @@ def run(args: argparse.Namespace) -> None:
 def stage(family: str, *, release: bool = False, build: Path = BUILD) -> Path:
     """Writes the family's folder anew, all or nothing, and returns it.
 
-    Raises ValueError for an unknown family, for a pin that is not locked, and for a symbolic link, which an upload would
-    drop silently.
+    Raises ValueError for an unknown family, a pin that is not locked, and a symbolic link, which an upload leaves out.
     """
     if family not in function_families():
         raise ValueError(f'There is no function "{family}". There are: {", ".join(function_families())}.')

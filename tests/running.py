@@ -81,6 +81,7 @@ def clean_environment(**more: str) -> dict[str, str]:
     ours = (
         "PYTHONPATH",
         "MODEL_",
+        "ACCESS",
         "FUNCTION_USE_ASGI",
         "THREADS",
         "FUNCTIONS_URL",

@@ -59,8 +59,10 @@ class Proxy:
         address = await stack.enter_async_context(function.serving())
         read = asyncio.Event()
         content = _content(request, read)
+        # As it came: the client would tidy ``..`` up, and the function would see another path than on Google Cloud.
+        as_sent = {"target": target.encode("latin-1")}
         outgoing = self._client.build_request(
-            request.method, address + target, headers=_headers(request), content=content
+            request.method, address, headers=_headers(request), content=content, extensions=as_sent
         )
         try:
             answer = await _unless_gone(self._client.send(outgoing, stream=True), request, read)

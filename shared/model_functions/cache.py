@@ -3,6 +3,7 @@
 A revision takes another's place while that one serves: beside it, or where there is no room for both, after it.
 """
 
+import contextvars
 import logging
 import math
 import threading
@@ -12,13 +13,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from queue import SimpleQueue
-from typing import Protocol
+from typing import Protocol, cast
 
 from model_functions import memory
 from model_functions.artifact.manifest import Manifest, MemoryNeed
 from model_functions.backoff import Backoff
 from model_functions.budget import MemoryBudget, either
+from model_functions.caller import Caller
 from model_functions.errors import (
     ArtifactRefused,
     InsufficientMemory,
@@ -38,8 +41,9 @@ log = logging.getLogger(__name__)
 
 #: Seconds that a revision's last requests may take where another can only come after it.
 DRAIN_S = 30.0
-#: Seconds to wait, one after the other, for those who held a model last.
-_HELD_S = (0.0, 0.05, 0.2, 1.0, 3.0)
+#: Seconds to wait, one after the other, for those who held a model last, and from one look at it to the next.
+_HELD_S = (0.2, 1.0, 3.0)
+_LOOK_S = 0.01
 
 
 class Loader(Protocol):
@@ -96,7 +100,7 @@ class _Entry:
         users: who wait for the model or use it; it stays while there are any.
         leaving: whether it goes with the last of them.
         look_at: when the next use has the store looked at for another revision.
-        replaced: told when nobody uses it any more, for who takes its place.
+        replaced: whether another has taken its place, which is told when it has ``left``.
     """
 
     name: str
@@ -106,7 +110,8 @@ class _Entry:
     users: int = 0
     leaving: bool = False
     look_at: float = math.inf
-    replaced: threading.Event | None = None
+    replaced: bool = False
+    left: threading.Event = field(default_factory=threading.Event)
 
     @property
     def loaded(self) -> bool:
@@ -115,12 +120,17 @@ class _Entry:
     def forget(self) -> None:
         self.ready, self.outcome = None, Future()
 
-    def model(self, phases: Phases) -> LoadedModel:
-        """Waits for the model. Raises what made its load fail."""
+    def model(self, caller: Caller) -> LoadedModel:
+        """Waits for the model. Raises what made its load fail, or the caller go."""
         if self.ready is not None:
             return self.ready
-        with nullcontext() if self.outcome.done() else phases("wait"):
-            outcome = self.outcome.result()
+        waiting, settled = self.outcome, threading.Event()
+        waiting.add_done_callback(lambda _: settled.set())
+        while not waiting.done():
+            caller.wait(settled)
+            if not waiting.done():
+                caller.check()
+        outcome = waiting.result()
         if isinstance(outcome, ServingError):
             raise outcome.again()
         return outcome
@@ -165,17 +175,24 @@ class ModelCache:
         self._entries: dict[str, _Entry] = {}  # the least recently used first
         self._loads, self._uses = _Average(), _Average()
         self._evictions = 0
+        self.uses = self.misses = 0
+        self.failures: dict[str, int] = {}
+        """Loads that failed, by the error's code."""
         self._unloaded: set[str] = set()
         self._served: dict[str, Manifest] = {}  # by name: the revision that was ready last
         self._refused: set[str] = set()  # digests of manifests
         self._lock = threading.Lock()
 
-    def use(self, name: str, phases: Phases) -> "_Use":
+    def use(self, name: str, phases: Phases, caller: Caller | None = None) -> "_Use":
         """For ``with``: the model, loaded now if it is not here, and not evicted before the block ends.
 
-        Raises ModelNotFound, ModelUnavailable, ArtifactRefused, InsufficientMemory, ModelTooLarge.
+        Args:
+            caller: whoever waits for it, which may end before the load does: that goes on for the next one.
+
+        Raises ModelNotFound, ModelUnavailable, ArtifactRefused, InsufficientMemory, ModelTooLarge, and what makes a
+        caller go.
         """
-        return _Use(self, name, phases)
+        return _Use(self, name, phases, caller)
 
     def has(self, name: str) -> bool:
         """Whether the model is loaded, so that to use it is to wait for nothing."""
@@ -225,6 +242,8 @@ class ModelCache:
         with self._lock:
             entry = self._entries.get(name)
             first = entry is None
+            self.uses += 1
+            self.misses += first
             if entry is None:
                 self._backoff.check(name)
                 entry = self._entries[name] = _Entry(name, self.clock())
@@ -261,7 +280,8 @@ class ModelCache:
             # Not the exception itself: its traceback holds what has been downloaded.
             error = _failure(name, exc)
         else:
-            self._settle(entry, LoadedModel(wrapper, manifest, freshness=freshness))
+            with self._lock:
+                self._settle(entry, LoadedModel(wrapper, manifest, freshness=freshness))
             self._told(name)
             return
         self._fail(entry, error)
@@ -292,14 +312,14 @@ class ModelCache:
             old = self._entries.get(name)
             if old is None or old.ready is None or old.leaving:
                 return False
-            arriving, before = _Entry(name, self.clock()), old.ready
-            beside = self._admit_revision(old, arriving, before.manifest, manifest)
+            arriving, first = _Entry(name, self.clock()), old.ready.manifest
+            beside = self._admit_revision(old, arriving, first, manifest)
         if beside:
             return self._come_beside(old, arriving, manifest)
-        self._come_after(old, arriving, before, manifest)
+        self._come_after(old, arriving, first, manifest)
         return True
 
-    def _admit_revision(self, old: _Entry, arriving: _Entry, old_manifest: Manifest, manifest: Manifest) -> bool:
+    def _admit_revision(self, old: _Entry, arriving: _Entry, first: Manifest, manifest: Manifest) -> bool:
         """Makes room for the revision, and says whether it is beside the old one; if not, that one has left already."""
         need, others = manifest.here.memory, [entry for entry in self._idle() if entry is not old]
         leaving = self._leaving(need, others)
@@ -308,7 +328,7 @@ class ModelCache:
             self._budget.admit(arriving, need)
             return True
         # For whichever comes back: what the old one needs is not given away meanwhile.
-        both = either(need, old_manifest.here.memory)
+        both = either(need, first.here.memory)
         if self._budget.alone(both) > self._budget.size:
             raise self._too_large(arriving.name, both)
         leaving = self._leaving(both, others, [old])
@@ -321,43 +341,46 @@ class ModelCache:
         return False
 
     def _come_beside(self, old: _Entry, arriving: _Entry, manifest: Manifest) -> bool:
+        failure: ServingError | None = None
         try:
             wrapper = self._loader.load_tested(manifest)
         except BaseException as exc:  # noqa: BLE001 - told to who asked
             failure = self._refusal(manifest, exc)
         else:
-            self._settle(arriving, LoadedModel(wrapper, manifest))
             with self._lock:
-                if self._entries.get(old.name) is old and not old.leaving:
-                    left = self._replace(old, arriving)
-                    threading.Thread(target=self._free, args=(old, left), name="free", daemon=True).start()
-                    return True
-            # Evicted, or unloaded: the next request finds the new revision by itself.
+                # Else it was evicted, or unloaded: the next request finds the revision by itself.
+                is_here = self._entries.get(old.name) is old and not old.leaving
+                if is_here:
+                    self._replace(old, arriving)
+                    self._settle(arriving, LoadedModel(wrapper, manifest))
+            if is_here:
+                threading.Thread(target=self._free, args=[old], name="free", daemon=True).start()
+                return True
             del wrapper
-            self._free(arriving)
-            return False
         memory.reclaim()
-        if not _is_held(failure):
+        if failure is None or not _is_held(failure):
             with self._lock:
                 self._budget.release(arriving)
-        raise failure
+        if failure is not None:
+            raise failure
+        return False
 
-    def _come_after(self, old: _Entry, arriving: _Entry, before: LoadedModel, manifest: Manifest) -> None:
-        assert old.replaced is not None  # noqa: S101 - it has been
-        if not old.replaced.wait(DRAIN_S):
-            self._settle(arriving, before)
+    def _come_after(self, old: _Entry, arriving: _Entry, first: Manifest, manifest: Manifest) -> None:
+        if not old.left.wait(DRAIN_S):
+            with self._lock:
+                self._settle(arriving, cast(LoadedModel, old.ready))
+                old.forget()
             raise InsufficientMemory(
                 f"{old.name} has requests that take more than {DRAIN_S:g} s, and there is no room for two revisions."
             )
-        first = before.manifest
-        del before
         self._let_go(old)
         try:
             wrapper = self._loader.load_tested(manifest)
         except BaseException as exc:  # noqa: BLE001 - told to who asked
             failure = self._refusal(manifest, exc)
         else:
-            self._settle(arriving, LoadedModel(wrapper, manifest))
+            with self._lock:
+                self._settle(arriving, LoadedModel(wrapper, manifest))
             return
         memory.reclaim()
         if _is_held(failure):
@@ -368,7 +391,8 @@ class ModelCache:
         except BaseException as exc:  # noqa: BLE001 - whatever it is, those who wait must hear it
             error = _failure(old.name, exc)
         else:
-            self._settle(arriving, LoadedModel(wrapper, first, freshness=Freshness(is_stale=True)))
+            with self._lock:
+                self._settle(arriving, LoadedModel(wrapper, first, freshness=Freshness(is_stale=True)))
             raise failure
         self._fail(arriving, error)
         raise failure
@@ -380,29 +404,27 @@ class ModelCache:
         self._refused.add(manifest.digest)
         return _failure(manifest.name, exc, logging.WARNING)
 
-    def _replace(self, old: _Entry, arriving: _Entry) -> threading.Event:
-        """From now on the name means the other entry. Returns what is told when nobody uses the old one any more."""
+    def _replace(self, old: _Entry, arriving: _Entry) -> None:
+        """From now on the name means the other entry."""
         self._entries[old.name] = arriving
-        old.leaving, left = True, threading.Event()
-        old.replaced = left
+        old.leaving = old.replaced = True
         self._leave(old)
-        return left
 
-    def _free(self, entry: _Entry, left: threading.Event | None = None) -> None:
-        if left is not None:
-            left.wait()
+    def _free(self, entry: _Entry) -> None:
+        entry.left.wait()
         self._let_go(entry)
         with self._lock:
             self._budget.release(entry)
 
     def _let_go(self, entry: _Entry) -> None:
         """Gives the memory of a model back that nobody uses any more."""
-        assert entry.ready is not None  # noqa: S101 - it has been loaded
-        wrapper = weakref.ref(entry.ready.wrapper)
+        wrapper = weakref.ref(cast(LoadedModel, entry.ready).wrapper)
         entry.forget()
         for seconds in _HELD_S:
-            # Whoever used it last may hold it for a moment.
-            time.sleep(seconds)
+            # Whoever used it last may hold it for a moment. A collection stops everybody: one should do.
+            while wrapper() is not None and seconds > 0:
+                time.sleep(_LOOK_S)
+                seconds -= _LOOK_S
             memory.reclaim()
             if wrapper() is None:
                 return
@@ -424,23 +446,22 @@ class ModelCache:
     # Coming and going.
 
     def _settle(self, entry: _Entry, model: LoadedModel) -> None:
-        name, manifest = entry.name, model.manifest
-        with self._lock:
-            now = self.clock()
-            self._loads.add(now - entry.since)
-            entry.since, entry.look_at = now, now + self._refresh_s
-            self._budget.admit(entry, manifest.here.memory)
-            self._budget.settle(entry)
-            self._backoff.forget(name)
-            self._served[name] = manifest
-            self._refused.discard(manifest.digest)
-            entry.ready = model
-            self._unloaded.discard(name)
-            entry.outcome.set_result(model)
+        name, manifest, now = entry.name, model.manifest, self.clock()
+        self._loads.add(now - entry.since)
+        entry.since, entry.look_at = now, now + self._refresh_s
+        self._budget.admit(entry, manifest.here.memory)
+        self._budget.settle(entry)
+        self._backoff.forget(name)
+        self._unloaded.discard(name)
+        self._served[name] = manifest
+        self._refused.discard(manifest.digest)
+        entry.ready = model
+        entry.outcome.set_result(model)
 
     def _fail(self, entry: _Entry, error: ServingError) -> None:
         name = entry.name
         with self._lock:
+            self.failures[error.code] = self.failures.get(error.code, 0) + 1
             if entry in self._budget:
                 memory.reclaim()
                 self._budget.release(entry)
@@ -484,8 +505,8 @@ class ModelCache:
         """The entry goes, if nobody uses it any more."""
         if entry.users:
             return
-        if entry.replaced is not None:
-            entry.replaced.set()
+        if entry.replaced:
+            entry.left.set()
             return
         if self._entries.get(entry.name) is not entry:
             return
@@ -554,22 +575,21 @@ class ModelCache:
 class _Use:
     """What ``with cache.use(…)`` enters; a generator would take twice as long."""
 
-    __slots__ = ("_began", "_cache", "_entry", "_name", "_phases")
+    __slots__ = ("_began", "_cache", "_caller", "_entry", "_name", "_phases")
 
     _entry: _Entry
 
-    def __init__(self, cache: ModelCache, name: str, phases: Phases) -> None:
+    def __init__(self, cache: ModelCache, name: str, phases: Phases, caller: Caller | None) -> None:
         self._cache = cache
         self._name = name
         self._phases = phases
+        self._caller = caller
         self._began: float | None = None
 
     def __enter__(self) -> LoadedModel:
         self._entry, first = self._cache.enter(self._name)
         try:
-            if first:
-                self._cache.fly(self._name, self._entry, self._phases)
-            model = self._entry.model(self._phases)
+            model = self._entry.ready or self._awaited(first)
         except BaseException:
             self.__exit__()
             raise
@@ -578,6 +598,21 @@ class _Use:
 
     def __exit__(self, *raised: object) -> None:
         self._cache.leave(self._entry, self._began)
+
+    def _awaited(self, first: bool) -> LoadedModel:
+        caller = self._caller or Caller()
+        if not first:
+            with nullcontext() if self._entry.outcome.done() else self._phases("wait"):
+                return self._entry.model(caller)
+        # In a thread of its own, and with phases of its own: it goes on when this caller is gone.
+        phases = self._phases.of_another_thread()
+        load = partial(contextvars.copy_context().run, self._cache.fly, self._name, self._entry, phases)
+        threading.Thread(target=load, name="load", daemon=True).start()
+        try:
+            return self._entry.model(caller)
+        finally:
+            if self._entry.outcome.done():
+                self._phases.add(phases)
 
     def again(self) -> "_Again":
         """For ``with`` inside this one, and longer: the same model, whatever has taken its place meanwhile."""

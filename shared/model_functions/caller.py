@@ -26,7 +26,7 @@ class Caller:
         self._until = self._began + seconds
         self._gone = False
         self._why: ServingError | None = None
-        self._told: Callable[[], None] | None = None
+        self._told: Callable[[], object] | None = None
 
     def shorten(self, seconds: float) -> None:
         """Waits at most so long, counted from its beginning."""
@@ -45,16 +45,20 @@ class Caller:
         """Tells whoever works for the caller to tell it this instead. Any thread may call it."""
         self._end(why)
 
-    def wait(self, settled: threading.Event) -> None:
-        """Until then, or until the caller does not wait any more: its ``check`` tells."""
+    def wait(self, settled: threading.Event, seconds: float = math.inf) -> None:
+        """Until then, or until the caller does not wait any more: its ``check`` tells.
+
+        Args:
+            seconds: at most.
+        """
         self.when_gone(settled.set)
-        remaining = self.remaining()
+        seconds = min(seconds, self.remaining())
         try:
-            settled.wait(None if remaining == math.inf else remaining)
+            settled.wait(None if seconds == math.inf else seconds)
         finally:
             self.when_gone(None)
 
-    def when_gone(self, told: Callable[[], None] | None) -> None:
+    def when_gone(self, told: Callable[[], object] | None) -> None:
         """Calls ``told`` when the caller hangs up, at once if it already has; the latest one counts."""
         with _LOCK:
             self._told, gone = told, self._gone
@@ -63,14 +67,18 @@ class Caller:
 
     def check(self) -> None:
         """Raises CallerGone, DeadlineExceeded, or why the caller was sent away."""
+        if self._gone or self._clock() >= self._until:
+            raise self.reason()
+
+    def reason(self) -> ServingError:
+        """What is told to whom it still concerns, of a caller that waits no longer."""
         if self._why is not None:
-            raise self._why.again()
+            return self._why.again()
         if self._gone:
-            raise CallerGone("The caller hung up.")
-        if self._clock() >= self._until:
-            raise DeadlineExceeded(
-                f"There was no answer within the request's {self._seconds:g} s. Allow more time, or send less."
-            )
+            return CallerGone("The caller hung up.")
+        return DeadlineExceeded(
+            f"There was no answer within the request's {self._seconds:g} s. Allow more time, or send less."
+        )
 
     def _end(self, why: ServingError | None) -> None:
         with _LOCK:

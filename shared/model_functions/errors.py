@@ -137,6 +137,11 @@ class UriTooLong(ServingError):
     code = "uri_too_long"
 
 
+class HeadersTooLarge(ServingError):
+    status = 431
+    code = "headers_too_large"
+
+
 class UnsupportedMediaType(ServingError):
     status = 415
     code = "unsupported_media_type"

@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from unicodedata import combining
 
 from model_functions.errors import InvalidInput
+
+#: Marks in a row: UAX #15, stream-safe text format.
+MAX_MARKS = 30
 
 #: Items in one request, unless a publisher says otherwise.
 MAX_ITEMS = 32
@@ -55,6 +59,7 @@ class TextInput:
         check_characters(path, len(value), self.max_characters, "Send it in parts.")
         if not value.strip():
             raise InvalidInput(path, f"{path} is an empty text. Send at least one word.")
+        check_marks(path, value)
         return value
 
 
@@ -126,6 +131,7 @@ class PromptInput:
         if not value:
             raise InvalidInput(path, f"{path} is an empty text. Send at least one character.")
         check_characters(path, len(value), self.max_characters, "Send less of it.")
+        check_marks(path, value)
         return Asked(path, value)
 
     def _tokens(self, numbers: list[Any], path: str) -> list[int]:
@@ -150,6 +156,8 @@ class PromptInput:
             _check_message(message, f"{path}[{index}]")
         count = sum(len(message["content"]) for message in messages)
         check_characters(path, count, self.max_characters, "Leave out old messages.")
+        for index, message in enumerate(messages):
+            check_marks(f"{path}[{index}].content", message["content"])
         return messages
 
 
@@ -178,6 +186,27 @@ def check_characters(path: str, count: int, limit: int, way_out: str) -> None:
     """Refuses what is longer than the limit."""
     if count > limit:
         raise InvalidInput(path, f"{path} has {count} characters; the limit is {limit}. {way_out}")
+
+
+def check_marks(path: str, text: str) -> None:
+    """Refuses a letter with more marks than Unicode's stream-safe format has: to put them in order takes the square of
+    the time, whoever normalizes the text.
+    """
+    if text.isascii():
+        return
+    # Of so many characters in a row one stands at a multiple of their number: few are looked at.
+    for start in range(MAX_MARKS, len(text), MAX_MARKS + 1):
+        if not combining(text[start]):
+            continue
+        first, last = start, start + 1
+        while first > 0 and combining(text[first - 1]):
+            first -= 1
+        while last < len(text) and last - first <= MAX_MARKS and combining(text[last]):
+            last += 1
+        if last - first > MAX_MARKS:
+            raise InvalidInput(
+                path, f"{path} has a letter with more than {MAX_MARKS} marks above or below it. Send fewer of them."
+            )
 
 
 def one_or_many(item: dict[str, Any], max_items: int) -> dict[str, Any]:

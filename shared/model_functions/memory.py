@@ -89,6 +89,8 @@ def reclaim() -> None:
     """
     gc.unfreeze()
     gc.collect()
+    # Else the next collection, within a request, would look through all that stays.
+    gc.freeze()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
@@ -96,7 +98,7 @@ def reclaim() -> None:
 
 @cache
 def keep_freed() -> None:
-    """Lets glibc keep what large requests free, for the next one, up to 64 MiB a thread.
+    """Lets glibc keep what large requests free, for the next one, up to 64 MiB a thread, where there is enough of it.
 
     It does so by itself from the first 32 MiB on that somebody frees; until then the system takes back each request's
     memory, and gives it out again page by page, which takes longer than to read, compute and answer 10 MB.
@@ -105,7 +107,7 @@ def keep_freed() -> None:
     set_option = getattr(ctypes.CDLL(None), "mallopt", None)
     if set_option is not None:
         set_option(_M_MMAP_THRESHOLD, 32 * _MIB)
-        set_option(_M_TRIM_THRESHOLD, 64 * _MIB)
+        set_option(_M_TRIM_THRESHOLD, min(64 * _MIB, instance_limit() // 128))
 
 
 def _physical() -> int:

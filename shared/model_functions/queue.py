@@ -11,12 +11,14 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any
 
 from model_functions.caller import Caller
 from model_functions.errors import CallerGone, ModelError, Overloaded, ServingError
-from model_functions.pace import SHORT_S, Pace
+from model_functions.metrics import ROWS, SECONDS, Histogram
+from model_functions.pace import QUICK_S, SHORT_S, Pace
 from model_functions.rows import Batch, Collector, Row
 
 log = logging.getLogger(__name__)
@@ -30,6 +32,16 @@ LATER = object()
 SOON_S = 0.1
 #: or in this many times what the slowest take: beyond, more would only wait longer, and no more be done.
 PATIENT = 2
+
+#: What runs so much longer than expected is taken to need as long again as it is late already, and is stuck if nobody
+#: waits for it any more,
+LATE_S = 1.0
+#: or once it is so late: the others wait for it no longer.
+STUCK_S = 30.0
+#: How often those who wait look whether it is.
+_LOOK_S = 5.0
+#: The longest that anybody is told to wait for what is stuck: nobody knows.
+_MAX_RETRY_S = 60
 
 
 @dataclass(eq=False)
@@ -65,6 +77,8 @@ class Work:
         self._error: ServingError | None = None
         self._told: Callable[[], None] | None = None
         self._queue: WorkQueue
+        # So that what is logged of it in another thread is told to be its request's.
+        self.context = copy_context()
 
     def taken(self, collector: Collector) -> list[int]:
         """The places of the rows that are read now."""
@@ -146,11 +160,31 @@ class WorkQueue:
         self._lock = threading.Lock()
         self._arrived = threading.Condition(self._lock)
         self._waiting: list[Work] = []
-        self._running: list[Work] = []
         self._busy = False
-        self._free_at = 0.0
+        #: What is known of what runs, if anything does. Whoever ends another turn has been stuck.
+        self._turn = 0
+        self._running: list[Work] = []
+        self._began = self._free_at = 0.0
+        self._pace: Pace | None = None
+        self._holder: threading.Thread | None = None
+        self._mine = threading.local()
+        self._stuck: dict[Pace, float] = {}
         self._runner: threading.Thread | None = None
-        self.batches = self.rows = self.refused = 0
+        self.sizes, self.waits = Histogram(ROWS), Histogram(SECONDS)
+        """Of what was read at once, in rows; of what works waited, in seconds."""
+        self.refusals = {"deadline": 0, "full": 0, "stuck": 0}
+
+    @property
+    def batches(self) -> int:
+        return self.sizes.count
+
+    @property
+    def rows(self) -> int:
+        return int(self.sizes.sum)
+
+    @property
+    def refused(self) -> int:
+        return sum(self.refusals.values())
 
     @property
     def waiting(self) -> int:
@@ -161,25 +195,31 @@ class WorkQueue:
         with self._lock:
             return not self._busy and not self._waiting
 
+    @property
+    def stuck_s(self) -> float:
+        """Seconds since something began to run that is stuck; 0 where nothing is."""
+        with self._lock:
+            self._look()
+            return time.perf_counter() - min(self._stuck.values()) if self._stuck else 0.0
+
     def check(self) -> None:
         """For what runs, between its steps: raises CallerGone once nobody waits for it any more."""
-        if not any(work.is_wanted for work in self._running):
+        if not any(work.is_wanted for work in self._mine.running):
             raise CallerGone("Nobody waits for the answer any more.")
 
     def at_once(self, pace: Pace, rows: int, size: int, call: Callable[[], Any]) -> Any:
         """What the call returns, if it is quick and nothing else runs; else LATER, and nothing has been called."""
         with self._lock:
-            if self._busy or self._waiting or not pace.is_quick(size):
+            if self._busy or self._waiting or not pace.is_quick(size) or pace in self._stuck:
                 return LATER
-            self._busy = True
-        try:
             started = time.perf_counter()
+            turn = self._take(pace, started, started + QUICK_S)
+        try:
             found = call()
             pace.ran(time.perf_counter() - started, size)
+            self.sizes.add(rows)
         finally:
-            self._end()
-        self.batches += 1
-        self.rows += rows
+            self._end(turn, pace)
         return found
 
     def run(self, work: Work, *, admitted: bool = False) -> list[Any]:
@@ -198,22 +238,39 @@ class WorkQueue:
         """Puts the work behind the others. Raises Overloaded, DeadlineExceeded, CallerGone."""
         work.caller.check()
         with self._lock:
+            self._look()
+            if work.pace in self._stuck:
+                raise self._refusal_of_the_stuck(work)
             if not admitted:
                 self._admit(work)
             self._waiting.append(work)
         work.entered(self)
 
+    def start(self) -> None:
+        """Sees to it that what waits is run, for somebody who does not wait for it."""
+        with self._lock:
+            self._wake()
+
     def wait(self, work: Work) -> None:
         """Until the work, which has entered, is settled, or its caller does not wait any more."""
         settled = threading.Event()
         work.when_settled(settled.set)
-        work.caller.when_gone(settled.set)
         with self._lock:
             self._wake()
+        while not work.is_settled:
+            work.caller.wait(settled, _LOOK_S)
+            self.give_up(work)
+
+    def give_up(self, work: Work) -> None:
+        """Takes a work that nobody waits for any more out of the queue; it fails by what made its caller go."""
+        if work.is_settled:
+            return
         try:
-            self._wait(work, settled)
-        finally:
-            work.caller.when_gone(None)
+            work.caller.check()
+        except ServingError as error:
+            self._fail(work, error)
+        with self._lock:
+            self._look()
 
     def is_short(self, work: Work) -> bool:
         """Whether an event loop may wait for the work, and for all that is before it."""
@@ -230,9 +287,8 @@ class WorkQueue:
             if not all(work.pace.is_short for work in self._waiting) or self._seconds_until_free() > SHORT_S:
                 self._wake()
                 return
-            parts = self._begin()
-        self._run(parts)
-        self._end()
+            turn, parts = self._begin()
+        self._run(turn, parts)
 
     def _wake(self) -> None:
         if self._runner is None:
@@ -247,7 +303,7 @@ class WorkQueue:
         late = seconds + work.pace.expected(work.size) > work.caller.remaining()
         soon = max(SOON_S, PATIENT * work.pace.slowest)
         if late or (count >= self._max_waiting and seconds > soon):
-            self.refused += 1
+            self.refusals["deadline" if late else "full"] += 1
             after = max(1, math.ceil(seconds))
             what = "longer than the request allows" if late else "and no more are taken"
             raise Overloaded(
@@ -257,43 +313,89 @@ class WorkQueue:
 
     def _seconds_until_free(self) -> float:
         waiting = sum(work.pace.expected(work.size) for work in self._waiting)
-        running = max(0.0, self._free_at - time.perf_counter()) if self._busy else 0.0
-        return waiting + running
-
-    def _wait(self, work: Work, settled: threading.Event) -> None:
-        while True:
-            remaining = work.caller.remaining()
-            settled.wait(None if remaining == math.inf else remaining)
-            if work.is_settled:
-                return
-            try:
-                work.caller.check()
-            except ServingError as error:
-                self._fail(work, error)
+        if not self._busy:
+            return waiting
+        running = self._free_at - time.perf_counter()
+        return waiting + (-running if running < -LATE_S else max(0.0, running))
 
     def _run_forever(self) -> None:
         while True:
             with self._lock:
+                if self._runner is not threading.current_thread():
+                    # It was stuck, and another has taken its place.
+                    return
                 while self._busy or not self._waiting:
                     self._arrived.wait()
-                parts = self._begin()
-            self._run(parts)
+                turn, parts = self._begin()
+            self._run(turn, parts)
             # Else what was asked last would stay in memory until something else is.
             del parts
-            self._end()
 
-    def _begin(self) -> list[tuple[Work, list[int]]]:
-        parts = self._next()
-        self._busy = True
+    def _begin(self) -> tuple[int, list[tuple[Work, list[int]]]]:
+        """What runs now; it may be nothing."""
+        for work in [work for work in self._waiting if not work.is_wanted]:
+            self._waiting.remove(work)
+            self._drop(work)
+        parts = self._next() if self._waiting else []
+        if not parts:
+            return 0, []
+        pace, now = parts[0][0].pace, time.perf_counter()
         size = sum(work.rows[place].size for work, places in parts for place in places)
-        self._free_at = time.perf_counter() + parts[0][0].pace.expected(size)
-        return parts
+        turn = self._take(pace, now, now + pace.expected(size))
+        self._running, self._holder = [work for work, _ in parts], threading.current_thread()
+        return turn, parts
 
-    def _end(self) -> None:
+    def _take(self, pace: Pace, began: float, free_at: float) -> int:
+        self._busy, self._holder = True, None
+        self._pace, self._began, self._free_at = pace, began, free_at
+        self._turn += 1
+        return self._turn
+
+    def _end(self, turn: int, pace: Pace) -> None:
         with self._lock:
+            if turn != self._turn:
+                began = self._stuck.pop(pace, 0.0)
+                log.warning("what was stuck went on after %.0f s", time.perf_counter() - began)
+                return
             self._busy, self._running = False, []
             if self._waiting:
                 self._wake()
+
+    def _look(self) -> None:
+        """Leaves what is stuck to its thread, and the others to another one."""
+        if not self._busy or self._pace is None:
+            return
+        late = time.perf_counter() - self._free_at
+        wanted = not self._running or any(work.is_wanted for work in self._running)
+        if late <= LATE_S or (wanted and late <= STUCK_S):
+            return
+        name = self._running[0].name if self._running else "a model"
+        log.error("%s is stuck", name, extra={"fields": {"model": name, "seconds": round(late, 1)}})
+        self._stuck[self._pace] = self._began
+        if self._runner is self._holder:
+            self._runner = None
+        self._turn += 1
+        self._busy, self._running = False, []
+        for work in [work for work in self._waiting if work.pace in self._stuck]:
+            self._waiting.remove(work)
+            work.failed(self._refusal_of_the_stuck(work))
+        if self._waiting:
+            self._wake()
+
+    def _refusal_of_the_stuck(self, work: Work) -> Overloaded:
+        self.refusals["stuck"] += 1
+        seconds = math.ceil(time.perf_counter() - self._stuck[work.pace])
+        after = min(seconds, _MAX_RETRY_S)
+        return Overloaded(
+            f"{work.name} has been busy with one request for {seconds} s, and takes no other. Ask again in {after} s.",
+            retry_after=after,
+        )
+
+    def _drop(self, work: Work) -> None:
+        try:
+            work.caller.check()
+        except ServingError as error:
+            work.failed(error)
 
     def _next(self) -> list[tuple[Work, list[int]]]:
         """The works that run now, the one that has waited longest first, and the places of their rows."""
@@ -318,16 +420,27 @@ class WorkQueue:
     def _fail(self, work: Work, exc: BaseException) -> None:
         self._leave(work)
         # What was raised in another thread must not hold what the model was reading.
-        known = exc.again() if isinstance(exc, ServingError) else unforeseen(work.name, work.request_id, exc)
+        known: ServingError
+        if isinstance(exc, ServingError):
+            known = exc.again()
+        else:
+            known = work.context.copy().run(unforeseen, work.name, work.request_id, exc)
         work.failed(known)
 
-    def _run(self, parts: list[tuple[Work, list[int]]]) -> None:
+    def _run(self, turn: int, parts: list[tuple[Work, list[int]]]) -> None:
+        if parts:
+            self._read(parts)
+            self._end(turn, parts[0][0].pace)
+
+    def _read(self, parts: list[tuple[Work, list[int]]]) -> None:
         """Reads the rows together; where that fails, those of each work alone, so that one spoils no other."""
         features = [work.rows[place].features for work, places in parts for place in places]
         started = time.perf_counter()
-        self._running = [work for work, _ in parts]
-        for work in self._running:
-            work.began = work.began or started
+        self._mine.running = [work for work, _ in parts]
+        for work, _ in parts:
+            if not work.began:
+                work.began = started
+                self.waits.add(started - work.asked)
         try:
             outputs = parts[0][0].read(features)
             if len(outputs) != len(features):
@@ -336,14 +449,13 @@ class WorkQueue:
             # A model may raise anything, SystemExit included; the instance goes on.
             for part in parts:
                 if len(parts) > 1 and part[0].is_wanted:
-                    self._run([part])
+                    self._read([part])
                 else:
                     self._fail(part[0], exc)
             return
         sizes = [sum(work.rows[place].size for place in places) for work, places in parts]
         parts[0][0].pace.ran(time.perf_counter() - started, *sizes)
-        self.batches += 1
-        self.rows += len(features)
+        self.sizes.add(len(features))
         for work, places in parts:
             work.answered(places, outputs[: len(places)])
             outputs = outputs[len(places) :]

@@ -78,6 +78,10 @@ class Repository:
             )
         return pointer
 
+    def generation(self, family: str, name: str, alias: str) -> int:
+        """That of the alias, for ``point``."""
+        return self._pointer(family, name, alias)[1]
+
     def manifest(
         self, family: str, name: str, revision: str, digest: str | None = None, phases: Phases | None = None
     ) -> Manifest:
@@ -150,15 +154,25 @@ class Repository:
             # Another key's signature over the same document is as good, if we trust it.
             self.manifest(manifest.family, manifest.name, manifest.revision, manifest.digest)
 
-    def point(self, manifest: Manifest, alias: str, key: "SigningKey") -> Pointer:
-        """Moves the alias to the revision; does nothing when it is there. Raises Conflict."""
+    def point(self, manifest: Manifest, alias: str, key: "SigningKey", seen: int | None = None) -> Pointer:
+        """Moves the alias to the revision; does nothing when it is there. Raises Conflict.
+
+        Args:
+            seen: the alias's generation that the caller has decided by; None: whatever it is now.
+        """
         family, name = manifest.family, manifest.name
         _check_names(family, name, alias)
         old, generation = self._pointer(family, name, alias)
+        if old is not None and old.manifest == manifest.digest:
+            return old
+        if seen not in (None, generation):
+            now = "is gone" if old is None else f"was moved to revision {old.revision}"
+            raise Conflict(
+                f'"{alias}" of {family}/{name} {now} by somebody else meanwhile, and stays there. Look at both, and '
+                f"promote the one that is wanted; this one is revision {manifest.revision}."
+            )
         if old is None:
             new = Pointer(family, name, alias, manifest.revision, manifest.digest, serial=1)
-        elif old.manifest == manifest.digest:
-            return old
         else:
             new = old.moved(manifest, (old.revision, *old.previous)[:HISTORY])
         return self._move(new, generation, key)

@@ -58,4 +58,5 @@ class SelfTest:
         thread = ctypes.c_ulong(self._thread.ident or 0)
         ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(SystemExit))
         self._thread.join(_ENDING_S)
+        self._raised = None
         return SelfTestHangs(why, ended=not self._thread.is_alive())

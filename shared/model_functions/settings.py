@@ -17,6 +17,7 @@ _FUNCTION_FOLDER = Path(__file__).resolve().parent.parent
 #: of an instance, and to read its metrics.
 ACTIONS = ("predict", "warm", "manage", "metrics")
 
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:.]+\](:[0-9]{1,5})?")
 _MEMORY = re.compile(r"(?P<number>[0-9]{1,15})(?P<unit>Mi|Gi)?")
 
 
@@ -75,6 +76,10 @@ class Settings:
     access_demanded: bool = False
     """``K_SERVICE``, which Cloud Run sets: nobody may ask there without ``ACCESS``."""
 
+    allowed_origins: tuple[str, ...] = ()
+    """``ALLOWED_ORIGINS``: the pages of other sites that may ask from a browser, as ``https://example.com``, exactly,
+    with spaces or commas between them; by default none."""
+
     max_body_bytes: int = 32 * 1024 * 1024
     """``MAX_BODY_BYTES``: the largest request body; by default what Cloud Run lets through."""
 
@@ -100,6 +105,9 @@ class Settings:
     log_level: str = "INFO"
     """``LOG_LEVEL``: the least severity that is logged."""
 
+    log_inputs: bool = False
+    """``LOG_INPUTS``: ``true`` logs what exceptions say, which may quote what a caller sent."""
+
     on_google_cloud: bool = False
     """``K_SERVICE``, which Google Cloud sets, as Vertex AI does ``AIP_MODE``: local keys do not count there, and the
     gateway sends ID tokens."""
@@ -120,6 +128,7 @@ class Settings:
             predict_route=_route(given, "AIP_PREDICT_ROUTE"),
             health_route=_route(given, "AIP_HEALTH_ROUTE"),
             **_access(given),
+            allowed_origins=_origins(given, "ALLOWED_ORIGINS"),
             max_body_bytes=_positive(given, "MAX_BODY_BYTES", cls.max_body_bytes),
             body_timeout_s=_positive(given, "BODY_TIMEOUT_SECONDS", cls.body_timeout_s, " of seconds"),
             timeout_s=_seconds(given, "CLOUD_RUN_TIMEOUT_SECONDS", 0),
@@ -128,6 +137,7 @@ class Settings:
             max_waiting=_positive(given, "MAX_WAITING", cls.max_waiting, ""),
             memory_limit=_memory(given, "MEMORY_LIMIT"),
             log_level=_severity(given.get("LOG_LEVEL") or cls.log_level),
+            log_inputs=_boolean(given, "LOG_INPUTS"),
             on_google_cloud=on_google_cloud,
         )
 
@@ -189,6 +199,17 @@ def _positive(given: Mapping[str, str], name: str, default: int, of: str = " of 
     if not text.isdecimal() or int(text) == 0:
         raise ConfigurationInvalid(f'{name} is "{text}". Set it to a positive number{of}.')
     return int(text)
+
+
+def _origins(given: Mapping[str, str], name: str) -> tuple[str, ...]:
+    origins = tuple((given.get(name) or "").replace(",", " ").split())
+    for origin in origins:
+        if _ORIGIN.fullmatch(origin) is None:
+            raise ConfigurationInvalid(
+                f'{name} has "{origin[:60]}". List whole origins, as https://example.com: in lower case, without a '
+                "path, and no *."
+            )
+    return origins
 
 
 def _route(given: Mapping[str, str], name: str) -> str | None:

@@ -8,9 +8,9 @@ import threading
 import time
 from collections.abc import Callable
 
-from model_functions.artifact.manifest import REVISION_LENGTH
+from model_functions.artifact.manifest import REVISION_LENGTH, Manifest
 from model_functions.backoff import Backoff
-from model_functions.cache import LoadedModel, Loader, ModelCache
+from model_functions.cache import Loader, ModelCache
 from model_functions.errors import (
     InsufficientMemory,
     ModelNotFound,
@@ -65,28 +65,32 @@ class Updates:
 
     def look(self, name: str) -> None:
         """Sees where the model's alias points, and follows it. Raises nothing."""
-        model, began, wait_s = self._cache.serving(name), self._clock(), self._refresh_s
-        if model is None:
-            return
+        began, wait_s = self._clock(), self._refresh_s
         try:
-            self._follow(name, model)
+            self._follow(name)
         except Exception as exc:  # noqa: BLE001 - the model serves on, whatever happens here
             self._fall_behind(name, exc)
             wait_s = max(wait_s, AWAY_S) if isinstance(exc, StoreUnavailable) else wait_s
         self._cache.look_after(name, max(0.0, began + wait_s - self._clock()))
 
-    def _follow(self, name: str, model: LoadedModel) -> None:
+    def _follow(self, name: str) -> None:
+        model = self._cache.serving(name)
+        if model is None:
+            return
+        # Not the model itself: it is to leave before this ends.
+        serving, freshness = model.manifest, model.freshness
+        del model
         self._aims[name] = "?"
         digest = self._loader.aimed(name)
         self._aims[name] = digest[:REVISION_LENGTH]
-        if digest != model.manifest.digest:
-            self._take_up(name, model, digest)
-        elif model.freshness.is_stale:
-            model.freshness.is_stale = False
+        if digest != serving.digest:
+            self._take_up(name, serving, digest)
+        elif freshness.is_stale:
+            freshness.is_stale = False
             log.info("%s serves what its alias names again", name, extra={"fields": {"model": name}})
         self._told.pop(name, None)
 
-    def _take_up(self, name: str, model: LoadedModel, digest: str) -> None:
+    def _take_up(self, name: str, serving: Manifest, digest: str) -> None:
         """Raises whatever keeps the revision from being served, also while that is remembered."""
         if digest in self._hung:
             raise self._hung[digest].again()
@@ -99,8 +103,8 @@ class Updates:
             self._remember(digest, error)
             raise
         if is_taken:
-            revision, before = digest[:REVISION_LENGTH], model.manifest.revision
             seconds = round(self._clock() - began, 3)
+            revision, before = digest[:REVISION_LENGTH], serving.revision
             fields = {"model": name, "revision": revision, "before": before, "seconds": seconds}
             log.info("updated %s", name, extra={"fields": fields})
             with self._lock:
@@ -129,7 +133,7 @@ class Updates:
         fields |= {"serving": model.manifest.revision} if model else {}
         log.log(
             logging.WARNING if is_passing else logging.ERROR,
-            *("%s is not updated to %s: %s", name, revision, exc),
+            *("%s is not updated to %s: %s", name, revision, str(exc)),
             exc_info=None if isinstance(exc, ServingError) else exc,
             extra={"fields": fields},
         )

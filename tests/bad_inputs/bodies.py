@@ -16,7 +16,7 @@ _MEDIA = "unsupported_media_type"
 _ENCODING = "invalid_encoding"
 
 #: What a pickle would leave behind if anybody opened it.
-MARKER = Path("/tmp/model-functions-unpickled")  # noqa: S108 - nobody ever makes it
+MARKER = Path("/tmp/model-functions-unpickled")
 
 
 class _Evil:
@@ -108,6 +108,12 @@ def _parts(count: int, boundary: str = "b", end: str = "--") -> bytes:
     return (part * count + f"--{boundary}{end}\r\n").encode()
 
 
+def numpy_file(name: str, dtype: str, shape: str, data: bytes = bytes(8)) -> Raw:
+    head = f"{{'descr': {dtype!r}, 'fortran_order': False, 'shape': {shape}, }}".encode()
+    body = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head) + 1) + head + b"\n" + data
+    return Raw(name, body, INVALID, {"content-type": "application/x-npy"}, protocols=("invocations",))
+
+
 TYPES = [
     Raw("C054 JSON with a charset", GOOD, INVALID, {"content-type": f"{JSON}; charset=utf-8"}),
     Raw("C054 in upper case", GOOD, INVALID, {"content-type": "application/JSON; charset=UTF-8"}),
@@ -138,7 +144,13 @@ TYPES = [
         {"content-type": f'{_FORM}"a\\\r"'[:-2]},
         **_FILES,
     ),
-    Raw("D121 a part without a name", b"--b\r\n\r\nx\r\n--b--\r\n", None, {"content-type": f"{_FORM}b"}, **_FILES),
+    Raw(
+        "D121 a part without a name",
+        b"--b\r\n\r\nx\r\n--b--\r\n",
+        "invalid_request",
+        {"content-type": f"{_FORM}b"},
+        **_FILES,
+    ),
     Raw("D122 a megabyte of dashes", b"-" * 1_000_000, "invalid_request", {"content-type": f"{_FORM}b"}, **_FILES),
     # CVE-2024-49767 and its like: a boundary that nearly ends, again and again.
     Raw(
@@ -162,21 +174,18 @@ TYPES = [
         {"content-type": f"{_FORM}b"},
         **_FILES,
     ),
-    Raw(
-        "D125 numpy's own file of objects",
-        b"\x93NUMPY\x01\x00\x46\x00{'descr': '|O', 'fortran_order': False, 'shape': (1,), }"
-        + b" " * 14
-        + b"\n"
-        + PICKLE,
-        None,
-        {"content-type": "application/x-npy"},
-        protocols=("invocations",),
-    ),
+    numpy_file("D125 numpy's file of objects", "|O", "(1,)", PICKLE),
+    numpy_file("D125 numpy's file of 2^60 numbers", "<f8", f"({2**60},)"),
+    numpy_file("D125 numpy's file whose shape overflows", "<f8", f"({2**32}, {2**32}, 3)"),
+    numpy_file("D125 numpy's file of a negative shape", "<f8", "(-1,)"),
+    numpy_file("D125 numpy's file of 8 GB", "<f8", f"({2**30},)"),
+    numpy_file("D125 numpy's file of code", "__import__('os').system('id')", "(1,)"),
+    numpy_file("D125 numpy's file of a type of nobody", "<z9", "(1,)"),
     Raw("D126 CSV of one quote", b'"', None, {"content-type": "text/csv"}, protocols=("invocations",)),
     Raw(
-        "D126 CSV of a million commas",
-        b"," * 1_000_000,
-        None,
+        "D126 CSV of two million commas",
+        b"," * 2_000_000,
+        "payload_too_large",
         {"content-type": "text/csv"},
         kinds=("row", "tensor"),
         protocols=("invocations",),
@@ -192,7 +201,7 @@ def _value(text: bytes, name: str, code: str | None) -> Raw:
 SYNTAX = [
     Raw("C015 exactly the limit", GOOD + b" " * (LIMIT - len(GOOD)), INVALID),
     Raw("C015 one byte over the limit", b" " * (LIMIT + 1), "payload_too_large"),
-    Raw("C062 nothing", b"", None, protocols=("predict",)),
+    Raw("C062 nothing", b"", "invalid_json", protocols=("predict",)),
     Raw("C062 nothing but space", b" \n\t ", "invalid_json"),
     Raw("C063 an open brace", b"{bad", "invalid_json"),
     Raw("C063 single quotes", b"{'a': 1}", "invalid_json"),
@@ -276,7 +285,7 @@ SYNTAX = [
     Raw("D138 CBOR", b"\xa1aa\x01", _ENCODING),
     Raw("D139 8 MB of space before", b" " * (LIMIT - len(GOOD)) + GOOD, INVALID),
     Raw("D139 8 MB of quotes", b'"' * LIMIT, "invalid_json"),
-    Raw("D139 8 MB of commas", b"[" + b"," * (LIMIT - 1), "payload_too_large"),
+    Raw("D139 8 MB of commas", b"[" + b"," * (LIMIT - 1), "invalid_json"),
     Raw("D139 8 MB of escapes", b'["' + b"\\\\" * (LIMIT // 2 - 8), "invalid_json"),
     Raw("D140 an object of 200,000 empty objects", b'{"a": [' + b"{}," * 200_000 + b"{}]}", INVALID),
 ]
@@ -295,7 +304,7 @@ NO_OBJECTS = [Raw(f"C077 {value!r} alone", value, INVALID) for value in (b"null"
 _TENSOR = {"name": "x", "datatype": "FP32", "shape": [1, 3], "parameters": {"binary_data_size": 12}}
 
 
-def binary(name: str, record: dict[str, Any], data: bytes, header: str | None = None) -> Raw:
+def binary(name: str, record: dict[str, Any], data: bytes, header: str | None = None, code: str = INVALID) -> Raw:
     """A request of the Open Inference Protocol whose tensor follows its JSON.
 
     Args:
@@ -304,7 +313,7 @@ def binary(name: str, record: dict[str, Any], data: bytes, header: str | None = 
     head = json.dumps({"inputs": [record]}).encode()
     headers = {"inference-header-content-length": header or str(len(head))}
     headers["content-type"] = "application/octet-stream"
-    return Raw(name, head + data, INVALID, headers, protocols=("open_inference",))
+    return Raw(name, head + data, code, headers, protocols=("open_inference",))
 
 
 def _tensor(**other: Any) -> dict[str, Any]:
@@ -315,12 +324,12 @@ _TWELVE = struct.pack("<3f", 1, 2, 3)
 
 BINARY = [
     binary("D150 a header's length of 0", _TENSOR, _TWELVE, "0"),
-    binary("D150 a negative length", _TENSOR, _TWELVE, "-1"),
-    binary("D150 a length in words", _TENSOR, _TWELVE, "few"),
-    binary("D150 a length beyond the body", _TENSOR, _TWELVE, "99999"),
-    binary("D150 a length of 30 digits", _TENSOR, _TWELVE, "9" * 30),
-    binary("D150 a length in other digits", _TENSOR, _TWELVE, "\xb2"),
-    binary("D150 a length into the bytes", _TENSOR, _TWELVE, "110"),
+    binary("D150 a negative length", _TENSOR, _TWELVE, "-1", "invalid_request"),
+    binary("D150 a length in words", _TENSOR, _TWELVE, "few", "invalid_request"),
+    binary("D150 a length beyond the body", _TENSOR, _TWELVE, "99999", "invalid_request"),
+    binary("D150 a length of 30 digits", _TENSOR, _TWELVE, "9" * 30, "invalid_request"),
+    binary("D150 a length in other digits", _TENSOR, _TWELVE, "\xb2", "invalid_request"),
+    binary("D150 a length into the bytes", _TENSOR, _TWELVE, "110", "invalid_encoding"),
     binary("D151 fewer bytes than said", _tensor(parameters={"binary_data_size": 13}), _TWELVE),
     binary("D151 more bytes than said", _tensor(parameters={"binary_data_size": 11}), _TWELVE),
     binary("D151 a negative size", _tensor(parameters={"binary_data_size": -12}), _TWELVE),
@@ -339,7 +348,7 @@ BINARY = [
         "D154 half a string's length", _tensor(datatype="BYTES", shape=[1], parameters={"binary_data_size": 2}), b"\1\0"
     ),
     binary(
-        "D154 3,000,000 empty strings",
+        "D154 a million empty strings",
         _tensor(datatype="BYTES", shape=[1], parameters={"binary_data_size": 4_000_000}),
         bytes(4_000_000),
     ),

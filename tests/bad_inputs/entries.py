@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from model_functions.families.image_classification import GREY_SQUARE
+
 INVALID = "invalid_input"
 JSON = "application/json"
 
@@ -21,8 +23,7 @@ GOOD: dict[str, Any] = {
     "summarization": "anna lives in berlin",
     "text_generation": "hello world",
     "feature_extraction": "anna",
-    "image_classification": "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAAAAAA6mKC9AAAAE0lEQVR42mP88BEVMDGggZElAACS2g8vLYp85AAAAABJRU5"
-    "ErkJggg==",
+    "image_classification": GREY_SQUARE,
     "tabular": [0.5, 1.0, 2.0],
     "onnx": [0.5, -1.0, 2.0],
     "pytorch": [0.5, -1.0, 2.0],

@@ -104,11 +104,13 @@ _REFUSED = {
     "D302 a GIF that ends in its frame": _gif(40, 40)[:-4],
     "D302 a WebP that says more bytes than it has": _WEBP[:4] + b"\xff\xff\xff\x7f" + _WEBP[8:30],
     "D303 a JPEG of markers alone": b"\xff\xd8" + b"\xff\xe0\x00\x02" * 100_000,
-    "D303 a JPEG without tables": b"\xff\xd8\xff\xc0\x00\x11\x08\x00\x10\x00\x10\x03\x01\x22\x00\x02\x11\x01\x03\x11\x01\xff\xd9",
+    "D303 a JPEG without tables": b"\xff\xd8\xff\xc0\x00\x11\x08\x00\x10\x00\x10\x03"
+    b"\x01\x22\x00\x02\x11\x01\x03\x11\x01\xff\xd9",
     "D304 a RIFF of sounds": b"RIFF\x24\0\0\0WAVEfmt " + bytes(28),
     # Sounds are no family of this project; what looks like one is no image.
     "C125 an empty WAV": b"RIFF\0\0\0\0WAVE",
-    "C125 a sound of ten hours by its header": b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\1\0\1\0\x80\xbb\0\0\0\x77\1\0\2\0\x10\0data\xff\xff\xff\xff",
+    "C125 a sound of ten hours by its header": b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\1\0\1\0"
+    b"\x80\xbb\0\0\0\x77\1\0\2\0\x10\0data\xff\xff\xff\xff",
 }
 
 _GREY = Image.linear_gradient("L").resize((32, 32))

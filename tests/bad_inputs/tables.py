@@ -1,13 +1,16 @@
 """Rows of tables, and tensors as nested lists."""
 
+import json
 from typing import Any
 
-from tests.bad_inputs.entries import Asked
+from tests.bad_inputs.entries import INVALID, Asked, Raw
 from tests.tiny_models import COLUMNS
 
 _FIRST = COLUMNS[0]
 _ROW: dict[str, Any] = dict.fromkeys(COLUMNS, 0.5)
 _OWN = ("predict",)
+#: Those that have rows as lists; the others name their columns.
+_IN_LISTS = ("predict", "tutorial", "tensorflow_serving", "vertex", "torchserve", "invocations")
 
 #: For a table of three numbers.
 ROWS = [
@@ -15,10 +18,10 @@ ROWS = [
     Asked("C079 a column by its prototype", _ROW | {"__proto__": {"a": 1}}),
     Asked("C082 nothing in the list", []),
     Asked("C082 a row that is too short", [0.5]),
-    Asked("C082 a row that is too long", [0.5] * 4),
+    Asked("C082 a row that is too long", [0.5] * 4, protocols=_IN_LISTS),
     Asked("C082 a bad row among good ones", [[0.5, 1, 2], [0.5, 1]]),
     Asked("C082 more rows than a request may have", [[0.5, 1, 2]] * 100_000),
-    Asked("D400 a column less", {name: 0.5 for name in COLUMNS[1:]}),
+    Asked("D400 a column less", dict.fromkeys(COLUMNS[1:], 0.5)),
     Asked("D400 a column in upper case", {name.upper(): 0.5 for name in COLUMNS}),
     Asked("D400 columns with spaces around", {f" {name} ": 0.5 for name in COLUMNS}),
     Asked("D400 a column of 100,000 letters", _ROW | {"x" * 100_000: 1}),
@@ -29,7 +32,7 @@ ROWS = [
     Asked("D401 a boolean for a number", _ROW | {_FIRST: True}, None, protocols=_OWN),
     Asked("D401 NaN in words", _ROW | {_FIRST: "NaN"}, None, protocols=_OWN),
     Asked("D402 2^100", _ROW | {_FIRST: 2**100}, None),
-    Asked("D402 1e308", _ROW | {_FIRST: 1e308}, None),
+    Asked("D402 1e30", _ROW | {_FIRST: 1e30}, None),
     Asked("D402 5e-324", _ROW | {_FIRST: 5e-324}, None),
     Asked("D403 a text", "0.5,1,2", None),
     Asked("D403 a number", 5),
@@ -43,7 +46,7 @@ TENSORS = [
     Asked("C082 nothing in the list", [], protocols=_OWN),
     Asked("C082 a ragged tensor", [[0.5, 1, 2], [0.5, 1]], protocols=_OWN),
     Asked("D410 too deep", [[[[[[0.5, 1, 2]]]]]], protocols=_OWN),
-    Asked("D410 40 levels", __import__("json").loads("[" * 40 + "1" + "]" * 40), protocols=_OWN),
+    Asked("D410 40 levels", json.loads("[" * 40 + "1" + "]" * 40), protocols=_OWN),
     Asked("D411 a text in it", [0.5, "x", 2], protocols=_OWN),
     Asked("D411 null in it", [0.5, None, 2], protocols=_OWN),
     Asked("D411 an object in it", [0.5, {}, 2], protocols=_OWN),
@@ -64,8 +67,7 @@ def _input(**changed: Any) -> dict[str, Any]:
     return {"name": "features", "shape": [1, 3], "datatype": "FP32", "data": [0.5, 1, 2]} | changed
 
 
-#: Requests of the Open Inference Protocol in JSON, as Triton's own tests of its inputs have them.
-TENSOR_RECORDS: dict[str, Any] = {
+_RECORDS: dict[str, Any] = {
     "D420 no inputs": {"inputs": []},
     "D420 inputs by name": {"inputs": {"features": [1]}},
     "D420 the same input twice": {"inputs": [_input(), _input()]},
@@ -90,3 +92,9 @@ TENSOR_RECORDS: dict[str, Any] = {
     "D424 a negative timeout": {"inputs": [_input()], "parameters": {"timeout": -1}},
     "D425 shared memory": {"inputs": [_input(parameters={"shared_memory_region": "x", "shared_memory_offset": 2**63})]},
 }
+
+#: Requests of the Open Inference Protocol in JSON, as Triton's own tests of its inputs have them.
+RECORDS = [
+    Raw(name, json.dumps(record).encode(), INVALID, kinds=("tensor",), protocols=("open_inference",))
+    for name, record in _RECORDS.items()
+]

@@ -36,7 +36,7 @@ READ = [
     Asked("C106 nothing that is seen", "\u200b\u200d\ufeff", None),
     Asked("C106 nothing but control characters", "\x01\x02\x07", None),
     Asked("C106 nothing but punctuation", "?!…—", None),
-    Asked("C106 nothing but space", " \t\n\u3000"),
+    Asked("C106 nothing but space", " \t\n\u3000", None),
     Asked("C107 a long word", "ab" * 2_000, None),
     # NFKD takes this letter for eighteen.
     Asked("D200 letters that grow eighteenfold", "\ufdfa" * 1_000, None),

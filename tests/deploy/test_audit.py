@@ -63,9 +63,7 @@ def small_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_finding_fails_and_is_named(source: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["audit", "--osv-url", source]) == 1
-    assert capsys.readouterr().out == (
-        "dill 0.4.1 has PYSEC-2026-1, mended in 0.4.2\n3 packages audited, 1 findings\n"
-    )
+    assert capsys.readouterr().out == ("dill 0.4.1 has PYSEC-2026-1, mended in 0.4.2\n3 packages audited, 1 findings\n")
 
 
 def test_an_accepted_advisory_passes(

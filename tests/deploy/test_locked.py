@@ -122,7 +122,9 @@ def test_functions_that_pin_differently_are_named(tmp_path: Path, monkeypatch: p
 def test_locking_again_changes_no_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, (path, _) in LOCKS.items():
         shutil.copy(path, tmp_path / path.name)
-        monkeypatch.setattr(locked, {"development": "DEVELOPMENT", "functions": "FOR_FUNCTIONS"}[name], tmp_path / path.name)
+        monkeypatch.setattr(
+            locked, {"development": "DEVELOPMENT", "functions": "FOR_FUNCTIONS"}[name], tmp_path / path.name
+        )
     assert main(["lock"]) == 0
     for path, _ in LOCKS.values():
         assert versions(tmp_path / path.name) == versions(path)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploy import publisher, stage
-from deploy.project import function_families, model_families, wrapper_class
+from deploy.project import FUNCTIONS, function_families, model_families, wrapper_class
 from model_functions.artifact.signing_key import SigningKey
 
 
@@ -75,7 +75,7 @@ def test_pip_takes_the_staged_requirements(workshop: Path) -> None:
 
 def test_a_pin_that_is_not_locked_is_not_staged(workshop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     functions = workshop / "functions"
-    shutil.copytree(stage.FUNCTIONS / "tabular", functions / "tabular")
+    shutil.copytree(FUNCTIONS / "tabular", functions / "tabular")
     with open(functions / "tabular" / "requirements.txt", "a") as lines:
         lines.write("lightgbm==4.7.0\n")
     monkeypatch.setattr(stage, "FUNCTIONS", functions)

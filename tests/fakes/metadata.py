@@ -4,6 +4,7 @@ import base64
 import json
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
@@ -11,9 +12,15 @@ from urllib.parse import parse_qs, urlsplit
 
 
 class FakeMetadataServer:
-    """Answers on ``host``, for the variable ``GCE_METADATA_HOST``; keeps the audiences it was asked for."""
+    """Answers on ``host``, for the variable ``GCE_METADATA_HOST``; keeps the audiences it was asked for.
 
-    def __init__(self, lifetime_s: int = 3600, access_token: str = "") -> None:
+    Args:
+        id_token: makes an ID token for an audience, where its signature is looked at.
+    """
+
+    def __init__(
+        self, lifetime_s: int = 3600, access_token: str = "", id_token: Callable[[str], str] | None = None
+    ) -> None:
         self.audiences: list[str] = []
         fake = self
 
@@ -27,7 +34,7 @@ class FakeMetadataServer:
                 if url.path == "/computeMetadata/v1/instance/service-accounts/default/identity":
                     [audience] = parse_qs(url.query)["audience"]
                     fake.audiences.append(audience)
-                    return self._answer(200, _token(audience, lifetime_s))
+                    return self._answer(200, id_token(audience) if id_token else _token(audience, lifetime_s))
                 if url.path == "/computeMetadata/v1/instance/service-accounts/default/token":
                     token = {"access_token": access_token, "expires_in": lifetime_s, "token_type": "Bearer"}
                     return self._answer(200, json.dumps(token), "application/json")

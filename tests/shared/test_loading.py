@@ -213,7 +213,8 @@ def flipped(data: bytes) -> bytes:
 
 @pytest.mark.parametrize("file", ["wrapper.dill", "weights.safetensors", "manifest.json", "prod.json"])
 @pytest.mark.parametrize(
-    "damage", [flipped, lambda data: data[:-1], lambda data: data[: len(data) // 2], lambda _: b"", lambda data: data + b"\0"]
+    "damage",
+    [flipped, lambda data: data[:-1], lambda data: data[: len(data) // 2], lambda _: b"", lambda data: data + b"\0"],
 )
 def test_damage_is_refused_before_dill(
     weighty: Repository, file: str, damage: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch

@@ -1,8 +1,9 @@
+import json
 import time
 
 import pytest
 
-from model_functions.phases import Phases, server_timing
+from model_functions.phases import Phases, timing_json
 
 
 def test_phases_add_up_to_the_wall_time() -> None:
@@ -46,5 +47,20 @@ def test_counting_may_begin_earlier() -> None:
 def test_the_header_ends_with_the_total() -> None:
     phases = Phases()
     phases.record("infer", 0.0123)
-    assert server_timing(phases.entries()).startswith("infer;dur=12.3, other;dur=-1")
-    assert server_timing(phases.entries()).rpartition(", ")[2].startswith("total;dur=")
+    assert phases.timing().startswith("infer;dur=12.3, other;dur=-1")
+    assert phases.timing().rpartition(", ")[2].startswith("total;dur=")
+    told = json.loads(timing_json(phases.timing()))
+    assert (list(told), told["infer"]) == (["infer", "other", "total"], 12.3)
+
+
+def test_what_another_thread_did_is_counted_once() -> None:
+    phases = Phases()
+    other = phases.of_another_thread()
+    other.start_earlier(phases.started - 1.0, boot=1.0)
+    with other("load"):
+        time.sleep(0.01)
+    phases.add(other)
+    ledger = phases.ledger()
+    assert list(ledger) == ["boot", "load", "other", "total"]
+    assert ledger["total"] == pytest.approx(1010, abs=20)
+    assert ledger["other"] == pytest.approx(0, abs=10)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model_functions import queue as queues
 from model_functions.caller import Caller
 from model_functions.errors import CallerGone, DeadlineExceeded, InvalidInput, ModelError, Overloaded, ServingError
 from model_functions.pace import QUICK_S, SHORT_S, Pace
@@ -344,3 +345,114 @@ def test_each_caller_gets_its_own(requests: list[list[int]]) -> None:
     asking = [Asking(queue, model.work(*numbers)) for numbers in requests]
     assert [one.result() for one in asking] == [[2 * number for number in numbers] for numbers in requests]
     assert queue.is_idle
+
+
+def test_a_work_whose_caller_is_gone_is_never_begun() -> None:
+    queue, model, told = WorkQueue(8), Model(is_open=False), list[str]()
+    first = busy(queue, model)
+    caller = Caller()
+    gone = model.work(1, caller=caller)
+    # As an event loop does it: no thread waits that would take it out.
+    queue.enter(gone)
+    gone.when_settled(lambda: told.append("gone"))
+    caller.hang_up()
+    model.gate.set()
+    assert first.result() == [0]
+    until(lambda: bool(told))
+    with pytest.raises(CallerGone):
+        gone.result()
+    assert model.read == [[0]]
+
+
+def test_what_a_caller_gives_up_leaves_the_queue() -> None:
+    queue, model, caller = WorkQueue(8), Model(is_open=False), Caller()
+    first = busy(queue, model)
+    work = model.work(1, caller=caller)
+    queue.enter(work)
+    queue.give_up(work)
+    assert queue.waiting == 1
+    caller.hang_up()
+    queue.give_up(work)
+    assert queue.waiting == 0
+    with pytest.raises(CallerGone):
+        work.result()
+    model.gate.set()
+    assert first.result() == [0]
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queues, "LATE_S", 0.05)
+    monkeypatch.setattr(queues, "STUCK_S", 0.2)
+    monkeypatch.setattr(queues, "_LOOK_S", 0.02)
+
+
+def quick(model: Model) -> Model:
+    """Its first run told nothing, the second one does."""
+    model.pace.ran(0.001, 1)
+    return model
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("hangs_up", [True, False])
+def test_a_model_that_is_stuck_is_refused_and_the_others_go_on(hangs_up: bool) -> None:
+    queue, stuck, other = WorkQueue(8), quick(Model(is_open=False)), quick(Model())
+    caller = Caller()
+    first = Asking(queue, stuck.work(0, caller=caller))
+    assert stuck.running.wait(10)
+    second, third = Asking(queue, stuck.work(1)), Asking(queue, other.work(2))
+    if hangs_up:
+        caller.hang_up()
+        assert isinstance(first.result(), CallerGone)
+    assert third.result() == [4]
+    refusal = second.result()
+    assert isinstance(refusal, Overloaded)
+    assert refusal.message == "doubles has been busy with one request for 1 s, and takes no other. Ask again in 1 s."
+    assert refusal.headers == {"Retry-After": "1"}
+    assert queue.stuck_s > 0
+    for admitted in (True, False):
+        with pytest.raises(Overloaded):
+            queue.run(stuck.work(3), admitted=admitted)
+    assert queue.at_once(stuck.pace, 1, 1, lambda: 0) is LATER
+    assert queue.run(other.work(4)) == [8]
+    stuck.gate.set()
+    assert hangs_up or first.result() == [0]
+    until(lambda: queue.stuck_s == 0)
+    assert queue.run(stuck.work(5)) == [10]
+    assert sum(thread.name == "queue" and thread.is_alive() for thread in threading.enumerate()) >= 1
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_call_at_once_that_is_stuck_leaves_the_others_their_turn() -> None:
+    queue, stuck, other, begun, gate = WorkQueue(8), Model(), quick(Model()), threading.Event(), threading.Event()
+    for _ in range(50):
+        stuck.pace.ran(QUICK_S / 10, 1)
+
+    def call() -> str:
+        begun.set()
+        gate.wait(10)
+        return "late"
+
+    late = list[Any]()
+    thread = threading.Thread(target=lambda: late.append(queue.at_once(stuck.pace, 1, 1, call)), daemon=True)
+    thread.start()
+    assert begun.wait(10)
+    assert queue.run(other.work(1)) == [2]
+    gate.set()
+    thread.join(10)
+    assert late == ["late"]
+    assert queue.stuck_s == 0
+    assert queue.is_idle
+
+
+def test_who_asks_behind_what_is_late_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queues, "LATE_S", 0.01)
+    queue, model = WorkQueue(1), quick(Model(is_open=False))
+    first = busy(queue, model)
+    time.sleep(1.1)
+    second = Asking(queue, model.work(1))
+    until(lambda: queue.waiting == 1)
+    with pytest.raises(Overloaded, match=r"for about 1\.\d s, and no more are taken. Ask again in 2 s\."):
+        queue.run(model.work(2))
+    model.gate.set()
+    assert (first.result(), second.result()) == ([0], [2])

@@ -4,15 +4,19 @@
 """
 
 import asyncio
+import gc
 import json
 import math
+import multiprocessing
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
+
+T = TypeVar("T")
 
 #: What has not been answered by then never is.
 PATIENCE_S = 60.0
@@ -74,11 +78,14 @@ def asking(path: str = "/predict", value: Any = None, method: str = "POST", **he
     return f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body
 
 
-async def closed(port: int, ask: Ask, clients: int, seconds: float, *, pause_s: float = 0.0) -> list[Answer]:
+async def closed(
+    port: int, ask: Ask, clients: int, seconds: float, *, pause_s: float = 0.0, think_s: float = 0.0
+) -> list[Answer]:
     """So many callers, each of whom asks again as soon as it has its answer.
 
     Args:
         pause_s: that a caller waits once it was refused.
+        think_s: that it waits once it was served.
     """
     answers = list[Answer]()
     until = time.perf_counter() + seconds
@@ -90,8 +97,9 @@ async def closed(port: int, ask: Ask, clients: int, seconds: float, *, pause_s: 
                 number = next(numbers)
                 answer = await connection.ask(ask(number), number)
                 answers.append(answer)
-                if pause_s and (answer.refused or not answer.status):
-                    await asyncio.sleep(pause_s)
+                wait_s = pause_s if answer.refused or not answer.status else think_s
+                if wait_s:
+                    await asyncio.sleep(wait_s)
 
     await asyncio.gather(*(client() for _ in range(clients)))
     return answers
@@ -123,6 +131,22 @@ async def at_rate(port: int, ask: Ask, per_second: float, seconds: float) -> lis
     for connection in everyone:
         connection.close()
     return answers
+
+
+def elsewhere(load: Callable[..., Coroutine[Any, Any, T]], *arguments: Any) -> T:
+    """Runs the load in a process of its own, which does nothing else: this one reads what the function logs.
+
+    Args:
+        load: a function of a module.
+    """
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_run, load, arguments).result()
+
+
+def _run(load: Callable[..., Coroutine[Any, Any, T]], arguments: tuple[Any, ...]) -> T:
+    # To collect what only grows would take the longer, the longer the load is.
+    gc.disable()
+    return asyncio.run(load(*arguments))
 
 
 @contextmanager

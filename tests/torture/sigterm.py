@@ -4,10 +4,10 @@ import asyncio
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from tests.running import Process
+from tests.running import EDGES, Process
 from tests.torture.load import Answer, Connection, asking, once, port_of, statuses
 from tests.torture.part import Bar
 from tests.torture.place import Place
@@ -19,6 +19,8 @@ LENGTHS = {"ci": 2, "short": 4, "full": 20}
 IN_FLIGHT = 20
 #: What the issue allows, of the ten seconds after which the platform ends everything.
 BOUND_S = 8.5
+#: So that requests wait for each other, and are not refused.
+ROOM = {"THREADS": "64", "MAX_WAITING": "64"}
 
 
 @dataclass
@@ -33,76 +35,130 @@ class Found:
 
 def run(length: str, place: Place) -> Sequence[Bar]:
     publish_waiting(place)
-    found, abandoned = Found(), Found()
+    found = Found()
     for number in range(int(LENGTHS[length])):
-        edge = ("asgi", "flask")[number % 2]
-        with place.function("tabular", edge, MODEL_NAME="waiting", THREADS="64", MAX_WAITING="64") as (url, process):
-            _end(port_of(url), process, "wait 0.05", found)
-    for edge in ("asgi", "flask"):
-        with place.function("tabular", edge, MODEL_NAME="waiting", THREADS="64", MAX_WAITING="64") as (url, process):
-            _end(port_of(url), process, "wait 60", abandoned)
-    return [*_bars(found), *_abandoned(abandoned)]
+        edge = list(EDGES)[number % len(EDGES)]
+        with place.function("tabular", edge, MODEL_NAME="waiting", **ROOM) as (url, process):
+            _warm(port_of(url), "waiting")
+            _end(port_of(url), process, asking(value={"data": "wait 0.05"}), found)
+    bars = list(_bars(found))
+    for what, tried in (("predictions", _predictions), ("streams", _streams), ("loads", _loads)):
+        abandoned = Found()
+        for edge in list(EDGES) if length == "full" else ["asgi"]:
+            tried(place, edge, abandoned)
+        bars += _abandoned(what, abandoned)
+        if length == "ci":
+            return bars
+    return [*bars, *_frozen(place)]
 
 
-def _end(port: int, process: Process, data: str, found: Found) -> None:
+def _predictions(place: Place, edge: str, found: Found) -> None:
+    with place.function("tabular", edge, MODEL_NAME="waiting", **ROOM) as (url, process):
+        _warm(port_of(url), "waiting")
+        _end(port_of(url), process, asking(value={"data": "wait 60"}), found)
+
+
+def _streams(place: Place, edge: str, found: Found) -> None:
+    with place.function("tabular", edge, MODEL_NAME="writing", **ROOM) as (url, process):
+        _warm(port_of(url), "writing")
+        asked = {"data": "wait 0.1 " + "word " * 1000, "parameters": {"stream": True}}
+        _end(port_of(url), process, asking(value=asked), found)
+
+
+def _loads(place: Place, edge: str, found: Found) -> None:
+    with place.function("tabular", edge, MODEL_NAME="waiting", WAITING_LOAD_S="60", **ROOM) as (url, process):
+        _end(port_of(url), process, asking(value={"data": "wait 0"}), found)
+
+
+def _frozen(place: Place) -> Sequence[Bar]:
+    """A model that holds Python's lock is the limit: nothing is answered, but the end comes in time."""
+    found = Found()
+    with place.function("tabular", "asgi", MODEL_NAME="waiting", **ROOM) as (url, process):
+        _warm(port_of(url), "waiting")
+        _end(port_of(url), process, asking(value={"data": "hold 60"}), found, late=False)
+    return _ending("with Python's lock held", found)
+
+
+def _warm(port: int, model: str) -> None:
+    assert once(port, asking("/warmup", {"model_name": model})).status == 200
+
+
+def _end(port: int, process: Process, request: bytes, found: Found, *, late: bool = True) -> None:
     """Ends the process while it answers requests, and asks once more when it has been told."""
-    assert once(port, asking(value={"data": "wait 0"})).status == 200
-    asked = threading.Thread(target=lambda: found.answered.extend(asyncio.run(_together(port, data))))
+    asked = threading.Thread(target=lambda: found.answered.extend(asyncio.run(_together(port, request))))
     asked.start()
-    time.sleep(0.3)
+    time.sleep(0.5)
     told = time.monotonic()
     process.process.send_signal(signal.SIGTERM)
-    time.sleep(0.25)
-    found.late.append(once(port, asking(value={"data": "wait 0"})))
+    if late:
+        _until_told(process)
+        found.late.append(once(port, request))
     found.codes.append(process.process.wait(30))
     found.ends.append(time.monotonic() - told)
     asked.join()
 
 
-async def _together(port: int, data: str) -> list[Answer]:
+def _until_told(process: Process) -> None:
+    """Until the signal has come through gunicorn's master."""
+    began = time.monotonic()
+    while not any("ends once" in line for line in process.lines):
+        assert time.monotonic() < began + 5, "the worker was not told to end"
+        time.sleep(0.01)
+
+
+async def _together(port: int, request: bytes) -> list[Answer]:
     async def ask(number: int) -> Answer:
         async with Connection(port) as connection:
-            return await connection.ask(asking(value={"data": data}), number)
+            return await connection.ask(request, number)
 
     return await asyncio.gather(*(ask(number) for number in range(IN_FLIGHT)))
 
 
 def _bars(found: Found) -> Sequence[Bar]:
     count = len(found.ends)
-    whole = sum(answer.status == 200 for answer in found.answered)
-    refused = sum(_is_refusal(answer) for answer in found.late)
     return [
-        Bar(
-            f"SIGTERM with {IN_FLIGHT} requests in flight, {count} times: answered",
+        _counted(
+            f"SIGTERM with {IN_FLIGHT} requests in flight, {count} times",
             f"{IN_FLIGHT * count} × 200",
-            statuses(found.answered),
-            whole == len(found.answered) == IN_FLIGHT * count,
+            found.answered,
+            lambda answer: answer.status == 200,
         ),
-        Bar("asked after SIGTERM", f"{count} refused", statuses(found.late), refused == count),
-        Bar("until the process ended", f"≤ {BOUND_S} s", f"{max(found.ends):.1f} s", max(found.ends) <= BOUND_S),
-        Bar("exit status", f"{count} × 0", _counted(found.codes), not any(found.codes)),
+        _refused(found),
+        *_ending("", found),
     ]
 
 
-def _abandoned(found: Found) -> Sequence[Bar]:
-    told = sum(answer.code == "draining" for answer in found.answered)
+def _abandoned(what: str, found: Found) -> Sequence[Bar]:
+    count = IN_FLIGHT * len(found.ends)
     return [
-        Bar(
-            "SIGTERM with predictions of 60 s: told to ask another instance",
-            f"{len(found.answered)} × 503 draining",
-            statuses(found.answered),
-            told == len(found.answered) == IN_FLIGHT * len(found.ends),
-        ),
-        Bar("until the process ended", f"≤ {BOUND_S} s", f"{max(found.ends):.1f} s", max(found.ends) <= BOUND_S),
-        Bar("exit status", f"{len(found.ends)} × 0", _counted(found.codes), not any(found.codes)),
+        _counted(f"SIGTERM with {what} of a minute", f"{count} × draining, told in full", found.answered, _is_told),
+        _refused(found),
+        *_ending("", found),
     ]
 
 
-def _is_refusal(answer: Answer) -> bool:
+def _refused(found: Found) -> Bar:
+    return _counted("asked after SIGTERM", f"{len(found.ends)} refused", found.late, _is_refused)
+
+
+def _ending(what: str, found: Found) -> Sequence[Bar]:
+    latest, codes = max(found.ends), sorted(set(found.codes))
+    return [
+        Bar(f"until the process ended {what}".strip(), f"≤ {BOUND_S} s", f"{latest:.1f} s", latest <= BOUND_S),
+        Bar("its exit status", "0", ", ".join(map(str, codes)), codes == [0]),
+    ]
+
+
+def _counted(what: str, bound: str, answers: Sequence[Answer], is_good: Callable[[Answer], bool]) -> Bar:
+    return Bar(what, bound, statuses(answers), bool(answers) and all(is_good(answer) for answer in answers))
+
+
+def _is_told(answer: Answer) -> bool:
+    """A refusal, or for a stream that has begun its last event; all of it, and properly ended."""
+    return not answer.fault and (answer.code == "draining" or b'"draining"' in answer.body)
+
+
+def _is_refused(answer: Answer) -> bool:
     """Told by us to ask elsewhere, or by the system that nobody is there any more."""
     told = answer.code == "draining" and "retry-after" in answer.headers
     return told or answer.fault.startswith("ConnectionRefusedError")
-
-
-def _counted(codes: Sequence[int]) -> str:
-    return ", ".join(f"{codes.count(code)} × {code}" for code in sorted(set(codes)))

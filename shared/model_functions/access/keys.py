@@ -4,7 +4,6 @@ import base64
 import hashlib
 import re
 import secrets
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
@@ -15,7 +14,7 @@ KEYS_VERSION = 1
 
 #: What the list is called in a store, and what its signature is over.
 KEYS_NAME = "access/keys.json"
-KIND = "keys"
+KIND = "key list"
 
 _ID_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 _KEY = re.compile(r"mf_[a-z0-9]{1,16}_[a-z0-9]{8}_[A-Za-z0-9_-]{45}")
@@ -100,16 +99,13 @@ class KeyList:
     serial: int
     keys: tuple[AccessKey, ...]
 
-    def __iter__(self) -> Iterator[AccessKey]:
-        return iter(self.keys)
-
     def find(self, key_id: str) -> AccessKey | None:
         return next((key for key in self.keys if key.id == key_id), None)
 
-    def with_key(self, key: AccessKey) -> "KeyList":
-        """The next list, in which the key is new or takes the place of the one with its id."""
-        others = tuple(other for other in self.keys if other.id != key.id)
-        return replace(self, serial=self.serial + 1, keys=(*others, key))
+    def with_keys(self, *keys: AccessKey) -> "KeyList":
+        """The next list, in which each of them is new or takes the place of the one with its id."""
+        named = {key.id: key for key in (*self.keys, *keys)}
+        return replace(self, serial=self.serial + 1, keys=tuple(named.values()))
 
     def document(self) -> dict[str, Any]:
         return {"version": KEYS_VERSION, "serial": self.serial, "keys": [asdict(key) for key in self.keys]}

@@ -54,6 +54,7 @@ class Renewal(Generic[T]):
         self._at = -float("inf")
         self._began = -float("inf")
         self._next = -float("inf")
+        self._counts_for = ages.waited_for
         self._reading: threading.Thread | None = None
         self._lock = threading.Lock()
 
@@ -61,14 +62,14 @@ class Renewal(Generic[T]):
     def is_fresh(self) -> bool:
         """Whether ``value`` waits for nothing."""
         now = self._clock()
-        return now - self._at <= self._ages.waited_for or (self._reading is None and now < self._next)
+        return now - self._at <= self._counts_for or (self._reading is None and now < self._next)
 
     def value(self) -> T:
         """Raises AuthUnavailable."""
         value, age = self._value, self._clock() - self._at
         if value is None or age > self._ages.renewed:
             self.start()
-            if value is None or age > self._ages.waited_for:
+            if value is None or age > self._counts_for:
                 return self._awaited()
         return value
 
@@ -96,26 +97,30 @@ class Renewal(Generic[T]):
     def _awaited(self) -> T:
         """What there is once it has been read; what there was, where that fails and it may count on."""
         ends = time.monotonic() + PATIENCE_S
-        # A reading may have begun when the last request came, long ago, and have stood still since: one more.
-        for _ in range(2):
-            reading = self._reading
-            if reading is not None:
-                reading.join(max(0.0, ends - time.monotonic()))
-                if self._clock() - self._at > self._ages.waited_for:
-                    self.start()
+        self._join(ends)
+        if self._clock() - self._at > self._ages.waited_for:
+            # That reading may have begun when the last request came, long ago, and have stood still since.
+            self.start()
+            self._join(ends)
         value, now = self._value, self._clock()
         if value is None or now - self._at > self._ages.last_good:
-            again = max(1, round(self._next - now))
+            again = max(1, round(RETRY_S if self._reading is not None else self._next - now))
             raise AuthUnavailable(
-                f"Nobody can be let in without {self._what}, and there is none. Ask again in {again} s.",
+                f"Nobody can be let in without the {self._what}, and there is none. Ask again in {again} s.",
                 retry_after=again,
             )
         return value
+
+    def _join(self, ends: float) -> None:
+        reading = self._reading
+        if reading is not None:
+            reading.join(max(0.0, ends - time.monotonic()))
 
     def _look(self, now: float) -> None:
         try:
             self._value = self._read(self._value)
             self._at = now
+            self._counts_for = self._ages.waited_for
         except Exception as exc:  # noqa: BLE001 - whatever it is, the last value may count on
             self._failed(exc)
         finally:
@@ -124,8 +129,10 @@ class Renewal(Generic[T]):
     def _failed(self, exc: Exception) -> None:
         if self._value is None:
             self._next = min(self._next, self._clock() + RETRY_S)
-            log.error("there is no %s: nobody is let in", self._what, exc_info=exc)
+            log.error("nobody is let in: no %s", self._what, exc_info=exc)
             return
+        # Who asks does not wait for the next try, which may take as long to fail.
+        self._counts_for = self._ages.last_good
         left = max(0, round(self._ages.last_good - (self._clock() - self._at)))
         fields = {"last_one_counts_s": left}
         log.error("the %s cannot be read again", self._what, exc_info=exc, extra={"fields": fields})

@@ -44,7 +44,7 @@ class IdTokens:
         accounts: what each may do, by its address; none: whoever Google's front end lets through may do anything.
         audiences: for whom a token may be.
         believed: whether Google's front end has checked every token before it comes here, and removed its signature.
-        host: of the certificates.
+        host: of the certificates; Google's own where none is named.
     """
 
     def __init__(
@@ -53,13 +53,13 @@ class IdTokens:
         audiences: tuple[str, ...],
         *,
         believed: bool = False,
-        host: str = CERTIFICATES_HOST,
+        host: str | None = None,
     ) -> None:
         self._callers = {account: Known(account, may) for account, may in accounts.items()}
         self._audiences = audiences
         self._believed = believed
         self._certificates: Renewal[dict[str, str]] = Renewal(
-            "certificates of Google", lambda _: read_certificates(host), CERTIFICATES
+            "certificates of Google", lambda _: read_certificates(host or CERTIFICATES_HOST), CERTIFICATES
         )
         self._claims: dict[bytes, dict[str, Any]] = {}
         self._lock = threading.Lock()

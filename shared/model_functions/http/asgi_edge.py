@@ -6,11 +6,12 @@ occupies neither, and a caller who hangs up is noticed.
 
 import asyncio
 import contextvars
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -20,8 +21,9 @@ from urllib.parse import parse_qsl
 
 from model_functions import logs
 from model_functions.caller import Caller
-from model_functions.errors import BodyTimeout, ServingError
-from model_functions.http.body import broken, too_large
+from model_functions.errors import BodyTimeout, Overloaded, ServingError
+from model_functions.http import observed
+from model_functions.http.body import broken, has_body, make_room, too_large
 from model_functions.http.message import (
     BODY,
     Awaited,
@@ -56,7 +58,7 @@ def asgi_function(
         # Called once: the requests after it go past the framework's router, which knows but seven methods and takes
         # longer than all of ours.
         request.scope["app"].middleware_stack = edge.serve
-        logs.collect(asyncio.get_running_loop().call_soon)
+        observed.collect(asyncio.get_running_loop())
         return edge.serve
 
     return predict
@@ -74,6 +76,7 @@ class AsgiEdge:
         self._handle = handle
         self._limit = max_body_bytes
         self._watchdog = _Watchdog(body_timeout_s)
+        self._patience = _Patience()
         # It starts its threads when they are needed, which is after the fork.
         self._pool = ThreadPoolExecutor(threads, "request")
 
@@ -86,25 +89,24 @@ class AsgiEdge:
         if not request.path:
             await _send(to_the_slash(scope["root_path"]), _Body(), send)
             return
-        execution = request.headers.get("function-execution-id")
-        if execution is not None:
-            logs.EXECUTION.set(execution)
         steps = self._handle(request)
-        refusal = await self._let_in(steps)
+        refusal = await self._let_in(steps, request)
         if refusal is not None:
-            # The server reads what is left of the body, and drops it.
-            await _send(refusal, _NOT_WANTED, send)
+            await self._refuse(refusal, request, receive, send)
             return
-        body = await self._body(receive)
+        # RFC 9112, 6.1: chunks in HTTP/1.0 may have been two requests to whoever passed them on.
+        ambiguous = "transfer-encoding" in request.headers and scope.get("http_version") == "1.0"
+        body = _Body(fault=broken()) if ambiguous else await self._body(request, receive)
         request.read = body.read()
-        response = await _on_loop(steps) if body.size <= QUICK_BODY else None
+        response = await self._on_loop(steps, request.caller) if body.size <= QUICK_BODY else None
         if response is not None and response.chunks is None:
             await _send(response, body, send)
             return
         watch = asyncio.create_task(_watch(receive, request.caller))
         try:
             if response is None:
-                response = await self._in_thread(finished, steps)
+                logs.enter(request.headers, request.trace)
+                response = await self._finished(steps, request.caller)
             if response.chunks is None:
                 await _send(response, body, send)
             else:
@@ -112,19 +114,35 @@ class AsgiEdge:
         finally:
             watch.cancel()
 
-    async def _let_in(self, steps: Steps) -> Response | None:
+    async def _let_in(self, steps: Steps, request: Request) -> Response | None:
         """None once the body is wanted; the answer to what is refused before."""
         found = _step(steps)
         while found is not BODY:
             if isinstance(found, Response):
                 return found
+            logs.enter(request.headers, request.trace)
             found = await self._in_thread(_step, steps)
         return None
 
-    async def _body(self, receive: Receive) -> "_Body":
+    async def _refuse(self, refusal: Response, request: Request, receive: Receive, send: Send) -> None:
+        """Answers at once, and reads and drops the body then: who still sends when the connection ends gets nothing."""
+        # Who waits to be told to go on is told to do so by the reading.
+        if "expect" in request.headers or not has_body(request):
+            await _send(refusal, _NOT_WANTED, send)
+            return
+        head = [*_head(refusal, _NOT_WANTED), (b"content-length", b"%d" % len(refusal.body))]
+        await send({"type": "http.response.start", "status": refusal.status, "headers": head})
+        await send({"type": "http.response.body", "body": refusal.body, "more_body": True})
+        with suppress(TimeoutError), self._watchdog as watch:
+            while (message := await receive())["type"] != "http.disconnect" and message.get("more_body"):
+                watch.goes_on()
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _body(self, request: Request, receive: Receive) -> "_Body":
         """All of it, if it is not too long; what is too much is read and dropped."""
         blocks = deque[bytes]()
         count, more = 0, True
+        fault: ServingError | None = None
         try:
             with self._watchdog as watch:
                 while more:
@@ -133,17 +151,18 @@ class AsgiEdge:
                         return _Body(fault=broken())
                     block, more = message.get("body", b""), message.get("more_body", False)
                     count += len(block)
-                    if count <= self._limit:
+                    if count > self._limit:
+                        fault = too_large(count, self._limit)
+                    elif fault is None:
+                        fault = _without_room(request, count)
                         blocks.append(block)
-                    else:
+                    if fault is not None:
                         blocks.clear()
                     if more:
                         watch.goes_on()
         except TimeoutError:
             return _Body(fault=_timed_out(count, self._watchdog.seconds))
-        if count > self._limit:
-            return _Body(fault=too_large(count, self._limit), ended=True)
-        return _Body(blocks, count, ended=True)
+        return _Body(blocks, 0 if fault else count, fault, ended=True)
 
     async def _stream(
         self, chunks: Chunks, status: int, head: list[tuple[bytes, bytes]], send: Send, watch: asyncio.Task[None]
@@ -161,6 +180,43 @@ class AsgiEdge:
         context = contextvars.copy_context()
         return asyncio.get_running_loop().run_in_executor(self._pool, context.run, call, *arguments)
 
+    async def _on_loop(self, steps: Steps, caller: Caller) -> Response | None:
+        """The answer, unless the next of its steps may take long."""
+        try:
+            while (awaited := next(steps)) is not None:
+                await self._patience.settled(awaited, caller)
+        except StopIteration as end:
+            return cast(Response, end.value)
+        return None
+
+    async def _finished(self, steps: Steps, caller: Caller) -> Response:
+        """The answer, from a thread. Whoever waits for a free one no longer has another answer in time."""
+        jobs = list[Future[Response]]()
+        # Before there is one: what it waits for itself, it is told of.
+        caller.when_gone(lambda: jobs and jobs[0].cancel())
+        job = self._pool.submit(contextvars.copy_context().run, finished, steps)
+        jobs.append(job)
+        remaining = caller.remaining()
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(remaining, job.cancel) if remaining < math.inf else None
+        try:
+            return await asyncio.wrap_future(job)
+        except asyncio.CancelledError:
+            if _task().cancelling() or not job.cancelled():
+                raise
+            return _thrown(steps, caller.reason())
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+
+def _without_room(request: Request, count: int) -> ServingError | None:
+    try:
+        make_room(request, count)
+    except Overloaded as exc:
+        return exc
+    return None
+
 
 def _step(steps: Steps) -> Awaited | Response | None:
     try:
@@ -169,36 +225,59 @@ def _step(steps: Steps) -> Awaited | Response | None:
         return cast(Response, end.value)
 
 
-async def _on_loop(steps: Steps) -> Response | None:
-    """The answer, unless the next of its steps may take long."""
+def _thrown(steps: Steps, error: ServingError) -> Response:
+    """The answer of steps that wait in vain."""
     try:
-        while (awaited := next(steps)) is not None:
-            await _settled(awaited)
+        steps.throw(error)
     except StopIteration as end:
         return cast(Response, end.value)
-    return None
+    raise RuntimeError("steps went on behind an error")
 
 
-async def _settled(awaited: Awaited) -> None:
-    loop, thread = asyncio.get_running_loop(), threading.get_ident()
-    settled = loop.create_future()
+class _Patience:
+    """Wakes what awaits something for longer than its caller does, to 50 ms: a timer for each would take longer than
+    what most of them await.
+    """
 
-    def settle() -> None:
-        if not settled.done():
-            settled.set_result(None)
+    def __init__(self) -> None:
+        self._waiting: dict[asyncio.Future[None], Caller] = {}
+        self._looking = False
 
-    def told() -> None:
-        if threading.get_ident() == thread:
-            settle()
-            return
-        # The loop may be gone, and its caller with it.
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(settle)
+    async def settled(self, awaited: Awaited, caller: Caller) -> None:
+        """Until it is, or the caller waits no longer."""
+        loop, thread = asyncio.get_running_loop(), threading.get_ident()
+        settled = loop.create_future()
 
-    awaited.when_settled(told)
-    # Not now: what else has arrived in the meantime is awaited first, so that they are done together.
-    loop.call_soon(awaited.help)
-    await settled
+        def settle() -> None:
+            if not settled.done():
+                settled.set_result(None)
+
+        def told() -> None:
+            if threading.get_ident() == thread:
+                settle()
+                return
+            # The loop may be gone, and its caller with it.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(settle)
+
+        awaited.when_settled(told)
+        # Not now: what else has arrived in the meantime is awaited first, so that they are done together.
+        loop.call_soon(awaited.help)
+        self._waiting[settled] = caller
+        if not self._looking:
+            self._look()
+        try:
+            await settled
+        finally:
+            del self._waiting[settled]
+
+    def _look(self) -> None:
+        for settled, caller in self._waiting.items():
+            if not settled.done() and not caller.remaining():
+                settled.set_result(None)
+        self._looking = bool(self._waiting)
+        if self._looking:
+            asyncio.get_running_loop().call_later(0.05, self._look)
 
 
 class _Watchdog:

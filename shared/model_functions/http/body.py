@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -16,11 +17,13 @@ from model_functions.errors import (
     InvalidJson,
     InvalidRequest,
     JsonTooDeep,
+    NotSupported,
     PayloadTooLarge,
     ServingError,
     UnsupportedMediaType,
 )
 from model_functions.http.message import Request
+from model_functions.http.room import GRAIN, SMALL
 
 MAX_DEPTH = 64
 #: Values of JSON, each of which takes some thirty bytes of memory, however few in the text. Strings may be as long as
@@ -37,17 +40,43 @@ _MEDIA_TYPES = {"", "application/json", "application/x-www-form-urlencoded", "te
 _CHARSETS = {"", "utf-8", "utf8", "us-ascii"}
 
 
-def check_declared(request: Request, limit: int) -> None:
-    """Refuses a body by the length that its caller tells, before any of it is read. Raises PayloadTooLarge."""
+def check_declared(request: Request, limit: int) -> int:
+    """The length that the caller tells. Refuses a body by it, before any of it is read.
+
+    Returns -1 where there is a body whose length nobody tells. Raises PayloadTooLarge.
+    """
     length = declared_length(request)
     if length > limit:
         raise too_large(length, limit)
+    return length if has_body(request) else 0
+
+
+def has_body(request: Request) -> bool:
+    return declared_length(request) > 0 or "transfer-encoding" in request.headers
+
+
+def make_room(request: Request, count: int) -> None:
+    """For so many bytes of a body, of which its caller did not say how many there are. Raises Overloaded."""
+    if count > request.held and count > SMALL and request.room is not None:
+        request.room.take(request, count + GRAIN)
+
+
+def check_framing(request: Request) -> None:
+    """Refuses a body below whose chunks is something else, which no server takes off. Raises NotSupported."""
+    coding = request.headers.get("transfer-encoding")
+    if coding is not None and coding.strip().lower() != "chunked":
+        raise NotSupported(
+            f'The body comes in the transfer coding "{coding[:40]}". Send it chunked, or with its length.'
+        )
 
 
 def declared_length(request: Request) -> int:
     """Bytes of the body, as its caller tells; -1 where it does not."""
     length = request.headers.get("content-length", "")
-    return int(length) if length.isdecimal() and len(length) < 20 else -1
+    if not length.isdecimal():
+        return -1
+    # Longer ones are too long for any limit, and for Python's int.
+    return int(length) if len(length) < 20 else sys.maxsize
 
 
 def read_body(request: Request, limit: int) -> bytes:
@@ -102,6 +131,7 @@ def _raw_blocks(request: Request, limit: int, first: int = 0) -> list[bytes]:
     while count != declared and (block := _block(request, first if count == 0 < first < size else size)):
         count += len(block)
         if count <= limit:
+            make_room(request, count)
             blocks.append(block)
         else:
             blocks.clear()

@@ -1,5 +1,6 @@
 """The Flask edge, functions-framework's default; the only module that imports flask."""
 
+import io
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -14,20 +15,24 @@ def flask_function(handle: Handle) -> Callable[[flask.Request], flask.Response]:
     """A target for functions-framework, which demands a plain function."""
 
     def predict(request: flask.Request) -> flask.Response:
-        # Read by us, block by block: Flask's own readers hold a refused body in memory whole. But through its stream:
-        # the framework reads on in it when we are done, and it must know how far we came.
-        response = finished(handle(read_request(request.environ, request.stream.read)))
-        _drop(request)
-        if response.chunks is None:
-            return flask.Response(response.body, response.status, response.headers)
+        # Read by us, block by block: Flask's own readers hold a refused body in memory whole.
+        read = request.stream.read
+        response = finished(handle(read_request(request.environ, read)))
+        # The framework reads on, into memory, before anything is sent.
+        request.stream = io.BytesIO()
         # Flask closes the chunks when the server does, whether all were sent or not.
-        return flask.Response(response.chunks, response.status, response.headers, direct_passthrough=True)
+        body, streams = (response.body, False) if response.chunks is None else (response.chunks, True)
+        made = flask.Response(body, response.status, response.headers, direct_passthrough=streams)
+        if "Content-Type" not in response.headers:
+            del made.headers["Content-Type"]
+        made.call_on_close(lambda: _drop(read))
+        return made
 
     return predict
 
 
-def _drop(request: flask.Request) -> None:
-    """Reads what is left of the body of a request that was refused: the framework would, into memory."""
+def _drop(read: Callable[[int], bytes]) -> None:
+    """Reads what is left of the body of a request that was refused, now that its answer is on the way."""
     with suppress(Exception):
-        while request.stream.read(BLOCK):
+        while read(BLOCK):
             pass

@@ -1,5 +1,6 @@
 """One family's function: loads the model that is asked for, and predicts."""
 
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
@@ -7,12 +8,12 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
-from model_functions import memory
+from model_functions import logs, memory
 from model_functions.artifact.manifest import Manifest
 from model_functions.budget import MemoryBudget
 from model_functions.cache import LoadedModel, ModelCache
 from model_functions.caller import Caller
-from model_functions.errors import InvalidInput, RouteNotFound, ServingError
+from model_functions.errors import InvalidInput, Overloaded, RouteNotFound, ServingError
 from model_functions.http import description, pages
 from model_functions.http.front_door import FrontDoor
 from model_functions.http.message import Awaited, Handler, Request, Response, Steps
@@ -23,12 +24,16 @@ from model_functions.http.streaming import EventStream, named, streamed
 from model_functions.loading import ModelLoader
 from model_functions.names import function_name
 from model_functions.once import Once
-from model_functions.phases import Phases
 from model_functions.queue import ALONE, LATER, Work, WorkQueue, unforeseen
 from model_functions.rows import Batch, Row, RowWrapper
 from model_functions.settings import Settings
 from model_functions.updates import Updates
 from model_functions.wrapper import ModelWrapper, Prepared
+
+#: Where the platform sets no limit for a request, none takes longer.
+MAX_STUCK_S = 300.0
+#: How long the end of a stream waits for the model to put its work away.
+CLOSE_S = 0.3
 
 
 class FamilyFunction(Service):
@@ -44,13 +49,15 @@ class FamilyFunction(Service):
     def predicting(self, read: Callable[[Request], Question], speaks: str | None = None) -> Handler:
         def handle(request: Request) -> Steps:
             check_spoken(request, speaks, f"{self.family} models do", self.wrapper_class)
+            if "model" in request.place:
+                request.identity.check(self.family, request.place["model"])
             return self._answered(read(request), request, speaks)
 
         return handle
 
     def telling(self, tell: Callable[[Request, LoadedModel], Response]) -> Handler:
         def handle(request: Request) -> Response:
-            with self.cache().use(self._named(request), request.phases) as model:
+            with self.cache().use(self._named(request), request.phases, request.caller) as model:
                 self._check_version(request, model.manifest)
                 return tell(request, model)
 
@@ -61,7 +68,7 @@ class FamilyFunction(Service):
             name, alias = self._named(request), self.settings.model_alias
             is_loaded = self.cache.is_made and self.cache().has(name)
             if is_loaded:
-                with self.cache().use(name, request.phases) as model:
+                with self.cache().use(name, request.phases, request.caller) as model:
                     revision = model.manifest.revision
             else:
                 revision = self.repository().resolve(self.family, name, alias, request.phases).revision
@@ -74,7 +81,8 @@ class FamilyFunction(Service):
         yield None
         name = self.warm_up_name(request) or self.default_name(request)
         request.identity.check(self.family, name)
-        with self.cache().use(name, request.phases) as model:
+        with self.cache().use(name, request.phases, request.caller) as model:
+            request.served = name
             sample = PredictionRequest(name, model.manifest.examples[0], {})
             yield from self._predicted(model, sample, request)
             told = {"model_name": name, "revision": model.manifest.revision, "phases": request.phases.ledger()}
@@ -83,7 +91,9 @@ class FamilyFunction(Service):
     def preload(self) -> None:
         """Warms the default model up before anybody asks; a failure is logged, and told to the first request."""
         # Through a door of its own, which no guard stands at.
-        FrontDoor(self.routes, self.metrics).handle(Request("POST", "/warmup", [], {}, read=lambda size: b""))
+        FrontDoor(self.routes, self.metrics, family=self.family).handle(
+            Request("POST", "/warmup", [], {}, read=lambda size: b"")
+        )
 
     def open_cache(self) -> ModelCache:
         loader = ModelLoader(self.repository(), self.wrapper_class, self.settings.model_alias)
@@ -96,6 +106,10 @@ class FamilyFunction(Service):
         watch("gauge", "models_loaded", "Models in memory.", lambda: len(cache.loaded()))
         watch("gauge", "memory_budget_bytes", "What models may take.", lambda: cache.memory_budget)
         watch("gauge", "memory_used_bytes", "What models take, by their manifests.", lambda: cache.memory_used)
+        watch("gauge", "memory_limit_bytes", "What this instance has.", lambda: limit)
+        watch("counter", "cache_hits_total", "Requests whose model was here.", lambda: cache.uses - cache.misses)
+        watch("counter", "cache_misses_total", "Requests whose model had to be loaded.", lambda: cache.misses)
+        watch("counter", "load_failures_total", "Loads that failed.", lambda: cache.failures, "code")
         watch("counter", "evictions_total", "Models that left for another.", lambda: cache.evictions)
         watch("counter", "updates_total", "Revisions that took another's place.", lambda: updates.updates)
         watch("counter", "update_failures_total", "Revisions that were refused instead.", lambda: updates.failures)
@@ -106,9 +120,15 @@ class FamilyFunction(Service):
         queue = WorkQueue(self.settings.max_waiting)
         watch = self.metrics.watch
         watch("gauge", "requests_waiting", "Requests that wait for a model that runs.", lambda: queue.waiting)
-        watch("counter", "batches_total", "Times that a model ran.", lambda: queue.batches)
-        watch("counter", "rows_total", "What it read in them.", lambda: queue.rows)
-        watch("counter", "overloads_total", "Requests refused because too many wait.", lambda: queue.refused)
+        watch("histogram", "batch_rows", "What a model read at once.", lambda: queue.sizes)
+        watch("histogram", "queue_seconds", "What requests waited for a model that ran.", lambda: queue.waits)
+        watch(
+            "counter",
+            "overloads_total",
+            "Requests refused because of those that wait.",
+            lambda: queue.refusals,
+            "reason",
+        )
         return queue
 
     def default_model(self) -> str | None:
@@ -119,7 +139,8 @@ class FamilyFunction(Service):
         """The model of a request that names none. Raises InvalidInput when there are several."""
         if self.settings.model_name is not None:
             return self.settings.model_name
-        names = self.directory().names()
+        # One that is here is served on, whatever has become of its alias.
+        names = self.directory().known() or [model.manifest.name for model in self.loaded()]
         if len(names) == 1:
             return names[0]
         known = self.known_names(request)
@@ -127,10 +148,23 @@ class FamilyFunction(Service):
 
     def _knows_the_default(self) -> bool:
         """Whether the store need not be asked for it."""
-        return self.settings.model_name is not None or (self.directory.is_made and self.directory().is_fresh())
+        return self.settings.model_name is not None or (self.directory.is_made and self.directory().is_known)
+
+    def health(self, request: Request) -> Response:
+        """Raises Overloaded once a model has been stuck for longer than any request may take: its thread and its
+        memory come back with a new instance only.
+        """
+        self._check_stuck(min(self.settings.timeout_s, MAX_STUCK_S))
+        return super().health(request)
 
     def readiness(self) -> dict[str, Any]:
+        self._check_stuck(0)
         return {"loaded": self.cache().loaded()}
+
+    def _check_stuck(self, seconds: float) -> None:
+        since = self.queue.stuck_s
+        if since > seconds:
+            raise Overloaded(f"A model has been busy with one request for {since:.0f} s.", retry_after=1)
 
     def loaded(self) -> list[LoadedModel]:
         return self.cache().models() if self.cache.is_made else []
@@ -145,7 +179,8 @@ class FamilyFunction(Service):
         return pages.description(self.name, self.seen(request))
 
     def models(self) -> list[dict[str, Any]]:
-        return description.models(self.repository(), self.settings.model_alias, self.family)
+        loaded = [model.manifest for model in self.loaded()]
+        return description.models(self.repository(), self.settings.model_alias, self.family, loaded)
 
     def _named(self, request: Request) -> str:
         """The model that the path names, or the default one. Raises Forbidden, InvalidInput."""
@@ -166,7 +201,8 @@ class FamilyFunction(Service):
         request.identity.check(self.family, name)
         if not self.cache.is_made or not self.cache().has(name):
             yield None
-        with (use := self.cache().use(name, request.phases)) as model:
+        with (use := self.cache().use(name, request.phases, request.caller)) as model:
+            request.served = name
             self._check_version(request, model.manifest)
             # A wrapper of the publisher's own speaks less than its family.
             check_spoken(request, speaks, f"{name} does", model.wrapper)
@@ -201,6 +237,7 @@ class FamilyFunction(Service):
         except (ServingError, GeneratorExit):
             raise
         except BaseException as exc:
+            logs.enter(request.headers, request.trace)
             raise unforeseen(model.manifest.name, request.id, exc) from exc
 
     def _forward(
@@ -251,7 +288,9 @@ class FamilyFunction(Service):
             yield None
         try:
             self.queue.enter(work)
-            yield work
+            while not work.is_settled:
+                yield work
+                self.queue.give_up(work)
         finally:
             account(work, request)
         request.caller.check()
@@ -283,14 +322,38 @@ class FamilyFunction(Service):
         Args:
             held: closes the pieces.
         """
-        told = named(pieces)
-        # Whoever hung up may still have a step running: it is closed behind that.
-        late = replace(request, caller=Caller(), phases=Phases())
-        held.callback(self._step, model, pieces.close, late, admitted=True)
+        told, rest = named(pieces), held.pop_all()
+        held.callback(self._close, model, pieces, request.id, rest)
         found = self._step(model, lambda: next(told, None), request)
         while found is not None:
             yield found
             found = self._step(model, lambda: next(told, None), request, admitted=True)
+
+    def _close(self, model: LoadedModel, pieces: Generator[Any, None, Any], request_id: str, held: ExitStack) -> None:
+        """Closes the pieces and then what is held; does not wait long."""
+        if getattr(pieces, "gi_frame", pieces) is None:
+            held.close()
+            return
+        # Whoever hung up may still have a step running: it is closed behind that.
+        closed = threading.Event()
+
+        def close(_: list[Any]) -> list[Any]:
+            try:
+                pieces.close()
+            finally:
+                held.close()
+                closed.set()
+            return [None]
+
+        work = Work(model.manifest.name, model.pace, close, [Row(None)], ALONE, Caller(), request_id)
+        try:
+            self.queue.enter(work, admitted=True)
+        except ServingError:
+            # The step is stuck.
+            held.close()
+            return
+        self.queue.start()
+        closed.wait(CLOSE_S)
 
     def _step(self, model: LoadedModel, call: Callable[[], Any], request: Request, *, admitted: bool = False) -> Any:
         """What the call returns, while nothing else runs; waits for that in this thread."""
@@ -315,6 +378,7 @@ def check_spoken(request: Request, speaks: str | None, who: str, wrapper: ModelW
 
 def account(work: Work, request: Request) -> None:
     """Tells the time that the request waited from that in which the model ran."""
-    request.phases.record("queue", (work.began or time.perf_counter()) - work.asked)
+    began = work.began or time.perf_counter()
+    request.phases.record("queue", began - work.asked, began)
     if work.ended:
-        request.phases.record("infer", work.ended - work.began)
+        request.phases.record("infer", work.ended - work.began, work.ended)

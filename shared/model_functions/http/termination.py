@@ -40,6 +40,8 @@ def finish_on_sigterm(drain: Drain) -> None:
     def start() -> None:
         # Only a worker: whatever it forks later has its own end.
         if os.getppid() == master and "gunicorn.arbiter" in sys.modules:
+            # First, so that it is done last. Else whatever still runs would be waited for when the server has ended.
+            atexit.register(_leave, drain)
             # In every thread there will be, so that it is the one below which gets it.
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
             threading.Thread(target=_wait, args=(drain,), name="termination", daemon=True).start()
@@ -50,8 +52,6 @@ def finish_on_sigterm(drain: Drain) -> None:
 def _wait(drain: Drain) -> None:
     signal.sigwait({signal.SIGTERM})
     began = time.monotonic()
-    # Else whatever still runs would be waited for, when the server has ended.
-    atexit.register(os._exit, 0)
     drain.begin()
     log.info("ends once %d requests are answered", len(drain.running))
     _until_idle(drain, began + FINISH_S)
@@ -62,6 +62,11 @@ def _wait(drain: Drain) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(max(0.0, began + END_S - time.monotonic()))
     os._exit(0)
+
+
+def _leave(drain: Drain) -> None:
+    if drain.has_begun:
+        os._exit(0)
 
 
 def _until_idle(drain: Drain, moment: float) -> None:

@@ -44,7 +44,7 @@ class Patience:
     connect: float = 3.05
     answer: float = 3.0
     """Between two bytes of an answer."""
-    read: float = 5.0
+    read: float = 4.5
     """For a whole ``read``, for a page of ``list``, for the next byte of ``read_into``."""
     upload_answer: float = 60.0
     upload: float = 120.0

@@ -37,11 +37,7 @@ class Site:
     def __init__(self, settings: Settings) -> None:
         self.seen: list[dict[str, str]] = []
         self.answer: Callable[[], Response] | None = None
-        functions = {
-            "tabular": flask_function(FamilyFunction(TabularWrapper, settings).steps),
-            "token-classification": flask_function(FamilyFunction(TokenClassificationWrapper, settings).steps),
-            "image-classification": flask_function(FamilyFunction(ImageClassificationWrapper, settings).steps),
-        }
+        self.serve(settings)
         app = Flask("site")
 
         @app.route("/<name>/<path:path>", methods=["GET", "POST"])
@@ -50,11 +46,20 @@ class Site:
             if self.answer is not None:
                 return self.answer()
             request.environ["PATH_INFO"] = f"/{path}"
-            return functions[name](type(request._get_current_object())(request.environ))  # type: ignore[attr-defined]
+            function = self._functions[name]
+            return function(type(request._get_current_object())(request.environ))  # type: ignore[attr-defined]
 
         self._server = make_server("127.0.0.1", 0, app, threaded=True)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def serve(self, settings: Settings) -> None:
+        """From now on, by functions of these settings."""
+        self._functions = {
+            "tabular": flask_function(FamilyFunction(TabularWrapper, settings).steps),
+            "token-classification": flask_function(FamilyFunction(TokenClassificationWrapper, settings).steps),
+            "image-classification": flask_function(FamilyFunction(ImageClassificationWrapper, settings).steps),
+        }
 
     def close(self) -> None:
         self._server.shutdown()

@@ -1,7 +1,6 @@
 """Answers in pieces: what reaches the caller, and what is let go of, however the stream ends."""
 
 import json
-import logging
 import threading
 from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 
 from deploy.publish import publish
 from model_functions.artifact.signing_key import SigningKey
-from model_functions.errors import InvalidInput
+from model_functions.errors import Draining, InvalidInput
 from model_functions.http.flask_edge import flask_function
 from model_functions.http.function import FamilyFunction
 from model_functions.http.message import Request, Response
@@ -21,6 +20,8 @@ from model_functions.repository import Repository
 from model_functions.settings import Settings
 from model_functions.wrapper import STREAM, ModelWrapper
 from tests.shared.http.requests import body, get, message, post, request
+from tests.shared.lines import written
+from tests.shared.test_queue import until
 
 
 class Counting(ModelWrapper):
@@ -179,22 +180,23 @@ def test_whatever_the_model_raises_in_the_middle_ends_its_stream_only(
     assert (users(function), nothing_runs(function)) == (0, True)
 
 
-def test_a_caller_who_hangs_up_ends_the_work(
-    function: FamilyFunction, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_caller_who_hangs_up_ends_the_work(function: FamilyFunction) -> None:
     response = function.handle(asked("10"))
     assert response.chunks is not None
     assert parsed(next(response.chunks)) == (None, {"text": "0 ü\n"})
     assert (users(function), Counting.open_streams) == (1, 1)
     before = function.metrics.render()
-    with caplog.at_level(logging.INFO, "model_functions"):
+    assert "model_functions_open_streams 1" in before
+    with written() as lines:
         response.chunks.close()
         response.chunks.close()
     assert (users(function), Counting.open_streams) == (0, 0)
-    [line] = map(json.loads, capsys.readouterr().out.splitlines())
+    [line] = lines.entries
     assert (line["severity"], line["message"]) == ("INFO", "POST /predict 200")
-    assert '{route="/predict",status="200"} 1' not in before
-    assert '{route="/predict",status="200"} 1' in function.metrics.render()
+    counted = f'{{model="{line["model"]}",route="/predict",status="200"}} 1'
+    assert counted not in before
+    assert counted in function.metrics.render()
+    assert "model_functions_open_streams 0" in function.metrics.render()
 
 
 def test_who_hangs_up_before_the_first_piece_is_sent_leaves_nothing_behind(function: FamilyFunction) -> None:
@@ -243,3 +245,34 @@ def test_the_edge_closes_what_it_sends(function: FamilyFunction) -> None:
 def test_a_body_that_is_no_json_is_refused_as_ever(function: FamilyFunction) -> None:
     response = function.handle(request(b"{", {"accept": "text/event-stream"}))
     assert (response.status, response.chunks) == (400, None)
+
+
+def test_a_stream_whose_step_is_stuck_ends_with_an_error_and_is_closed_behind_it(
+    function: FamilyFunction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, stuck, closed = threading.Event(), threading.Event(), threading.Event()
+
+    def stream(self: Counting, data: Any, parameters: Any) -> Iterator[dict[str, Any]]:
+        try:
+            yield {"text": "0"}
+            stuck.set()
+            assert gate.wait(20)
+            yield {"text": "1"}
+        finally:
+            closed.set()
+
+    monkeypatch.setattr(Counting, "stream", stream)
+    question = asked("2")
+    chunks = function.handle(question).chunks
+    assert chunks is not None
+    assert parsed(next(chunks)) == (None, {"text": "0"})
+    sending = threading.Thread(target=lambda: stuck.wait(20) and question.caller.send_away(Draining("Ends.")))
+    sending.start()
+    name, error = parsed(next(chunks))
+    assert (name, error["error"]["code"]) == ("error", "draining")
+    chunks.close()
+    assert not closed.is_set()
+    assert users(function) == 1
+    gate.set()
+    assert closed.wait(20)
+    until(lambda: users(function) == 0)

@@ -106,7 +106,7 @@ def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nobody_waits_longer_than_five_seconds_for_a_read() -> None:
-    assert Patience().read == 5
+    assert Patience().read == 4.5
 
 
 def test_the_message_names_the_status(fake_bucket: FakeBucket, hasty: BucketStore) -> None:

@@ -1,14 +1,14 @@
 """A model that takes as long as it is asked to: ``wait 0.25`` waits, ``work 0.25`` keeps a core busy, and ``hold 3``
-holds Python's lock so that no other thread of the process does anything.
+holds Python's lock so that no other thread of the process does anything. ``say`` whatever is answered at once.
 """
 
 import hashlib
+import os
 import re
 import time
 from collections.abc import Generator
 from typing import Any
 
-from model_functions.inputs import TextInput
 from model_functions.wrapper import STREAM, ModelWrapper
 
 _BLOCK = bytes(1 << 20)
@@ -19,8 +19,10 @@ class Waiting(ModelWrapper):
 
     family, task, engine_name = "tabular", "waiting", "python"
 
-    def __init__(self) -> None:
-        super().__init__(TextInput())
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """``WAITING_LOAD_S`` of the environment is how long it takes to load."""
+        time.sleep(float(os.environ.get("WAITING_LOAD_S", "0")))
+        self.__dict__.update(state)
 
     def preprocess(self, items: list[str], parameters: dict[str, Any]) -> list[str]:
         return items
@@ -59,6 +61,8 @@ def _words(asked: str) -> str:
 
 def pass_time(asked: str) -> None:
     kind, _, seconds = asked.partition(" ")
+    if kind == "say":
+        return
     until = time.monotonic() + float(seconds or 0)
     if kind == "wait":
         time.sleep(float(seconds))

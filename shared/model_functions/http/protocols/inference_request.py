@@ -4,6 +4,7 @@ Sources: as those of inference.py.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,9 @@ from model_functions.http.protocols.datatypes import DTYPES
 from model_functions.http.protocols.inference import HEADER, Asked, InferQuestion, Wanted
 from model_functions.inputs import json_type
 from model_functions.tensors import MAX_RANK
+
+#: Values of a tensor: none can have more bytes than a body.
+MAX_COUNT = 2**40
 
 
 def read_infer(request: Request, limit: int) -> InferQuestion:
@@ -127,6 +131,9 @@ def _input(record: dict[str, Any], path: str) -> Asked:
         raise InvalidInput(
             f"{path}.shape", f"{path}.shape is {json.dumps(shape)[:60]}. Send a list of sizes, as [1, 3]."
         )
+    # A shape may be empty, and its other sizes as large as they like; numpy counts them in 64 bits all the same.
+    if math.prod(max(size, 1) for size in sizes) > MAX_COUNT:
+        raise InvalidInput(f"{path}.shape", f"{path}.shape has more than {MAX_COUNT} values. Send fewer per request.")
     return Asked(name, path, datatype, sizes, record.get("data"))
 
 

@@ -40,7 +40,7 @@ def routes(service: "Service") -> Table:
     load = service.telling(lambda request, model: _loaded(request, model, limit))
     table: dict[str, Any] = {
         "/v2": {"GET": lambda _: server_metadata(service.name)},
-        "/v2/health/live": {"GET": lambda _: alive()},
+        "/v2/health/live": {"GET": lambda request: alive(service, request)},
         "/v2/health/ready": {"GET": waiting(lambda request: ready(service, request))},
         "/v2/models": {"GET": waiting(lambda request: Response.json({"models": service.seen_names(request)}))},
         "/v2/models/stats": {"GET": lambda request: all_statistics(service, request)},
@@ -74,15 +74,16 @@ def server_metadata(name: str) -> Response:
     return Response.json({"name": name, "version": "2", "extensions": EXTENSIONS})
 
 
-def alive() -> Response:
+def alive(service: "Service", request: Request) -> Response:
     """KServe's client looks for the one word after ``live`` and for the other after ``ready``."""
+    service.health(request)
     return Response.json({"live": True, "ready": True})
 
 
 def ready(service: "Service", request: Request) -> Response:
     """Raises what keeps the settings from working."""
     service.ready()
-    return alive()
+    return alive(service, request)
 
 
 def model_ready(service: "Service", model: Published) -> Response:

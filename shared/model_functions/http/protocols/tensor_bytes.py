@@ -66,7 +66,7 @@ def _narrowed(array: NDArray[Any]) -> NDArray[Any]:
 def _strings(data: memoryview, count: int, path: str) -> NDArray[Any]:
     found: list[bytes] = []
     start = 0
-    while start < len(data):
+    while start < len(data) and len(found) <= count:
         begin = start + _LENGTH.size
         length = _LENGTH.unpack_from(data, start)[0] if begin <= len(data) else len(data)
         if begin + length > len(data):
@@ -76,5 +76,6 @@ def _strings(data: memoryview, count: int, path: str) -> NDArray[Any]:
         start = begin + length
         found.append(data[begin:start].tobytes())
     if len(found) != count:
-        raise InvalidInput(path, f"{path} holds {len(found)} strings, and its shape has {count}. Send as many.")
+        held = len(found) if len(found) < count else f"more than {count}"
+        raise InvalidInput(path, f"{path} holds {held} strings, and its shape has {count}. Send as many.")
     return np.array(found, object)

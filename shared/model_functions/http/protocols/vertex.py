@@ -62,8 +62,13 @@ def routes(service: "Service") -> Table:
         predict = service.predicting(lambda asked: read(asked, limit, VertexQuestion))
         table.setdefault(settings.predict_route, {})["POST"] = predict
     if settings.health_route is not None:
-        table.setdefault(settings.health_route, {})["GET"] = lambda request: Response.json({})
+        table.setdefault(settings.health_route, {})["GET"] = lambda request: healthy(service, request)
     return table
+
+
+def healthy(service: "Service", request: Request) -> Response:
+    service.health(request)
+    return Response.json({})
 
 
 def refuse(error: ServingError, request: Request) -> Response:

@@ -158,7 +158,7 @@ def test_an_array_comes_as_numpy_saves_it(graph: FamilyFunction, tabular: Family
 def test_an_array_of_objects_is_not_unpickled(graph: FamilyFunction) -> None:
     for data in (npy(np.array([{}], object)), b"", b"\x93NUMPY", b"x" * 100):
         wrong = refused(graph.handle(sent(data, "application/x-npy")), 400, "BAD_REQUEST")
-        assert wrong.startswith("The body is no array of numbers or texts in numpy's form: ")
+        assert wrong.startswith("The body is no array of numbers or texts in numpy's form. ")
 
 
 def test_sagemakers_bodies_are_answered_by_the_prediction_alone(

@@ -49,8 +49,9 @@ async function start() {
   });
   addEventListener("hashchange", choose);
   narrow.addEventListener("change", foldModels);
+  byId("door").addEventListener("submit", (event) => { event.preventDefault(); enter(); });
+  byId("leave").addEventListener("click", () => location.reload());
+  byId("openapi").addEventListener("click", fetchDescription);
   showTheme();
-  const answer = await ask(base, { headers: { Accept: "application/json" } });
-  byId("notice").replaceChildren(...(answer.error ? [make("main", {}, errorView(answer))] : []));
-  if (!answer.error) list(answer.value.models);
+  await open();
 }

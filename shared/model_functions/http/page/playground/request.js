@@ -15,6 +15,7 @@ async function send() {
   const answer = await ask(`${base}predict`, options, isStream(asked) ? generationsStream : null);
   pending = null;
   setWaiting(false);
+  if (asksForKey(answer.error)) askForKey(answer.error);
   if (!controller.signal.aborted) showCall(keepCall(asked, answer));
   else if (controller.signal.reason === "stopped") stopped(keepCall(asked, null));
 }
@@ -41,7 +42,7 @@ async function ask(url, options, streamView = null) {
   const since = () => performance.now() - started;
   const answered = (headers, value, error, more) => ({ headers, value, error, milliseconds: since(), ...more });
   try {
-    const response = await fetch(url, options);
+    const response = await fetch(url, { ...options, headers: { ...options.headers, ...keyHeaders() } });
     if (response.headers.get("Content-Type") === "text/event-stream") {
       const { name, value, first } = await lastEvent(response, streamView(byId("result")), since);
       return answered(response.headers, value, name === "answer" ? undefined : value.error, { first });

@@ -11,5 +11,7 @@ function curlCode(asked) {
 }
 
 function curl(url, type, body, option = "") {
-  return `curl${option} ${quoted(url)} \\\n  -H 'Content-Type: ${type}' \\\n  ${body}`;
+  const headers = Object.entries({ "Content-Type": type, ...keyHeaders(KEY_PLACEHOLDER) });
+  const lines = [...headers.map(([name, value]) => `-H '${name}: ${value}'`), body];
+  return [`curl${option} ${quoted(url)}`, ...lines].join(" \\\n  ");
 }

@@ -38,9 +38,10 @@ function huggingFaceCode(asked) {
   const others = entries.filter(([name]) => !words[name]);
   const args = { ...more, ...Object.fromEntries(entries.filter(([name]) => words[name]).map(([name, value]) => [words[name], value])) };
   if (others.length) args[rest] = Object.fromEntries(others);
+  const token = accessKey === null ? "" : `, token=${literal(KEY_PLACEHOLDER)}`;
   return `from huggingface_hub import InferenceClient
 
-client = InferenceClient(model=${literal(`${base}models/${asked.model_name}`)})
+client = InferenceClient(model=${literal(`${base}models/${asked.model_name}`)}${token})
 answer = client.${method}(
     ${python(data, "    ")},
 ${keywords(args)})

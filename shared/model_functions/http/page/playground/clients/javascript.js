@@ -1,16 +1,17 @@
 function fetchCode(asked) {
   if (form.data.isFile) {
     const image = 'const image = document.querySelector("input[type=file]").files[0];\n';
-    return image + fetched(fileUrl(asked), "image", `{ "Content-Type": image.type }`) + READ_JSON;
+    return image + fetched(fileUrl(asked), "image", "image.type") + READ_JSON;
   }
   const body = `JSON.stringify(${literal(asked, {}, "    ")})`;
-  return fetched(`${base}predict`, body, `{ "Content-Type": "application/json" }`) + (isStream(asked) ? READ_EVENTS : READ_JSON);
+  return fetched(`${base}predict`, body, `"application/json"`) + (isStream(asked) ? READ_EVENTS : READ_JSON);
 }
 
-function fetched(url, body, headers) {
+function fetched(url, body, type) {
+  const key = Object.entries(keyHeaders(KEY_PLACEHOLDER)).map(([name, value]) => `, ${literal(name)}: ${literal(value)}`);
   return `const answer = await fetch(${literal(url)}, {
     method: "POST",
-    headers: ${headers},
+    headers: { "Content-Type": ${type}${key.join("")} },
     body: ${body},
 });
 if (!answer.ok) throw new Error(await answer.text());

@@ -17,7 +17,7 @@ asked = client.infer(
         "instances": ${items},
 ${parameters}    },
     model_name=${literal(asked.model_name)},
-)
+${keyArgument()})
 answer = asyncio.run(asked)
 print(answer["predictions"])`;
 }

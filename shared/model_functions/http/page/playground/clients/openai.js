@@ -16,7 +16,7 @@ function openaiFits({ data, parameters = {} }) {
 function openaiCode(asked) {
   const client = `from openai import OpenAI
 
-client = OpenAI(base_url=${literal(`${base}v1`)}, api_key="none")
+client = OpenAI(base_url=${literal(`${base}v1`)}, api_key=${literal(accessKey === null ? "none" : KEY_PLACEHOLDER)})
 `;
   return client + (model.family === "feature_extraction" ? embeddingsCode(asked) : completionCode(asked));
 }

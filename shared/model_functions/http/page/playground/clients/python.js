@@ -7,7 +7,7 @@ function requestsCode(asked) {
 answer = requests.post(
     ${url},
     json=${python(asked, "    ")},
-)
+${keyArgument()})
 answer.raise_for_status()
 print(answer.json()["body"])`;
 }
@@ -19,7 +19,7 @@ with open(${literal(imageFile(asked))}, "rb") as image:
     answer = requests.post(
         ${literal(fileUrl(asked))},
         data=image,
-        headers={"Content-Type": ${literal(imageType(asked))}},
+        headers=${python({ "Content-Type": imageType(asked), ...keyHeaders(KEY_PLACEHOLDER) }, "        ")},
     )
 answer.raise_for_status()
 print(answer.json()["body"])`;
@@ -31,10 +31,14 @@ function requestsStream(url, asked) {
 import requests
 
 asked = ${python(asked)}
-with requests.post(${url}, json=asked, stream=True) as answer:
+with requests.post(${url}, json=asked, stream=True${accessKey === null ? "" : `, headers=${pythonKey()}`}) as answer:
     answer.raise_for_status()
     for line in answer.iter_lines():
         if line.startswith(b"data: "):
             piece = json.loads(line[6:])
             print(piece.get("text", piece), end="", flush=True)`;
 }
+
+const pythonKey = () => python(keyHeaders(KEY_PLACEHOLDER));
+// The headers of a call in Python, where a key is asked for.
+const keyArgument = () => (accessKey === null ? "" : `    headers=${pythonKey()},\n`);

@@ -6,6 +6,7 @@ function tritonFits(asked) {
 
 function tritonCode(asked) {
   const parameters = asked.parameters ? `, parameters=${python(asked.parameters)}` : "";
+  const key = accessKey === null ? "" : `, headers=${pythonKey()}`;
   const isSecure = location.protocol === "https:" ? ", ssl=True" : "";
   const arrays = Object.entries(tritonArrays(asked)).map(([name, array]) => `    ${JSON.stringify(name)}: ${array},\n`).join("");
   return `import numpy as np
@@ -20,7 +21,7 @@ for name, array in arrays.items():
     inputs.append(triton.InferInput(name, array.shape, kind))
     inputs[-1].set_data_from_numpy(array)
 client = triton.InferenceServerClient(${literal(base.replace(/^\w+:\/\/|\/$/g, ""))}${isSecure})
-answer = client.infer(${literal(asked.model_name)}, inputs${parameters})
+answer = client.infer(${literal(asked.model_name)}, inputs${parameters}${key})
 for tensor in answer.get_response()["outputs"]:
     print(tensor["name"], answer.as_numpy(tensor["name"]))`;
 }

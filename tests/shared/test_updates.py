@@ -1,0 +1,595 @@
+import gc
+import logging
+import threading
+import weakref
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from model_functions import cache as cache_module
+from model_functions.artifact.manifest import Manifest, MemoryNeed
+from model_functions.budget import MemoryBudget
+from model_functions.cache import LoadedModel, ModelCache
+from model_functions.errors import (
+    ArtifactRefused,
+    ManifestInvalid,
+    ModelNotFound,
+    PythonMismatch,
+    SelfTestFailed,
+    SelfTestHangs,
+    ServingError,
+    StoreUnavailable,
+)
+from model_functions.phases import Phases
+from model_functions.updates import AWAY_S, Updates
+from model_functions.wrapper import ModelWrapper
+from tests.shared.clocks import Clock
+from tests.shared.test_cache import MIB, PATIENCE_S, Gate, manifest, refusal, running, use
+
+REFRESH_S = 30.0
+#: Two revisions fit beside each other.
+NEED = MemoryNeed(runtime=100 * MIB, load=30 * MIB, model=20 * MIB)
+BOTH = 100 * MIB + 20 * MIB + 30 * MIB
+
+
+class Model:
+    """What stands for a wrapper."""
+
+    def __init__(self, revision: str) -> None:
+        self.revision = revision
+
+
+class FakeStore:
+    """Aliases and revisions that a test moves; a loader over it.
+
+    Args:
+        aliases: by name: the text that stands for a revision.
+        failing: by such a text: what its load raises.
+        during: by such a text: called while it is loaded.
+        away: what every look raises.
+    """
+
+    def __init__(self) -> None:
+        self.aliases: dict[str, str] = {"a": "one"}
+        self.failing: dict[str, BaseException] = {}
+        self.during: dict[str, Callable[[], object]] = {}
+        self.needs: dict[str, MemoryNeed] = {}
+        self.away: ServingError | None = None
+        self.looks = 0
+        self.loads: list[str] = []
+        self.made: list[weakref.ref[Model]] = []
+
+    def manifest(self, name: str) -> Manifest:
+        text = self.aliases[name]
+        return replace(manifest(name, self.needs.get(text, NEED)), description=text)
+
+    def aimed(self, name: str) -> str:
+        self.looks += 1
+        if self.away is not None:
+            raise self.away.again()
+        if name not in self.aliases:
+            raise ModelNotFound("No such model.")
+        return self.manifest(name).digest
+
+    def resolve(self, name: str, phases: Phases) -> Manifest:
+        self.aimed(name)
+        self.looks -= 1
+        return self.manifest(name)
+
+    def load(self, manifest: Manifest, phases: Phases) -> ModelWrapper:
+        text = manifest.description
+        self.loads.append(text)
+        self.during.get(text, lambda: None)()
+        if text in self.failing:
+            raise self.failing[text]
+        model = Model(text)
+        self.made.append(weakref.ref(model))
+        return cast(ModelWrapper, model)
+
+    def load_tested(self, manifest: Manifest) -> ModelWrapper:
+        return self.load(manifest, Phases())
+
+    def alive(self) -> list[str]:
+        return [model.revision for model in (made() for made in self.made) if model is not None]
+
+
+@pytest.fixture(autouse=True)
+def few_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A collection looks at what the test has made, and nobody is waited for long."""
+    gc.freeze()
+    monkeypatch.setattr(gc, "unfreeze", lambda: None)
+    monkeypatch.setattr(cache_module, "DRAIN_S", 0.2)
+
+
+@pytest.fixture
+def store() -> FakeStore:
+    return FakeStore()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+class Instance:
+    """A cache with its updates, whose looks a test makes in its own thread."""
+
+    def __init__(self, store: FakeStore, clock: Clock, limit: int = BOTH) -> None:
+        self.cache = ModelCache(store, MemoryBudget[Any](limit, 0), clock, refresh_s=REFRESH_S)
+        self.updates = Updates(self.cache, store, REFRESH_S, clock)
+        self.clock = clock
+
+    def asked(self, name: str = "a") -> tuple[str, bool]:
+        """Which revision answers, and whether it says that it is stale."""
+        with self.cache.use(name, Phases()) as model:
+            return told(model)
+
+    def look(self) -> int:
+        """Looks at what is due; returns how many were."""
+        count = 0
+        while not self.cache.due.empty():
+            self.updates.look(self.cache.due.get())
+            count += 1
+        return count
+
+    def after(self, seconds: float, name: str = "a") -> tuple[str, bool]:
+        """Which revision answers then, once a request has had the store looked at."""
+        self.clock.now += seconds
+        self.asked(name)
+        self.look()
+        return self.asked(name)
+
+
+def told(model: LoadedModel) -> tuple[str, bool]:
+    return cast(Any, model.wrapper).revision, model.freshness.is_stale
+
+
+@pytest.fixture
+def instance(store: FakeStore, clock: Clock) -> Instance:
+    instance = Instance(store, clock)
+    assert instance.asked() == ("one", False)
+    return instance
+
+
+def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+
+
+def freed(store: FakeStore, *expected: str) -> None:
+    """Waits until only these are in memory."""
+    for _ in range(100):
+        if store.alive() == list(expected):
+            return
+        threading.Event().wait(0.02)
+    assert store.alive() == list(expected)
+
+
+def released(instance: Instance) -> int:
+    """The memory that is accounted for, a moment later."""
+    for _ in range(100):
+        if instance.cache.memory_used <= NEED.runtime + NEED.model:
+            break
+        threading.Event().wait(0.02)
+    return instance.cache.memory_used
+
+
+# Looking.
+
+
+def test_a_moved_alias_is_followed_after_the_interval(instance: Instance, store: FakeStore) -> None:
+    store.aliases["a"] = "two"
+    assert instance.after(REFRESH_S - 0.1) == ("one", False)
+    assert instance.after(0.1) == ("two", False)
+    freed(store, "two")
+    assert (instance.updates.updates, instance.updates.failures, store.loads) == (1, 0, ["one", "two"])
+    assert released(instance) == NEED.runtime + NEED.model
+
+
+def test_there_is_one_look_an_interval_whatever_the_requests(instance: Instance, store: FakeStore) -> None:
+    for _ in range(10):
+        instance.clock.now += REFRESH_S / 5
+        for _ in range(50):
+            instance.asked()
+        instance.look()
+    assert store.looks == 2
+
+
+def test_no_second_look_is_due_while_one_goes_on(instance: Instance, store: FakeStore) -> None:
+    instance.clock.now += REFRESH_S
+    instance.asked()
+    name = instance.cache.due.get()
+
+    def take_long() -> None:
+        instance.clock.now += 10 * REFRESH_S
+        instance.asked()
+        assert instance.cache.due.empty()
+
+    store.aliases["a"] = "two"
+    store.during["two"] = take_long
+    instance.updates.look(name)
+    assert instance.asked() == ("two", False)
+    assert not instance.cache.due.empty(), "the next one, at once: this one took longer than the interval"
+
+
+def test_an_instance_that_nobody_asks_never_looks(instance: Instance, store: FakeStore) -> None:
+    instance.clock.now += 1000
+    assert (instance.look(), store.looks) == (0, 0)
+
+
+def test_a_cache_that_is_told_no_interval_makes_nothing_due(store: FakeStore, clock: Clock) -> None:
+    cache = ModelCache(store, MemoryBudget[Any](BOTH, 0), clock)
+    use(cache, "a")
+    clock.now += 1e9
+    use(cache, "a")
+    assert cache.due.empty()
+
+
+def test_what_is_due_is_looked_at_beside_the_requests(store: FakeStore, clock: Clock) -> None:
+    instance = Instance(store, clock)
+    instance.asked()
+    gate = store.during["two"] = Gate()
+    store.aliases["a"] = "two"
+    instance.updates.start()
+    clock.now += REFRESH_S
+    assert instance.asked() == ("one", False)
+    assert gate.begun.wait(PATIENCE_S)
+    assert instance.asked() == ("one", False), "no request waits for the load"
+    gate.open.set()
+    freed(store, "two")
+    assert instance.asked() == ("two", False)
+
+
+# Taking another's place.
+
+
+def test_requests_that_run_keep_their_revision_and_free_it_with_the_last(instance: Instance, store: FakeStore) -> None:
+    store.aliases["a"] = "two"
+    use_of_one = instance.cache.use("a", Phases())
+    with use_of_one as model:
+        assert instance.after(REFRESH_S) == ("two", False)
+        assert told(model) == ("one", False)
+        with use_of_one.again():
+            pass
+        assert store.alive() == ["one", "two"]
+        assert instance.cache.memory_used == NEED.runtime + 2 * NEED.model
+    del model, use_of_one
+    freed(store, "two")
+    assert released(instance) == NEED.runtime + NEED.model
+
+
+def test_a_stream_holds_its_revision_beyond_the_block_it_began_in(instance: Instance, store: FakeStore) -> None:
+    use_of_one = instance.cache.use("a", Phases())
+    with use_of_one:
+        stream = use_of_one.again()
+        stream.__enter__()
+    store.aliases["a"] = "two"
+    assert instance.after(REFRESH_S) == ("two", False)
+    threading.Event().wait(0.1)
+    assert store.alive() == ["one", "two"]
+    stream.__exit__()
+    freed(store, "two")
+
+
+def test_idle_models_make_room_before_a_revision_waits(store: FakeStore, clock: Clock) -> None:
+    store.aliases["b"] = "other"
+    instance = Instance(store, clock)
+    instance.asked()
+    instance.asked("b")
+    store.aliases["a"] = "two"
+    assert instance.after(REFRESH_S) == ("two", False)
+    freed(store, "two")
+    assert (instance.cache.loaded(), instance.cache.evictions) == (["a"], 1)
+
+
+def test_a_model_that_was_unloaded_while_its_revision_came_stays_away(instance: Instance, store: FakeStore) -> None:
+    store.aliases["a"] = "two"
+    store.during["two"] = lambda: instance.cache.unload("a")
+    instance.clock.now += REFRESH_S
+    instance.asked()
+    instance.look()
+    assert (instance.cache.loaded(), instance.cache.unloaded()) == ([], frozenset("a"))
+    assert (store.alive(), instance.cache.memory_used, instance.updates.updates) == ([], 0, 0)
+    store.during.clear()
+    assert instance.asked() == ("two", False)
+
+
+def test_a_model_that_was_evicted_while_its_revision_came_stays_away(store: FakeStore, clock: Clock) -> None:
+    store.aliases["b"] = "other"
+    instance = Instance(store, clock)
+    instance.asked()
+    store.aliases["a"] = "two"
+    store.needs["other"] = MemoryNeed(100 * MIB, 15 * MIB, 15 * MIB)
+    store.during["two"] = lambda: instance.asked("b")
+    instance.clock.now += REFRESH_S
+    instance.asked()
+    instance.look()
+    assert (instance.cache.loaded(), store.alive()) == (["b"], ["other"])
+    assert instance.cache.memory_used == 115 * MIB
+
+
+# Where there is no room for both.
+
+
+@pytest.fixture
+def narrow(store: FakeStore, clock: Clock) -> Instance:
+    instance = Instance(store, clock, BOTH - 1)
+    instance.asked()
+    return instance
+
+
+def test_a_revision_comes_after_the_old_one_where_both_do_not_fit(narrow: Instance, store: FakeStore) -> None:
+    store.aliases["a"] = "two"
+    alive: list[list[str]] = []
+    store.during["two"] = lambda: alive.append(store.alive())
+    assert narrow.after(REFRESH_S) == ("two", False)
+    assert (alive, store.loads) == ([[]], ["one", "two"])
+    assert narrow.cache.memory_used == NEED.runtime + NEED.model
+
+
+def test_requests_wait_for_a_revision_that_comes_after_and_running_ones_end_first(
+    store: FakeStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache_module, "DRAIN_S", PATIENCE_S)
+    narrow = Instance(store, clock, BOTH - 1)
+    narrow.asked()
+    gate = store.during["two"] = Gate()
+    store.aliases["a"] = "two"
+    narrow.updates.start()
+    clock.now += REFRESH_S
+    answers: list[tuple[str, bool]] = []
+    with narrow.cache.use("a", Phases()) as model:
+        for _ in range(200):
+            if not narrow.cache.has("a"):
+                break
+            threading.Event().wait(0.01)
+        assert not narrow.cache.has("a"), "so that no event loop waits for it"
+        assert not gate.begun.is_set(), "somebody uses the old one"
+        assert told(model) == ("one", False)
+        waiting = [threading.Thread(target=lambda: answers.append(narrow.asked())) for _ in range(8)]
+        for thread in waiting:
+            thread.start()
+        del model
+    assert gate.begun.wait(PATIENCE_S)
+    gate.open.set()
+    for thread in waiting:
+        thread.join(PATIENCE_S)
+    assert answers == [("two", False)] * 8
+
+
+def test_a_bad_revision_that_came_after_gives_way_to_the_old_one(
+    narrow: Instance, store: FakeStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.aliases["a"] = "two"
+    store.failing["two"] = SelfTestFailed("two answers otherwise.")
+    assert narrow.after(REFRESH_S) == ("one", True)
+    assert store.loads == ["one", "two", "one"]
+    assert narrow.cache.memory_used == NEED.runtime + NEED.model
+    assert narrow.after(REFRESH_S) == ("one", True)
+    assert len(store.loads) == 3
+    assert len(errors(caplog)) == 1
+
+
+def test_an_old_revision_that_cannot_come_back_is_what_the_next_request_loads(
+    narrow: Instance, store: FakeStore
+) -> None:
+    store.aliases["a"] = "two"
+    store.failing = {"two": ArtifactRefused("two is broken."), "one": StoreUnavailable("The store is away.")}
+    narrow.clock.now += REFRESH_S
+    narrow.asked()
+    narrow.look()
+    assert refusal(narrow.cache, "a").message == "The store is away."
+    del store.failing["one"]
+    narrow.clock.now += 2
+    assert narrow.asked() == ("one", True), "and not the one that was refused"
+
+
+def test_requests_without_end_put_off_a_revision_that_must_come_after(narrow: Instance, store: FakeStore) -> None:
+    store.aliases["a"] = "two"
+    with narrow.cache.use("a", Phases()) as model:
+        assert narrow.after(REFRESH_S) == ("one", True)
+        assert narrow.asked() == ("one", True)
+        del model
+    assert store.loads == ["one"]
+    assert narrow.after(REFRESH_S) == ("two", False)
+
+
+def test_a_revision_that_finds_no_room_beside_others_in_use_comes_later(store: FakeStore, clock: Clock) -> None:
+    store.aliases["b"] = "other"
+    store.needs["other"] = MemoryNeed(100 * MIB, 20 * MIB, 20 * MIB)
+    instance = Instance(store, clock, BOTH - 1)
+    instance.asked()
+    with instance.cache.use("b", Phases()):
+        store.aliases["a"] = "two"
+        assert instance.after(REFRESH_S) == ("one", True)
+        assert instance.cache.loaded() == ["a", "b"]
+    assert instance.updates.failures == 0
+    assert instance.after(REFRESH_S) == ("two", False)
+
+
+# Bad ones.
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        ManifestInvalid("The manifest is no JSON document."),
+        PythonMismatch("a was published with Python 3.9."),
+        SelfTestFailed("It answers its sample otherwise."),
+        RuntimeError("secret"),
+        SystemExit(1),
+        MemoryError(),
+    ],
+    ids=lambda failure: type(failure).__name__,
+)
+def test_a_bad_revision_is_refused_once_and_the_old_one_serves_on(
+    instance: Instance, store: FakeStore, caplog: pytest.LogCaptureFixture, failure: BaseException
+) -> None:
+    store.aliases["a"] = "two"
+    store.failing["two"] = failure
+    revision = store.manifest("a").revision
+    for _ in range(2):
+        assert instance.after(REFRESH_S - 1) == ("one", instance.updates.failures > 0)
+    for _ in range(20):
+        assert instance.after(1) == ("one", True)
+    [line] = errors(caplog)
+    assert line.startswith(f"a is not updated to {revision}: ")
+    assert "secret" not in line
+    assert (instance.updates.updates, instance.updates.failures, store.loads) == (0, 1, ["one", "two"])
+    assert instance.cache.memory_used == NEED.runtime + NEED.model
+    store.aliases["a"] = "three"
+    assert instance.after(REFRESH_S) == ("three", False)
+    freed(store, "three")
+
+
+def test_a_bad_revision_is_tried_again_ever_more_rarely(
+    instance: Instance, store: FakeStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.aliases["a"] = "two"
+    store.failing["two"] = ArtifactRefused("two is broken.")
+    for _ in range(120):
+        instance.after(REFRESH_S)
+    assert store.loads.count("two") == 6, "after 0, 1, 3, 7, 15 and 31 minutes of an hour"
+    assert len(errors(caplog)) == 1
+    store.failing.clear()
+    for _ in range(80):
+        instance.after(REFRESH_S)
+    assert instance.asked() == ("two", False)
+
+
+def test_a_revision_that_hangs_is_never_tried_again_and_keeps_its_memory(instance: Instance, store: FakeStore) -> None:
+    store.aliases["a"] = "two"
+    store.failing["two"] = SelfTestHangs("two does not answer its sample.", ended=False)
+    for _ in range(200):
+        assert instance.after(REFRESH_S) == ("one", True)
+    assert store.loads == ["one", "two"]
+    assert instance.cache.memory_used == NEED.runtime + NEED.model + NEED.load
+    store.failing["two"] = SelfTestHangs("two does not answer its sample.", ended=True)
+
+
+def test_the_memory_of_a_hang_that_ended_is_free(instance: Instance, store: FakeStore) -> None:
+    store.aliases["a"] = "two"
+    store.failing["two"] = SelfTestHangs("two does not answer its sample.", ended=True)
+    assert instance.after(REFRESH_S) == ("one", True)
+    assert instance.cache.memory_used == NEED.runtime + NEED.model
+
+
+def test_a_revision_too_large_for_the_instance_is_refused_before_it_is_loaded(
+    instance: Instance, store: FakeStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.aliases["a"] = "two"
+    store.needs["two"] = MemoryNeed(100 * MIB, 900 * MIB, 900 * MIB)
+    assert instance.after(REFRESH_S) == ("one", True)
+    assert store.loads == ["one"]
+    assert "a needs 1000 MiB, requests included, and this function has 150 MiB." in errors(caplog)[0]
+
+
+def test_an_alias_back_at_what_is_served_ends_the_staleness(instance: Instance, store: FakeStore) -> None:
+    store.aliases["a"] = "two"
+    store.failing["two"] = ArtifactRefused("two is broken.")
+    assert instance.after(REFRESH_S) == ("one", True)
+    store.aliases["a"] = "one"
+    assert instance.after(REFRESH_S) == ("one", False)
+    assert store.loads == ["one", "two"]
+
+
+def test_a_model_that_was_refused_does_not_come_back_by_being_unloaded(instance: Instance, store: FakeStore) -> None:
+    store.aliases["a"] = "two"
+    store.failing["two"] = SelfTestFailed("two answers otherwise.")
+    instance.after(REFRESH_S)
+    store.failing.clear()
+    instance.cache.unload("a")
+    assert instance.asked() == ("one", True)
+
+
+def test_an_alias_that_cannot_be_read_leaves_what_was_served_loadable(instance: Instance, store: FakeStore) -> None:
+    store.away = ManifestInvalid("An old alias was put back.")
+    assert instance.after(REFRESH_S) == ("one", True)
+    instance.cache.unload("a")
+    assert instance.asked() == ("one", True)
+
+
+# No store.
+
+
+def test_a_store_that_is_away_makes_stale_and_is_looked_at_rarely(
+    store: FakeStore, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    cache = ModelCache(store, MemoryBudget[Any](BOTH, 0), clock, refresh_s=1)
+    instance = Instance(store, clock)
+    instance.cache, instance.updates = cache, Updates(cache, store, 1, clock)
+    instance.asked()
+    store.away = StoreUnavailable("The store is away.", retry_after=5)
+    assert instance.after(1) == ("one", True)
+    for _ in range(60 * 8):
+        assert instance.after(0.125) == ("one", True)
+    assert store.looks == 1 + 60 / AWAY_S
+    assert [r.levelname for r in caplog.records if "is not updated" in r.getMessage()] == ["WARNING"]
+    store.away = None
+    assert instance.after(AWAY_S) == ("one", False)
+    assert caplog.messages[-1] == "a serves what its alias names again"
+
+
+def test_a_store_that_goes_away_during_the_load_is_no_fault_of_the_revision(
+    instance: Instance, store: FakeStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.aliases["a"] = "two"
+    store.failing["two"] = StoreUnavailable("The store is away.")
+    assert instance.after(REFRESH_S) == ("one", True)
+    assert (errors(caplog), instance.updates.failures) == ([], 0)
+    del store.failing["two"]
+    assert instance.after(REFRESH_S) == ("two", False)
+
+
+def test_a_model_whose_alias_was_deleted_is_served_on(
+    instance: Instance, store: FakeStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    del store.aliases["a"]
+    for _ in range(5):
+        assert instance.after(REFRESH_S) == ("one", True)
+    assert errors(caplog) == []
+
+
+def test_a_failure_that_nobody_foresaw_leaves_the_model_there(instance: Instance, store: FakeStore) -> None:
+    del store.aliases
+    for _ in range(3):
+        assert instance.after(REFRESH_S) == ("one", True)
+    assert instance.updates.failures == 1
+
+
+# All at once.
+
+
+def test_flips_under_requests_never_mix_or_fail(store: FakeStore) -> None:
+    cache = ModelCache(store, MemoryBudget[Any](BOTH + 60 * MIB, 0), refresh_s=0.01)
+    updates = Updates(cache, store, 0.01)
+    updates.start()
+    stop = threading.Event()
+    seen: set[str] = set()
+    wrong: list[Any] = []
+
+    def ask() -> None:
+        while not stop.is_set():
+            try:
+                with cache.use("a", Phases()) as model:
+                    revision = cast(Any, model.wrapper).revision
+                    if model.manifest.description != revision:
+                        wrong.append(revision)
+                    seen.add(revision)
+            except ServingError as error:
+                wrong.append(error)
+            stop.wait(0.001)
+
+    with running(*[ask] * 6):
+        for number in range(8):
+            store.aliases["a"] = f"r{number}"
+            for _ in range(300):
+                if f"r{number}" in seen:
+                    break
+                stop.wait(0.01)
+        stop.set()
+    assert wrong == []
+    assert {f"r{number}" for number in range(8)} <= seen
+    freed(store, "r7")
