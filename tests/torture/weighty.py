@@ -9,7 +9,7 @@ from tests.torture.place import Place
 _SOURCE = Path(__file__).parent / "models" / "weighty.py"
 
 
-def publish_weighty(place: Place, name: str, number: int, size: int) -> Published:
+def publish_weighty(place: Place, name: str, number: int, size: int, kind: str = "Weighty") -> Published:
     """A wrapper, its weights of ``size`` bytes, and the source file that it ships."""
-    wrapper = load_class(f"{_SOURCE}:Weighty")(number, size)
+    wrapper = load_class(f"{_SOURCE}:{kind}")(number, size)
     return place.publish(name, wrapper, ["how much"], engine="onnxruntime")

@@ -33,3 +33,9 @@ class Weighty(ModelWrapper):
 
     def postprocess(self, outputs: list[str], parameters: dict[str, Any]) -> list[str]:
         return outputs
+
+
+class Wordy(Weighty):
+    """The same, of another family."""
+
+    family = "text_classification"
