@@ -36,10 +36,13 @@ LAYERS = (
     ("parameters", "source", "schemas"),
     ("boot",),
     ("tally", "draining"),
+    ("process_logs", "spans"),
     (
-        *("settings", "metrics", "logs", "phases", "caller", "pace", "names", "once", "memory", "backoff"),
+        *("settings", "metrics", "logs", "caller", "pace", "names", "once", "memory", "backoff"),
         "processor",
     ),
+    ("phases",),
+    ("sink", "stack_trace", "tracing"),
     ("errors",),
 )
 
@@ -52,7 +55,8 @@ OWNERS = {
     "asgiref": "http/django_edge.py",
     "dill": "artifact/stream.py",
     "google.cloud": "store/upload.py",
-    "google.auth": {"http/upstream.py", "store/credentials.py", "store/upload.py"},
+    "google.auth": {"access/tokens.py", "http/upstream.py", "store/credentials.py", "store/upload.py"},
+    "opentelemetry": "spans.py",
     "cryptography": {"artifact/signing.py", "artifact/signing_key.py"},
     "jinja2": "engines/chat.py",
     "torch": {"engines/torch.py", "engines/modules.py", "engines/torch_handler.py"},

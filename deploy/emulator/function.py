@@ -106,7 +106,8 @@ class EmulatedFunction:
     def _environment(self) -> dict[str, str]:
         # Nothing of the repository on the path: the function must live by what was staged.
         inherited = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "K_SERVICE")}
-        return inherited | {"PYTHONUNBUFFERED": "1"} | flags_environment(self.family) | dict(self.environment)
+        flags = {name: value for name, value in flags_environment(self.family).items() if not name.startswith("ACCESS")}
+        return inherited | {"PYTHONUNBUFFERED": "1"} | flags | dict(self.environment)
 
     async def _until_it_answers(self, process: asyncio.subprocess.Process) -> None:
         deadline = time.monotonic() + START_DEADLINE_S
@@ -138,8 +139,10 @@ def _for_people(line: str) -> str:
     """A log line's message and time; any other line as it is."""
     try:
         entry = json.loads(line)
-        milliseconds = f" in {entry['milliseconds']} ms" if "milliseconds" in entry else ""
-        return f"{entry['message']}{milliseconds}"
+        latency = entry.get("httpRequest", {}).get("latency", "").removesuffix("s")
+        milliseconds = f" in {float(latency) * 1000:.1f} ms" if latency else ""
+        trace = f"\n{entry['stack_trace']}" if "stack_trace" in entry else ""
+        return f"{entry['message']}{milliseconds}{trace}"
     except (ValueError, KeyError, TypeError):
         return line
 

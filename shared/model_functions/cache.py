@@ -175,6 +175,9 @@ class ModelCache:
         self._entries: dict[str, _Entry] = {}  # the least recently used first
         self._loads, self._uses = _Average(), _Average()
         self._evictions = 0
+        self.uses = self.misses = 0
+        self.failures: dict[str, int] = {}
+        """Loads that failed, by the error's code."""
         self._unloaded: set[str] = set()
         self._served: dict[str, Manifest] = {}  # by name: the revision that was ready last
         self._refused: set[str] = set()  # digests of manifests
@@ -239,6 +242,8 @@ class ModelCache:
         with self._lock:
             entry = self._entries.get(name)
             first = entry is None
+            self.uses += 1
+            self.misses += first
             if entry is None:
                 self._backoff.check(name)
                 entry = self._entries[name] = _Entry(name, self.clock())
@@ -456,6 +461,7 @@ class ModelCache:
     def _fail(self, entry: _Entry, error: ServingError) -> None:
         name = entry.name
         with self._lock:
+            self.failures[error.code] = self.failures.get(error.code, 0) + 1
             if entry in self._budget:
                 memory.reclaim()
                 self._budget.release(entry)

@@ -1,70 +1,192 @@
-"""One JSON object a line on standard output, in Cloud Logging's form."""
+"""One JSON object a line on standard output, in Cloud Logging's form.
+
+No line shows a caller's input or what an exception says, unless ``LOG_INPUTS`` asks for it; nothing that is logged can
+end its line, and nobody waits for whoever reads them.
+"""
 
 import json
 import logging
-import sys
-import threading
+import math
+import os
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
 
-#: The platform's id of the execution that a line belongs to, where the framework itself does not write it.
-EXECUTION: ContextVar[str | None] = ContextVar("EXECUTION", default=None)
+from model_functions.phases import timing_json
+from model_functions.sink import Sink, standard_output
+from model_functions.stack_trace import stack_trace
+from model_functions.tracing import SAMPLED, TRACEPARENT, Trace, trace_of
+
+#: Characters of a text that are logged, and of a stack trace; and entries of a list or an object.
+LONGEST, LONGEST_TRACE, MOST = 8 * 1024, 32 * 1024, 100
+
+#: What Error Reporting takes for an error, whatever else the line has.
+REPORTED = "type.googleapis.com/google.devtools.clouderrorreporting.v1beta1.ReportedErrorEvent"
+
+_EXECUTION_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+_ENCODE = json.JSONEncoder(allow_nan=False).encode
+
+#: The headers of whichever request this thread or task is about, and the span that it is where spans are exported.
+_REQUEST: ContextVar[tuple[Mapping[str, str], Trace | None]] = ContextVar("_REQUEST", default=({}, None))
 
 
-_ENCODE = json.JSONEncoder(default=str).encode
+def enter(headers: Mapping[str, str], span: Trace | None) -> None:
+    """From now on this thread's or task's lines are about a request; not for what is quick, which it would slow down.
+
+    Args:
+        headers: by lower-case name.
+        span: the request itself, where it is one.
+    """
+    _REQUEST.set((headers, span))
 
 
-class JsonFormatter(logging.Formatter):
-    """``severity``, ``message``, ``time``, and what ``extra={"fields": {…}}`` brings."""
+def context(headers: Mapping[str, str], span: Trace | None = None) -> str:
+    """The fields of a request, as JSON that begins with a comma."""
+    trace = span or trace_of(headers)
+    told = "" if trace is None else _traced(trace.id, trace.span, trace.sampled)
+    execution = headers.get("function-execution-id")
+    if execution is not None and _EXECUTION_ID.fullmatch(execution):
+        told += f', "logging.googleapis.com/labels": {{"execution_id": "{execution}"}}'
+    return told
 
-    def format(self, record: logging.LogRecord) -> str:
-        message = record.getMessage()
-        if record.exc_info:
-            # Error Reporting groups errors by the traceback in the message.
-            message += "\n" + self.formatException(record.exc_info)
-        return _line(record.levelname, message, record.created, record.name, getattr(record, "fields", {}))
+
+def of_parent(traceparent: str) -> str:
+    """The same, where there is no other header of it."""
+    found = TRACEPARENT.fullmatch(traceparent)
+    return "" if found is None else _traced(found[1], found[2], found[3] in SAMPLED)
 
 
-def answered(
-    logger: str, method: str, route: str, status: int, request_id: str, seconds: float, phases: list[tuple[str, str]]
-) -> None:
-    """Writes that a request was; put together by hand in a quarter of the time, since there is one for each."""
-    if _is_the_sites:
-        text = "%s %s %d in %.1f ms"
-        logging.getLogger(logger).info(text, method, route, status, seconds * 1000, extra={"request_id": request_id})
-        return
-    timed = ", ".join([f'"{name}": {milliseconds}' for name, milliseconds in phases])
-    _write(
-        f'{{"severity": "INFO", "message": {_said(method, route, status)}, "time": "{_time(time.time())}", '
-        f'"logger": "{logger}", "request_id": "{request_id}", "status": {status}, '
-        f'"milliseconds": {seconds * 1000:.1f}, "phases": {{{timed}}}{_labels()}}}\n'
+def _traced(trace: str, span: str, sampled: bool) -> str:
+    return (
+        f', "logging.googleapis.com/trace": "{project.prefix}{trace}", "logging.googleapis.com/spanId": "{span}", '
+        f'"logging.googleapis.com/trace_sampled": {"true" if sampled else "false"}'
     )
 
 
-@lru_cache
-def _said(method: str, route: str, status: int) -> str:
-    return _ENCODE(f"{method} {route} {status}")
+class Project:
+    """Whose traces they are: without it Cloud Logging does not find them."""
+
+    def __init__(self) -> None:
+        self.prefix = ""
+        self.found(next((os.environ[name] for name in _PROJECT if os.environ.get(name)), ""))
+
+    def found(self, name: str) -> None:
+        self.prefix = f"projects/{_ENCODE(name)[1:-1]}/traces/" if name else ""
 
 
-def _line(severity: str, message: str, seconds: float, logger: str, fields: dict[str, Any]) -> str:
-    entry = {"severity": severity, "message": message, "time": _time(seconds), "logger": logger, **fields}
-    # ensure_ascii also keeps a caller's control characters and line separators out of the line.
-    return f"{_ENCODE(entry)[:-1]}{_labels()}}}"
+_PROJECT = ("GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT", "GCP_PROJECT")
+project = Project()
 
 
-def _labels() -> str:
-    execution = EXECUTION.get()
-    if execution is None:
-        return ""
-    return f', "logging.googleapis.com/labels": {{"execution_id": {_ENCODE(execution)}}}'
+class JsonFormatter(logging.Formatter):
+    """``severity``, ``message``, ``time``, and what ``extra={"fields": {…}}`` brings; raises nothing."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        try:
+            message = record.getMessage()
+        except Exception:  # noqa: BLE001 - arguments that do not fit the text; the line must not be lost for it
+            message = f"{record.msg} {record.args}"
+        fields = dict(getattr(record, "fields", {}))
+        exc = record.exc_info[1] if record.exc_info else None
+        if exc is not None:
+            fields["stack_trace"] = _cut(stack_trace(exc, words=_shows.inputs), LONGEST_TRACE)
+        if record.levelno >= logging.ERROR:
+            fields |= _reported(record, exc)
+        return line(record.levelname, message, record.created, record.name, fields)
 
 
-def _time(seconds: float) -> str:
-    second = int(seconds)
-    return f"{_to_the_second(second)}.{int((seconds - second) * 1000):03d}Z"
+class _Shows:
+    inputs = False
+
+
+_shows = _Shows()
+
+
+def line(severity: str, message: str, seconds: float, logger: str, fields: Mapping[str, Any]) -> str:
+    """Args: seconds: since 1970."""
+    entry = {"severity": severity, "message": _plain(message), "time": _moment(int(seconds * 1000)), "logger": logger}
+    entry |= {name: value if name == "stack_trace" else _plain(value) for name, value in fields.items()}
+    # JSON in ASCII keeps a caller's control characters and line separators out of the line; all but this one.
+    text = _ENCODE(entry).replace("\x7f", "\\u007f")
+    return f"{text[:-1]}{context(*_REQUEST.get())}}}"
+
+
+def _reported(record: logging.LogRecord, exc: BaseException | None) -> dict[str, Any]:
+    """What Error Reporting wants beside the message: whose error it is, and without a stack trace where it is."""
+    service, version = os.environ.get("K_SERVICE"), os.environ.get("K_REVISION")
+    found: dict[str, Any] = {"@type": REPORTED}
+    found["serviceContext"] = {"service": service or "model-functions"} | ({"version": version} if version else {})
+    if exc is None:
+        place = {"filePath": record.pathname, "lineNumber": record.lineno, "functionName": record.funcName}
+        found["context"] = {"reportLocation": place}
+    return found
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """What JSON has for the value, if not too much of it."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Mapping) and depth < 8:
+        return {_cut(str(key), 200): _plain(value[key], depth + 1) for key in list(value)[:MOST]}
+    if isinstance(value, list | tuple | set | frozenset) and depth < 8:
+        return [_plain(entry, depth + 1) for entry in list(value)[:MOST]]
+    try:
+        return _cut(str(value), LONGEST)
+    except Exception:  # noqa: BLE001 - it is somebody else's, and may raise anything
+        return f"a {type(value).__name__}"
+
+
+def _cut(text: str, longest: int) -> str:
+    if not text.isascii():
+        # Half a surrogate pair is no text that a reader of JSON would take.
+        text = text.encode(errors="replace").decode()
+    if len(text) <= longest:
+        return text
+    return f"{text[: longest // 2]}… {len(text) - longest} characters …{text[-(longest // 2) :]}"
+
+
+#: Fields with few values; None for what a line has not.
+About = tuple[tuple[str, str | None], ...]
+
+
+def request_line(head: str, request_id: str, seconds: float, timing: str, when: float, belonging: str) -> str:
+    """Of a request that was answered; put together by hand in a quarter of the time, since there is one for each.
+
+    Args:
+        timing: as ``Server-Timing`` has it.
+        when: in seconds since 1970.
+        belonging: its ``context``.
+    """
+    return (
+        f'{head}{seconds:.6f}s"}}, "time": "{_moment(int(when * 1000))}", "request_id": "{request_id}", '
+        f'"phases": {timing_json(timing)}{belonging}}}\n'
+    )
+
+
+def head(level: int, logger: str, method: str, route: str, status: int, about: About, trouble: str) -> str:
+    """What many requests' lines begin with.
+
+    Args:
+        about: what else they say.
+        trouble: why they failed.
+    """
+    message = f"{method} {route} {status}" + (f": {_cut(trouble, LONGEST)}" if trouble else "")
+    entry = {"severity": logging.getLevelName(level), "message": message, "logger": logger}
+    entry |= {name: _cut(value, 200) for name, value in about if value}
+    request = {"requestMethod": method, "status": status}
+    text = f'{_ENCODE(entry)[:-1]}, "httpRequest": {_ENCODE(request)[:-1]}, "latency": "'
+    return text.replace("\x7f", "\\u007f")
+
+
+@lru_cache(maxsize=2)
+def _moment(milliseconds: int) -> str:
+    return f"{_to_the_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
 
 
 @lru_cache(maxsize=2)
@@ -72,69 +194,51 @@ def _to_the_second(seconds: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
-class _Stdout(logging.Handler):
-    """Writes to what standard output is now: the framework replaces it after this handler is made."""
+class Handler(logging.Handler):
+    """Writes to the process' standard output; raises nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(JsonFormatter())
 
     def emit(self, record: logging.LogRecord) -> None:
-        _write(self.format(record) + "\n")
+        write(self.format(record) + "\n")
 
-
-class _Collected:
-    """Lines of one round of an event loop, written together: each write wakes whoever reads them."""
-
-    def __init__(self, soon: Callable[[Callable[[], None]], object]) -> None:
-        self._soon = soon
-        self._thread = threading.get_ident()
-        self._lines: list[str] = []
-
-    def takes(self, line: str) -> bool:
-        if threading.get_ident() != self._thread:
-            return False
-        if not self._lines:
-            try:
-                self._soon(self._write)
-            except RuntimeError:
-                # The loop is closed.
-                return False
-        self._lines.append(line)
-        return True
-
-    def _write(self) -> None:
-        lines, self._lines = self._lines, []
-        sys.stdout.write("".join(lines))
-        sys.stdout.flush()
-
-
-_collected: list[_Collected] = []
 
 _is_the_sites = False
 
 
-def collect(soon: Callable[[Callable[[], None]], object]) -> None:
-    """Writes the lines of this thread, an event loop's, a little later: all of a round together.
+def is_the_sites() -> bool:
+    """Whether lines are a site's to write."""
+    return _is_the_sites
+
+
+def write(lines: str) -> None:
+    """Whole lines; an empty text is none."""
+    if lines:
+        sink.write(lines.encode())
+
+
+def _lost(count: int) -> bytes:
+    text = f"{count} lines are lost: nobody read them in time"
+    return (line("WARNING", text, time.time(), __name__, {"lost": count}) + "\n").encode()
+
+
+sink: Sink = standard_output(_lost)
+
+
+def configure(level: str, *, inputs: bool = False) -> None:
+    """Sends this package's records to standard output; the root logger is the framework's own.
 
     Args:
-        soon: calls a function in the loop's next round.
+        inputs: whether what exceptions say is shown, which may quote what a caller sent.
     """
-    _collected[:] = [_Collected(soon)]
-
-
-def _write(line: str) -> None:
-    if _collected and _collected[0].takes(line):
-        return
-    sys.stdout.write(line)
-    sys.stdout.flush()
-
-
-def configure(level: str) -> None:
-    """Sends this package's records to standard output; the root logger is the framework's own."""
     log = logging.getLogger("model_functions")
     log.setLevel(level)
     log.propagate = False
+    _shows.inputs = inputs
     if not log.handlers:
-        handler = _Stdout()
-        handler.setFormatter(JsonFormatter())
-        log.addHandler(handler)
+        log.addHandler(Handler())
 
 
 def leave_to_the_site() -> None:

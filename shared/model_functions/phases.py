@@ -1,9 +1,8 @@
 """Where a request's time went, for ``Server-Timing`` and the log."""
 
 import time
-
-#: Milliseconds by phase, as texts.
-Entries = list[tuple[str, str]]
+from functools import lru_cache
+from typing import Any, ClassVar
 
 
 class Phases:
@@ -13,7 +12,12 @@ class Phases:
     wall time. For one thread.
     """
 
+    keeps: ClassVar[bool] = False
+    """Whether all of them remember when each phase was, too."""
+
     def __init__(self) -> None:
+        self.intervals: list[list[Any]] | None = [] if Phases.keeps else None
+        """Name, beginning and end of each, by the clock of ``started``; an end of 0 has not come yet."""
         self.started = time.perf_counter()
         self.milliseconds: dict[str, float] = {}
         self.recorded = 0.0
@@ -29,15 +33,27 @@ class Phases:
         self._charge()
         self._stack.append(name)
         self.milliseconds.setdefault(name, 0.0)
+        if self.intervals is not None:
+            self.intervals.append([name, self._since, 0.0])
 
     def end(self) -> None:
         self._charge()
-        self._stack.pop()
+        name = self._stack.pop()
+        if self.intervals is not None:
+            latest = next(one for one in reversed(self.intervals) if one[0] == name and not one[2])
+            latest[2] = self._since
 
-    def record(self, name: str, seconds: float) -> None:
-        """Adds what another thread has spent on the request, or what this one has measured itself."""
+    def record(self, name: str, seconds: float, until: float = 0.0) -> None:
+        """Adds what another thread has spent on the request, or what this one has measured itself.
+
+        Args:
+            until: when that was over; by default now.
+        """
         self.milliseconds[name] = self.milliseconds.get(name, 0.0) + seconds * 1000
         self.recorded = time.perf_counter()
+        if self.intervals is not None:
+            until = until or self.recorded
+            self.intervals.append([name, until - seconds, until])
 
     def start_earlier(self, started: float, **seconds: float) -> None:
         """Counts from a moment before these phases were made, whose time went into the phases named."""
@@ -60,15 +76,15 @@ class Phases:
         """Milliseconds by phase, with ``other`` and their sum, ``total``: the wall time until now."""
         return {name: round(duration, 1) for name, duration in self._durations()}
 
-    def entries(self) -> Entries:
-        """The ledger as it is written."""
-        return [(name, f"{duration:.1f}") for name, duration in self._durations()]
+    def timing(self) -> str:
+        """The ledger as ``Server-Timing`` has it: ``download;dur=12.3, load;dur=4.5, total;dur=17.0``."""
+        self._charge()
+        known, total = self.milliseconds, (self._since - self.started) * 1000
+        return _form((*known, "other", "total")) % (*known.values(), total - sum(known.values()), total)
 
     def _durations(self) -> list[tuple[str, float]]:
         self._charge()
         total = (self._since - self.started) * 1000
-        if not self.milliseconds:
-            return [("total", total)]
         other = total - sum(self.milliseconds.values())
         return [*self.milliseconds.items(), ("other", other), ("total", total)]
 
@@ -96,6 +112,11 @@ class _Phase:
         self._phases.end()
 
 
-def server_timing(entries: Entries) -> str:
-    """As the ``Server-Timing`` header has it: ``download;dur=12.3, load;dur=4.5, total;dur=17.0``."""
-    return ", ".join([f"{name};dur={milliseconds}" for name, milliseconds in entries])
+@lru_cache(maxsize=256)
+def _form(names: tuple[str, ...]) -> str:
+    return ", ".join([f"{name};dur=%.1f" for name in names])
+
+
+def timing_json(timing: str) -> str:
+    """``Server-Timing`` as an object: each of our own names is a word."""
+    return '{"' + timing.replace(", ", ', "').replace(";dur=", '": ') + "}"

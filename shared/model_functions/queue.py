@@ -11,11 +11,13 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any
 
 from model_functions.caller import Caller
 from model_functions.errors import CallerGone, ModelError, Overloaded, ServingError
+from model_functions.metrics import ROWS, SECONDS, Histogram
 from model_functions.pace import QUICK_S, SHORT_S, Pace
 from model_functions.rows import Batch, Collector, Row
 
@@ -75,6 +77,8 @@ class Work:
         self._error: ServingError | None = None
         self._told: Callable[[], None] | None = None
         self._queue: WorkQueue
+        # So that what is logged of it in another thread is told to be its request's.
+        self.context = copy_context()
 
     def taken(self, collector: Collector) -> list[int]:
         """The places of the rows that are read now."""
@@ -166,7 +170,21 @@ class WorkQueue:
         self._mine = threading.local()
         self._stuck: dict[Pace, float] = {}
         self._runner: threading.Thread | None = None
-        self.batches = self.rows = self.refused = 0
+        self.sizes, self.waits = Histogram(ROWS), Histogram(SECONDS)
+        """Of what was read at once, in rows; of what works waited, in seconds."""
+        self.refusals = {"deadline": 0, "full": 0, "stuck": 0}
+
+    @property
+    def batches(self) -> int:
+        return self.sizes.count
+
+    @property
+    def rows(self) -> int:
+        return int(self.sizes.sum)
+
+    @property
+    def refused(self) -> int:
+        return sum(self.refusals.values())
 
     @property
     def waiting(self) -> int:
@@ -199,10 +217,9 @@ class WorkQueue:
         try:
             found = call()
             pace.ran(time.perf_counter() - started, size)
+            self.sizes.add(rows)
         finally:
             self._end(turn, pace)
-        self.batches += 1
-        self.rows += rows
         return found
 
     def run(self, work: Work, *, admitted: bool = False) -> list[Any]:
@@ -296,7 +313,7 @@ class WorkQueue:
         late = seconds + pace.expected(size) > caller.remaining()
         soon = max(SOON_S, PATIENT * pace.slowest)
         if late or (count >= self._max_waiting and seconds > soon):
-            self.refused += 1
+            self.refusals["deadline" if late else "full"] += 1
             after = max(1, math.ceil(seconds))
             what = "longer than the request allows" if late else "and no more are taken"
             raise Overloaded(
@@ -376,7 +393,7 @@ class WorkQueue:
             self._wake()
 
     def _refusal_of_the_stuck(self, name: str, pace: Pace) -> Overloaded:
-        self.refused += 1
+        self.refusals["stuck"] += 1
         seconds = math.ceil(time.perf_counter() - self._stuck[pace])
         after = min(seconds, _MAX_RETRY_S)
         return Overloaded(
@@ -413,7 +430,11 @@ class WorkQueue:
     def _fail(self, work: Work, exc: BaseException) -> None:
         self._leave(work)
         # What was raised in another thread must not hold what the model was reading.
-        known = exc.again() if isinstance(exc, ServingError) else unforeseen(work.name, work.request_id, exc)
+        known: ServingError
+        if isinstance(exc, ServingError):
+            known = exc.again()
+        else:
+            known = work.context.copy().run(unforeseen, work.name, work.request_id, exc)
         work.failed(known)
 
     def _run(self, turn: int, parts: list[tuple[Work, list[int]]]) -> None:
@@ -427,7 +448,9 @@ class WorkQueue:
         started = time.perf_counter()
         self._mine.running = [work for work, _ in parts]
         for work, _ in parts:
-            work.began = work.began or started
+            if not work.began:
+                work.began = started
+                self.waits.add(started - work.asked)
         try:
             outputs = parts[0][0].read(features)
             if len(outputs) != len(features):
@@ -442,8 +465,7 @@ class WorkQueue:
             return
         sizes = [sum(work.rows[place].size for place in places) for work, places in parts]
         parts[0][0].pace.ran(time.perf_counter() - started, *sizes)
-        self.batches += 1
-        self.rows += len(features)
+        self.sizes.add(len(features))
         for work, places in parts:
             work.answered(places, outputs[: len(places)])
             outputs = outputs[len(places) :]

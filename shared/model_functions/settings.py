@@ -105,6 +105,9 @@ class Settings:
     log_level: str = "INFO"
     """``LOG_LEVEL``: the least severity that is logged."""
 
+    log_inputs: bool = False
+    """``LOG_INPUTS``: ``true`` logs what exceptions say, which may quote what a caller sent."""
+
     on_google_cloud: bool = False
     """``K_SERVICE``, which Google Cloud sets, as Vertex AI does ``AIP_MODE``: local keys do not count there, and the
     gateway sends ID tokens."""
@@ -134,6 +137,7 @@ class Settings:
             max_waiting=_positive(given, "MAX_WAITING", cls.max_waiting, ""),
             memory_limit=_memory(given, "MEMORY_LIMIT"),
             log_level=_severity(given.get("LOG_LEVEL") or cls.log_level),
+            log_inputs=_boolean(given, "LOG_INPUTS"),
             on_google_cloud=on_google_cloud,
         )
 

@@ -1,8 +1,9 @@
+import json
 import time
 
 import pytest
 
-from model_functions.phases import Phases, server_timing
+from model_functions.phases import Phases, timing_json
 
 
 def test_phases_add_up_to_the_wall_time() -> None:
@@ -46,8 +47,10 @@ def test_counting_may_begin_earlier() -> None:
 def test_the_header_ends_with_the_total() -> None:
     phases = Phases()
     phases.record("infer", 0.0123)
-    assert server_timing(phases.entries()).startswith("infer;dur=12.3, other;dur=-1")
-    assert server_timing(phases.entries()).rpartition(", ")[2].startswith("total;dur=")
+    assert phases.timing().startswith("infer;dur=12.3, other;dur=-1")
+    assert phases.timing().rpartition(", ")[2].startswith("total;dur=")
+    told = json.loads(timing_json(phases.timing()))
+    assert (list(told), told["infer"]) == (["infer", "other", "total"], 12.3)
 
 
 def test_what_another_thread_did_is_counted_once() -> None:

@@ -193,7 +193,7 @@ def test_who_hangs_up_is_done_with_soon(site: tuple[str, Process]) -> None:
 def predictions(url: str) -> int:
     """Those that ended, streams included."""
     metrics = call(f"{url}/metrics").body.decode()
-    ended = re.search(r'requests_total{route="/predict",status="200"} (\d+)', metrics)
+    ended = re.search(r'requests_total{model="[^"]*",route="/predict",status="200"} (\d+)', metrics)
     return int(ended[1]) if ended else 0
 
 

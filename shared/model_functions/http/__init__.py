@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from model_functions import logs
+from model_functions import logs, process_logs, spans
 from model_functions.draining import DRAIN
 from model_functions.errors import AuthUnavailable, ConfigurationInvalid, ServingError
 from model_functions.http.message import Handle, Request, Response
@@ -67,12 +67,18 @@ def _function(make: Callable[[Settings], Handle]) -> Callable[[Any], Any]:
     try:
         settings = Settings.from_environment()
     except ConfigurationInvalid as error:
-        logs.configure(Settings.log_level)
+        _log(Settings.log_level)
         return _at_its_edge(_refusing(error), Settings(model_store="", use_asgi=uses_asgi(os.environ)))
-    logs.configure(settings.log_level)
+    _log(settings.log_level, inputs=settings.log_inputs)
     if settings.access_demanded and not settings.access:
         return _at_its_edge(_refusing(AuthUnavailable(UNGUARDED)), settings)
     return _at_its_edge(make(settings), settings)
+
+
+def _log(level: str, *, inputs: bool = False) -> None:
+    logs.configure(level, inputs=inputs)
+    process_logs.take_over()
+    spans.configure()
 
 
 def _at_its_edge(handle: Handle, settings: Settings) -> Callable[[Any], Any]:

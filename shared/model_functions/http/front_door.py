@@ -5,11 +5,10 @@ import math
 import random
 import re
 import sys
-import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Self
 
-from model_functions import logs
+from model_functions import logs, tracing
 from model_functions.access import Guard
 from model_functions.draining import DRAIN, Drain
 from model_functions.errors import (
@@ -20,14 +19,15 @@ from model_functions.errors import (
     ServingError,
     UriTooLong,
 )
-from model_functions.http import permissions
+from model_functions.http import observed, permissions
 from model_functions.http.body import check_declared, check_framing
 from model_functions.http.errors import refuse
 from model_functions.http.message import BODY, Chunks, Handler, Request, Response, Steps, finished
+from model_functions.http.observed import Observer
 from model_functions.http.origins import Origins
+from model_functions.http.room import SMALL, Room
 from model_functions.http.routes import Routes
 from model_functions.metrics import Metrics
-from model_functions.phases import Entries, server_timing
 
 #: Characters of path and query; longer data belongs into a POST.
 MAX_TARGET_LENGTH = 8 * 1024
@@ -55,6 +55,8 @@ class FrontDoor:
         needs: what a request demands of who asks, one of settings.ACTIONS; None: nothing.
         drain: the process's.
         origins: the pages of other sites that may ask; None: none, and nothing is said to them.
+        room: of bodies; None: as much as they take.
+        family: whose requests they are, for the log.
     """
 
     def __init__(
@@ -67,6 +69,8 @@ class FrontDoor:
         needs: Callable[[Request], str | None] = lambda request: "predict",
         drain: Drain = DRAIN,
         origins: Origins | None = None,
+        room: Room | None = None,
+        family: str | None = None,
     ) -> None:
         self.routes = routes
         self.metrics = metrics
@@ -76,6 +80,8 @@ class FrontDoor:
         self.needs = needs
         self.drain = drain
         self.origins = origins
+        self.room = room or Room(lambda: sys.maxsize)
+        self._observer = Observer(log, metrics, family)
 
     def handle(self, request: Request) -> Response:
         """The answer; waits for it. Raises nothing."""
@@ -84,46 +90,64 @@ class FrontDoor:
     def steps(self, request: Request) -> Steps:
         """Raise nothing."""
         request.id = _request_id(request)
+        if tracing.exported():
+            request.trace = tracing.begun(request.headers)
+        if not observed.on_loop():
+            logs.enter(request.headers, request.trace)
         self.drain.running.add(request.caller)
         try:
-            handler = self._found(request)
-            if request.route not in permissions.LIVENESS:
-                self.drain.check()
-            if self.guard is not None and handler != self._methods:
-                yield from self._let_in(request, self.guard)
-            check_framing(request)
-            check_declared(request, self.max_body_bytes)
+            handler = yield from self._admitted(request)
             yield BODY
             found = handler(request)
             response = found if isinstance(found, Response) else (yield from found)
         except Exception as exc:  # noqa: BLE001 - told to who asked
             response = _failed(request, exc)
         except GeneratorExit:
-            self.drain.running.discard(request.caller)
+            self._left(request)
             raise
         if self.origins is not None:
             self.origins.mark(request, response)
-        phases = request.phases.entries()
+        timing = request.phases.timing()
         headers = {
             "X-Request-Id": request.id,
             "X-Content-Type-Options": "nosniff",
             "Cache-Control": "no-store",
-            "Server-Timing": server_timing(phases),
+            "Server-Timing": timing,
             **response.headers,
         }
         status, chunks = response.status, response.chunks
         if chunks is not None:
-            return Response(status, b"", headers, _Ending(chunks, lambda: self._end(request, status)))
-        self._end(request, status, phases)
+            self.metrics.streams.change(1)
+            return Response(status, b"", headers, _Ending(chunks, lambda: self._end_stream(request, status, headers)))
+        self._left(request)
+        self._observer.ended(request, status, headers, timing)
         return Response(status, b"" if request.method == "HEAD" else response.body, headers)
 
-    def _end(self, request: Request, status: int, phases: Entries | None = None) -> None:
+    def _admitted(self, request: Request) -> Generator[None, None, Handler]:
+        """What answers the request. Raises ServingError for what its head tells that nothing will."""
+        handler = self._found(request)
+        if request.route not in permissions.LIVENESS:
+            self.drain.check()
+        if self.guard is not None and handler != self._methods:
+            yield from self._let_in(request, self.guard)
+        check_framing(request)
+        declared = check_declared(request, self.max_body_bytes)
+        if declared > SMALL:
+            self.room.take(request, declared)
+        elif declared < 0:
+            request.room = self.room
+        return handler
+
+    def _left(self, request: Request) -> None:
+        """Gives back what the request held here."""
         self.drain.running.discard(request.caller)
-        seconds = time.perf_counter() - request.came
-        self.metrics.request(request.route, status, seconds)
-        if log.isEnabledFor(logging.INFO):
-            entries = phases or request.phases.entries()
-            logs.answered(log.name, request.method[:10], request.route, status, request.id, seconds, entries)
+        if request.held:
+            self.room.give(request)
+
+    def _end_stream(self, request: Request, status: int, headers: Mapping[str, str]) -> None:
+        self._left(request)
+        self.metrics.streams.change(-1)
+        self._observer.ended(request, status, headers, request.phases.timing())
 
     def _found(self, request: Request) -> Handler:
         """What answers the request. Raises ServingError for what nothing does."""
@@ -179,12 +203,13 @@ def _check_headers(request: Request) -> None:
 
 
 def _failed(request: Request, exc: Exception) -> Response:
-    fields = {"fields": {"request_id": request.id}}
     if not isinstance(exc, ServingError):
-        log.error("request failed", exc_info=exc, extra=fields)
+        logs.enter(request.headers, request.trace)
+        log.error("request failed", exc_info=exc, extra={"fields": {"request_id": request.id}})
         exc = ServingError("Something went wrong here. The function's log has it under this request id.")
-    elif exc.status >= 500:
-        log.warning("%s: %s", exc.code, exc.message, extra=fields)
+    if exc.status >= 500:
+        # What is below may quote the input.
+        request.trouble = exc.message
     return (request.refuse or refuse)(exc, request)
 
 

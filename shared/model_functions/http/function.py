@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
-from model_functions import memory
+from model_functions import logs, memory
 from model_functions.artifact.manifest import Manifest
 from model_functions.budget import MemoryBudget
 from model_functions.cache import LoadedModel, ModelCache
@@ -82,6 +82,7 @@ class FamilyFunction(Service):
         name = self.warm_up_name(request) or self.default_name(request)
         request.identity.check(self.family, name)
         with self.cache().use(name, request.phases, request.caller) as model:
+            request.served = name
             sample = PredictionRequest(name, model.manifest.examples[0], {})
             yield from self._predicted(model, sample, request)
             told = {"model_name": name, "revision": model.manifest.revision, "phases": request.phases.ledger()}
@@ -90,7 +91,9 @@ class FamilyFunction(Service):
     def preload(self) -> None:
         """Warms the default model up before anybody asks; a failure is logged, and told to the first request."""
         # Through a door of its own, which no guard stands at.
-        FrontDoor(self.routes, self.metrics).handle(Request("POST", "/warmup", [], {}, read=lambda size: b""))
+        FrontDoor(self.routes, self.metrics, family=self.family).handle(
+            Request("POST", "/warmup", [], {}, read=lambda size: b"")
+        )
 
     def open_cache(self) -> ModelCache:
         loader = ModelLoader(self.repository(), self.wrapper_class, self.settings.model_alias)
@@ -103,6 +106,10 @@ class FamilyFunction(Service):
         watch("gauge", "models_loaded", "Models in memory.", lambda: len(cache.loaded()))
         watch("gauge", "memory_budget_bytes", "What models may take.", lambda: cache.memory_budget)
         watch("gauge", "memory_used_bytes", "What models take, by their manifests.", lambda: cache.memory_used)
+        watch("gauge", "memory_limit_bytes", "What this instance has.", lambda: limit)
+        watch("counter", "cache_hits_total", "Requests whose model was here.", lambda: cache.uses - cache.misses)
+        watch("counter", "cache_misses_total", "Requests whose model had to be loaded.", lambda: cache.misses)
+        watch("counter", "load_failures_total", "Loads that failed.", lambda: cache.failures, "code")
         watch("counter", "evictions_total", "Models that left for another.", lambda: cache.evictions)
         watch("counter", "updates_total", "Revisions that took another's place.", lambda: updates.updates)
         watch("counter", "update_failures_total", "Revisions that were refused instead.", lambda: updates.failures)
@@ -113,9 +120,15 @@ class FamilyFunction(Service):
         queue = WorkQueue(self.settings.max_waiting)
         watch = self.metrics.watch
         watch("gauge", "requests_waiting", "Requests that wait for a model that runs.", lambda: queue.waiting)
-        watch("counter", "batches_total", "Times that a model ran.", lambda: queue.batches)
-        watch("counter", "rows_total", "What it read in them.", lambda: queue.rows)
-        watch("counter", "overloads_total", "Requests refused because too many wait.", lambda: queue.refused)
+        watch("histogram", "batch_rows", "What a model read at once.", lambda: queue.sizes)
+        watch("histogram", "queue_seconds", "What requests waited for a model that ran.", lambda: queue.waits)
+        watch(
+            "counter",
+            "overloads_total",
+            "Requests refused because of those that wait.",
+            lambda: queue.refusals,
+            "reason",
+        )
         return queue
 
     def default_model(self) -> str | None:
@@ -189,6 +202,7 @@ class FamilyFunction(Service):
         if not self.cache.is_made or not self.cache().has(name):
             yield None
         with (use := self.cache().use(name, request.phases, request.caller)) as model:
+            request.served = name
             self._check_version(request, model.manifest)
             # A wrapper of the publisher's own speaks less than its family.
             check_spoken(request, speaks, f"{name} does", model.wrapper)
@@ -226,6 +240,7 @@ class FamilyFunction(Service):
         except (ServingError, GeneratorExit):
             raise
         except BaseException as exc:
+            logs.enter(request.headers, request.trace)
             raise unforeseen(model.manifest.name, request.id, exc) from exc
 
     def _forward(
@@ -366,6 +381,7 @@ def check_spoken(request: Request, speaks: str | None, who: str, wrapper: ModelW
 
 def account(work: Work, request: Request) -> None:
     """Tells the time that the request waited from that in which the model ran."""
-    request.phases.record("queue", (work.began or time.perf_counter()) - work.asked)
+    began = work.began or time.perf_counter()
+    request.phases.record("queue", began - work.asked, began)
     if work.ended:
-        request.phases.record("infer", work.ended - work.began)
+        request.phases.record("infer", work.ended - work.began, work.ended)

@@ -80,6 +80,7 @@ class Gateway(Service):
             raise InvalidInput(
                 "model_name", f'"{name}" is published in {" and ".join(families)}. Ask that function itself.'
             )
+        request.served = name
         return families[0]
 
 

@@ -4,19 +4,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from model_functions import memory
 from model_functions.artifact.signing import Trust
 from model_functions.cache import LoadedModel
 from model_functions.directory import Directory
 from model_functions.errors import InvalidInput
-from model_functions.http import pages, permissions
+from model_functions.http import observed, pages, permissions
 from model_functions.http.body import read_json
 from model_functions.http.front_door import FrontDoor
 from model_functions.http.message import Handler, Request, Response, Steps
 from model_functions.http.origins import Origins
 from model_functions.http.prediction import checked_model_name, read_prediction_request
 from model_functions.http.question import Published, Question
+from model_functions.http.room import Room
 from model_functions.http.routes import Routes, protocol_routes
-from model_functions.metrics import Metrics
+from model_functions.metrics import OPEN_METRICS, TEXT, Metrics
 from model_functions.once import Once
 from model_functions.repository import Repository
 from model_functions.settings import Settings
@@ -63,8 +65,17 @@ class Service(ABC):
         self.guard = self.open_guard()
         limit = settings.max_body_bytes
         origins = Origins(settings.allowed_origins) if settings.allowed_origins else None
-        door = FrontDoor(self.routes, self.metrics, settings.timeout_s, limit, self.guard, self.needs, origins=origins)
+        door = FrontDoor(
+            *(self.routes, self.metrics, settings.timeout_s, limit, self.guard, self.needs),
+            origins=origins,
+            room=Room(self._room),
+            family=family,
+        )
         self.handle, self.steps = door.handle, door.steps
+
+    def _room(self) -> int:
+        """Bytes of bodies at a time: half of what models leave free, since a body is more when it is read."""
+        return memory.reserve(self.settings.memory_limit or memory.instance_limit()) // 2
 
     def open_guard(self) -> "Doorkeeper | None":
         """Who lets callers in; None: everybody may ask."""
@@ -155,7 +166,10 @@ class Service(ABC):
         raise NotImplementedError(f"{self.name} has no models")
 
     def show_metrics(self, request: Request) -> Response:
-        return Response.text(self.metrics.render(), "text/plain; version=0.0.4; charset=utf-8")
+        observed.write_now()
+        is_open = "application/openmetrics-text" in request.headers.get("accept", "")
+        text = self.metrics.render(open_metrics=is_open)
+        return Response.text(text, OPEN_METRICS if is_open else TEXT, {"Vary": "Accept"})
 
     def openapi(self, request: Request) -> Response:
         return Response.json(self._described(request))

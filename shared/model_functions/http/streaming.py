@@ -49,6 +49,8 @@ class EventStream:
     def _failed(self, error: ServingError) -> bytes:
         self.close()
         self._events = iter(())
+        if error.status >= 500:
+            self._request.trouble = error.message
         refused = (self._request.refuse or refuse)(error, self._request)
         if not self._media_type.startswith(EVENTS):
             return refused.body

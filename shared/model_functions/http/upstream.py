@@ -16,6 +16,7 @@ from model_functions.errors import DeadlineExceeded, FunctionUnreachable
 from model_functions.http.message import Request, Response
 from model_functions.http.streaming import EventStream, streamed
 from model_functions.names import function_name
+from model_functions.tracing import trace_of
 
 #: Seconds to connect, and to wait for an answer: a cold function loads its model meanwhile.
 TIMEOUT = urllib3.Timeout(connect=5, read=300)
@@ -64,6 +65,9 @@ class FunctionClient:
         headers = {header: request.headers[header] for header in _ASKED_WITH if header in request.headers}
         # Else the client would name what it could unpack itself.
         headers |= {"X-Request-Id": request.id, "Accept-Encoding": headers.pop("accept-encoding", "identity")}
+        trace = request.trace or trace_of(request.headers)
+        if trace is not None:
+            headers |= trace.headers()
         remaining = request.caller.remaining()
         if remaining < math.inf:
             headers["X-Request-Timeout-Ms"] = str(max(1, round(remaining * 1000)))

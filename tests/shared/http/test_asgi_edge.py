@@ -1,8 +1,6 @@
 """What the ASGI edge does with a request, over plain scopes and messages."""
 
 import asyncio
-import json
-import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +16,7 @@ from model_functions.http.front_door import FrontDoor
 from model_functions.http.message import Handler, Request, Response, Steps
 from model_functions.http.routes import Routes
 from model_functions.metrics import Metrics
+from tests.shared.lines import written
 
 LIMIT = 4 * QUICK_BODY
 DEADLINE_S = 20
@@ -220,13 +219,11 @@ def test_headers_that_come_twice_are_joined_and_the_query_keeps_its_order() -> N
     assert '"query": [["b", "1"], ["a", "ü"], ["b", ""]], "headers": {"accept": "a,ü"}' in wire.body.decode()
 
 
-def test_the_platforms_execution_is_a_label_of_the_lines_it_belongs_to(
-    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with caplog.at_level(logging.INFO, "model_functions"):
+def test_the_platforms_execution_is_a_label_of_the_lines_it_belongs_to() -> None:
+    with written() as lines:
         served(waits, Wire, headers=((b"function-execution-id", b"abc1"),))
         served(waits, Wire)
-    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    first, second = lines.entries
     assert first["logging.googleapis.com/labels"] == {"execution_id": "abc1"}
     assert "logging.googleapis.com/labels" not in second
 
@@ -413,3 +410,35 @@ def test_what_is_no_request_is_answered_too(kind: str, sent: list[str], answered
         return [message["type"] for message in wire.answer]
 
     assert asyncio.run(serve()) == [f"{kind}.{event}" for event in answered]
+
+
+def test_chunks_in_http_1_0_are_no_request() -> None:
+    headers = ((b"transfer-encoding", b"chunked"),)
+    assert served(told, lambda: Wire(b"abc"), headers=headers, http_version="1.0").status == 400
+    assert served(told, lambda: Wire(b"abc"), headers=headers, http_version="1.1").status == 200
+
+
+def test_what_is_refused_is_answered_before_its_body_is_dropped() -> None:
+    async def serve() -> list[Any]:
+        wire = Wire(b"abc", end="silence")
+        scope = asked(headers=((b"content-length", b"10"),), path="/nowhere", raw_path=b"/nowhere")
+        serving = asyncio.create_task(edge_of(told).serve(scope, wire.incoming.get, wire.send))
+        while len(wire.answer) < 2:
+            await asyncio.sleep(0.01)
+        before = list(wire.answer)
+        assert not serving.done()
+        wire.incoming.put_nowait({"type": "http.request", "body": b"defghij", "more_body": False})
+        await asyncio.wait_for(serving, DEADLINE_S)
+        return [before, wire.answer]
+
+    before, after = asyncio.run(serve())
+    assert before[0]["status"] == 404
+    assert len(before[1]["body"]) == int(dict(before[0]["headers"])[b"content-length"])
+    assert before[1]["more_body"]
+    assert after[2:] == [{"type": "http.response.body", "body": b""}]
+
+
+def test_who_waits_to_be_told_to_go_on_is_not_told() -> None:
+    headers = ((b"content-length", b"10"), (b"expect", b"100-continue"))
+    wire = served(told, lambda: Wire(b"", end="silence"), headers=headers, path="/nowhere", raw_path=b"/nowhere")
+    assert (wire.status, wire.incoming.qsize()) == (404, 1)

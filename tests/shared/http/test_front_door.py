@@ -151,10 +151,11 @@ def test_metrics_count_by_route_and_status() -> None:
     for target in ("/", "/", "/a", "/b"):
         door.handle(get(target))
     text = metrics.render()
-    assert 'model_functions_requests_total{route="/",status="200"} 2' in text
-    assert 'model_functions_requests_total{route="other",status="404"} 2' in text
-    assert 'model_functions_request_seconds_bucket{le="+Inf"} 4' in text
-    assert "model_functions_request_seconds_count 4" in text
+    assert 'model_functions_requests_total{model="",route="/",status="200"} 2' in text
+    assert 'model_functions_requests_total{model="",route="other",status="404"} 2' in text
+    assert 'model_functions_request_seconds_bucket{model="",le="+Inf"} 4' in text
+    assert 'model_functions_request_seconds_count{model=""} 4' in text
+    assert 'model_functions_errors_total{code="not_found"} 2' in text
 
 
 def test_a_log_line_is_one_line_of_json_whatever_is_in_it() -> None:

@@ -246,7 +246,7 @@ def test_a_broken_model_is_not_read_for_every_request(
 
 
 def test_metrics_show_the_memory(tabular: FamilyFunction) -> None:
-    assert "memory" not in tabular.handle(get("/metrics")).body.decode()
+    assert "functions_memory" not in tabular.handle(get("/metrics")).body.decode()
     tabular.handle(post({"data": ROW}))
     text = tabular.handle(get("/metrics")).body.decode()
     figures = dict(re.findall(r"^model_functions_(\w+) (\d+)$", text, re.MULTILINE))

@@ -115,7 +115,7 @@ def test_too_many_are_told_when_to_come_back(function: FamilyFunction, slow: Slo
     assert (refused.status, refused.headers["X-Error-Code"]) == (503, "overloaded")
     assert int(refused.headers["Retry-After"]) >= 1
     assert message(refused).startswith("2 requests wait here already, for about ")
-    assert "model_functions_overloads_total 1" in function.metrics.render()
+    assert 'model_functions_overloads_total{reason="full"} 1' in function.metrics.render()
     assert "model_functions_requests_waiting 2" in function.metrics.render()
     slow.gate.set()
     assert [one.result().status for one in asking] == [200] * 3

@@ -89,4 +89,4 @@ def test_a_path_of_no_protocol_is_refused_in_ours(door: FrontDoor) -> None:
 def test_metrics_count_by_template(door: FrontDoor) -> None:
     for name in ("a", "b"):
         door.handle(get(f"/p/{name}"))
-    assert 'requests_total{route="/p/{model}",status="200"} 2' in door.metrics.render()
+    assert 'requests_total{model="",route="/p/{model}",status="200"} 2' in door.metrics.render()

@@ -1,7 +1,6 @@
 """Answers in pieces: what reaches the caller, and what is let go of, however the stream ends."""
 
 import json
-import logging
 import threading
 from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
@@ -21,6 +20,7 @@ from model_functions.repository import Repository
 from model_functions.settings import Settings
 from model_functions.wrapper import STREAM, ModelWrapper
 from tests.shared.http.requests import body, get, message, post, request
+from tests.shared.lines import written
 from tests.shared.test_queue import until
 
 
@@ -180,22 +180,23 @@ def test_whatever_the_model_raises_in_the_middle_ends_its_stream_only(
     assert (users(function), nothing_runs(function)) == (0, True)
 
 
-def test_a_caller_who_hangs_up_ends_the_work(
-    function: FamilyFunction, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_caller_who_hangs_up_ends_the_work(function: FamilyFunction) -> None:
     response = function.handle(asked("10"))
     assert response.chunks is not None
     assert parsed(next(response.chunks)) == (None, {"text": "0 ü\n"})
     assert (users(function), Counting.open_streams) == (1, 1)
     before = function.metrics.render()
-    with caplog.at_level(logging.INFO, "model_functions"):
+    assert "model_functions_open_streams 1" in before
+    with written() as lines:
         response.chunks.close()
         response.chunks.close()
     assert (users(function), Counting.open_streams) == (0, 0)
-    [line] = map(json.loads, capsys.readouterr().out.splitlines())
+    [line] = lines.entries
     assert (line["severity"], line["message"]) == ("INFO", "POST /predict 200")
-    assert '{route="/predict",status="200"} 1' not in before
-    assert '{route="/predict",status="200"} 1' in function.metrics.render()
+    counted = f'{{model="{line["model"]}",route="/predict",status="200"}} 1'
+    assert counted not in before
+    assert counted in function.metrics.render()
+    assert "model_functions_open_streams 0" in function.metrics.render()
 
 
 def test_who_hangs_up_before_the_first_piece_is_sent_leaves_nothing_behind(function: FamilyFunction) -> None:
