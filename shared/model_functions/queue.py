@@ -234,15 +234,21 @@ class WorkQueue:
         self.wait(work)
         return work.result()
 
+    def check_room(self, name: str, pace: Pace, caller: Caller) -> None:
+        """Refuses at once what ``enter`` would refuse, however little it is. Raises Overloaded."""
+        with self._lock:
+            self._look()
+            self._check_stuck(name, pace)
+            self._admit(pace, 0, caller)
+
     def enter(self, work: Work, *, admitted: bool = False) -> None:
         """Puts the work behind the others. Raises Overloaded, DeadlineExceeded, CallerGone."""
         work.caller.check()
         with self._lock:
             self._look()
-            if work.pace in self._stuck:
-                raise self._refusal_of_the_stuck(work)
+            self._check_stuck(work.name, work.pace)
             if not admitted:
-                self._admit(work)
+                self._admit(work.pace, work.size, work.caller)
             self._waiting.append(work)
         work.entered(self)
 
@@ -297,11 +303,15 @@ class WorkQueue:
             self._runner.start()
         self._arrived.notify()
 
-    def _admit(self, work: Work) -> None:
+    def _check_stuck(self, name: str, pace: Pace) -> None:
+        if pace in self._stuck:
+            raise self._refusal_of_the_stuck(name, pace)
+
+    def _admit(self, pace: Pace, size: int, caller: Caller) -> None:
         seconds = self._seconds_until_free()
         count = len(self._waiting)
-        late = seconds + work.pace.expected(work.size) > work.caller.remaining()
-        soon = max(SOON_S, PATIENT * work.pace.slowest)
+        late = seconds + pace.expected(size) > caller.remaining()
+        soon = max(SOON_S, PATIENT * pace.slowest)
         if late or (count >= self._max_waiting and seconds > soon):
             self.refusals["deadline" if late else "full"] += 1
             after = max(1, math.ceil(seconds))
@@ -378,16 +388,16 @@ class WorkQueue:
         self._busy, self._running = False, []
         for work in [work for work in self._waiting if work.pace in self._stuck]:
             self._waiting.remove(work)
-            work.failed(self._refusal_of_the_stuck(work))
+            work.failed(self._refusal_of_the_stuck(work.name, work.pace))
         if self._waiting:
             self._wake()
 
-    def _refusal_of_the_stuck(self, work: Work) -> Overloaded:
+    def _refusal_of_the_stuck(self, name: str, pace: Pace) -> Overloaded:
         self.refusals["stuck"] += 1
-        seconds = math.ceil(time.perf_counter() - self._stuck[work.pace])
+        seconds = math.ceil(time.perf_counter() - self._stuck[pace])
         after = min(seconds, _MAX_RETRY_S)
         return Overloaded(
-            f"{work.name} has been busy with one request for {seconds} s, and takes no other. Ask again in {after} s.",
+            f"{name} has been busy with one request for {seconds} s, and takes no other. Ask again in {after} s.",
             retry_after=after,
         )
 

@@ -210,6 +210,7 @@ class FamilyFunction(Service):
                 with model.tally.counting(request):
                     prediction = yield from self._predicted(model, question, request)
                     return question.answer(model, prediction)
+            self.queue.check_room(name, model.pace, request.caller)
             yield None
             with ExitStack() as held:
                 held.enter_context(use.again())
@@ -221,6 +222,8 @@ class FamilyFunction(Service):
     ) -> Generator[Awaited | None, None, Any]:
         """The wrapper's prediction. Raises InvalidInput, ModelError, Overloaded, DeadlineExceeded."""
         if model.wrapper.streams or not model.pace.is_short:
+            # Here, where it takes no thread, and before anything is made of the data.
+            self.queue.check_room(model.manifest.name, model.pace, request.caller)
             yield None
         data, parameters = question.read(model.wrapper)
         try:
