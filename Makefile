@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := functions shared deploy tests
 
-.PHONY: run test unit lint audit lock conformance torture browser bench bench-cold bench-warm fmt clean
+.PHONY: run test unit lint audit lock conformance torture torture-peers browser bench bench-cold bench-warm fmt clean
 
 run: $(VENV)/installed ## sample models and all functions, at http://127.0.0.1:8080 (PORT changes it)
 	@$(BIN)/python -m deploy train
@@ -39,6 +39,9 @@ bench-cold: $(VENV)/installed ## cold starts beside the tutorial way, LitServe, 
 
 bench-warm: $(VENV)/installed ## loaded servers under load, beside the same others
 	$(BIN)/python -m tests.benchmarks.warm
+
+torture-peers: $(VENV)/installed ## the same beside LitServe, BentoML and a bare function: the table of SECURITY.md
+	$(BIN)/python -m tests.torture.peers
 
 fmt: $(VENV)/installed
 	$(BIN)/ruff check --fix $(SOURCES)

@@ -106,7 +106,8 @@ class EmulatedFunction:
     def _environment(self) -> dict[str, str]:
         # Nothing of the repository on the path: the function must live by what was staged.
         inherited = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "K_SERVICE")}
-        return inherited | {"PYTHONUNBUFFERED": "1"} | flags_environment(self.family) | dict(self.environment)
+        flags = {name: value for name, value in flags_environment(self.family).items() if not name.startswith("ACCESS")}
+        return inherited | {"PYTHONUNBUFFERED": "1"} | flags | dict(self.environment)
 
     async def _until_it_answers(self, process: asyncio.subprocess.Process) -> None:
         deadline = time.monotonic() + START_DEADLINE_S

@@ -22,7 +22,7 @@ class Keys:
         text, now = new_key("test"), int(time.time())
         self.texts[what] = text
         key = AccessKey(key_id(text), key_digest(text).hex(), "test", ("predict",), (scope,), now - _DAY)
-        self.listed = self.listed.with_key(replace(key, **more))
+        self.listed = self.listed.with_keys(replace(key, **more))
 
     @classmethod
     def made(cls) -> "Keys":

@@ -67,24 +67,36 @@ def _program(*names: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of an emulator that serves the tiny models."""
+def browser_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the tiny models are published to."""
     store = tmp_path_factory.mktemp("store")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MODEL_STORE", str(store))
         publish_all(open_repository(), signing_key(), tmp_path_factory.mktemp("models"))
+    return store
+
+
+@pytest.fixture(scope="session")
+def site(browser_store: Path) -> Iterator[str]:
+    """The URL of an emulator that serves the tiny models."""
+    with emulated(browser_store) as url:
+        _warm_up(url, TRANSFORMERS_MODELS)
+        yield url
+
+
+@contextlib.contextmanager
+def emulated(store: Path, **environment: str) -> Iterator[str]:
+    """The URL of an emulator over the store."""
     process = subprocess.Popen(
         [sys.executable, "-m", "deploy", "emulate", "--port", "0"],
         cwd=ROOT,
-        env=os.environ | {"MODEL_STORE": str(store), "PYTHONUNBUFFERED": "1"},
+        env=os.environ | {"MODEL_STORE": str(store), "PYTHONUNBUFFERED": "1"} | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
     try:
-        url = _ready(process)
-        _warm_up(url, TRANSFORMERS_MODELS)
-        yield url
+        yield _ready(process)
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(START_DEADLINE_S)

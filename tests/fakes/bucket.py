@@ -300,8 +300,14 @@ class FakeBucket:
         self._sessions: dict[str, Session] = {}
         self._generation = 0
         self._lock = threading.RLock()
+        self._ended: list[_Server] = []
         self._server = _Server(self, port)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+
+    @property
+    def connections(self) -> int:
+        """Those that are open on this side."""
+        return sum(server.connections() for server in [*self._ended, self._server])
 
     @property
     def url(self) -> str:
@@ -357,6 +363,7 @@ class FakeBucket:
 
     def listen(self) -> None:
         """At the same address as before."""
+        self._ended.append(self._server)
         self._server = _Server(self, self._server.server_address[1], self._server.crashes)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
@@ -613,6 +620,10 @@ class _Server(socketserver.ThreadingTCPServer):
                     continue
             self._changed.wait_for(lambda: not self._open, timeout=5)
 
+    def connections(self) -> int:
+        with self._changed:
+            return len(self._open)
+
     def reset(self) -> None:
         """Breaks every connection off."""
         with self._changed:
@@ -733,6 +744,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.sendall(body[position:until])
             position = until
         if fault.cut is not None:
+            # A reset takes back what has arrived and is not yet read; a network's would have been read by then.
+            self._wait(0.02)
             # Lingering for no time makes the close a reset.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.close_connection = True

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from deploy.environments import pins
-from model_functions.settings import uses_asgi
+from model_functions.settings import Settings, uses_asgi
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = sorted(path.parent for path in (ROOT / "functions").glob("*/main.py"))
@@ -56,6 +56,15 @@ def test_each_is_served_by_asgi_at_the_speed_of_httptools(folder: Path) -> None:
     flags = yaml.safe_load((folder / "flags.yaml").read_text())
     assert uses_asgi(flags["--update-env-vars"])
     assert "httptools" in pins(folder / "requirements.txt")
+
+
+@folders
+def test_each_says_who_may_ask_it(folder: Path) -> None:
+    """Tokens that Google Cloud has checked are believed where all come through its check, and nowhere else."""
+    flags = yaml.safe_load((folder / "flags.yaml").read_text())
+    settings = Settings.from_environment({"MODEL_STORE": "gs://models", **flags["--update-env-vars"]})
+    private, public = flags.get("--no-allow-unauthenticated"), flags.get("--allow-unauthenticated")
+    assert (private, public, settings.access) in [(True, None, ("iam",)), (None, True, ("keys",))]
 
 
 def test_every_family_has_a_function() -> None:

@@ -2,6 +2,7 @@ import gc
 import logging
 import random
 import threading
+import time
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,8 +14,11 @@ import pytest
 from model_functions.artifact.manifest import EngineRecord, Manifest, MemoryNeed, WeightsLayout
 from model_functions.budget import MemoryBudget
 from model_functions.cache import LoadedModel, ModelCache
+from model_functions.caller import Caller
 from model_functions.errors import (
     ArtifactRefused,
+    CallerGone,
+    DeadlineExceeded,
     InsufficientMemory,
     ModelNotFound,
     ModelTooLarge,
@@ -80,10 +84,14 @@ class FakeLoader:
 
     def load(self, manifest: Manifest, phases: Phases) -> ModelWrapper:
         self.loads.append(manifest.name)
+        with phases("load"):
+            self._load(manifest)
+        return cast(ModelWrapper, Model())
+
+    def _load(self, manifest: Manifest) -> None:
         self.during.get(manifest.name, lambda: None)()
         if manifest.name in self.failing:
             raise self.failing[manifest.name]
-        return cast(ModelWrapper, Model())
 
     def load_tested(self, manifest: Manifest) -> ModelWrapper:
         return self.load(manifest, Phases())
@@ -190,6 +198,29 @@ def test_who_waits_for_anothers_load_has_that_in_the_phases(cache: ModelCache, l
         assert gate.begun.wait(PATIENCE_S)
         wait()
     assert list(waiting.milliseconds) == ["wait"]
+
+
+def test_a_load_goes_on_for_the_next_one_when_its_caller_waits_no_longer(cache: ModelCache, loader: FakeLoader) -> None:
+    gate, phases, gone = Gate(), Phases(), Caller()
+    loader.during["a"] = gate
+    with pytest.raises(DeadlineExceeded), cache.use("a", phases, Caller(0.05)):
+        pass
+    assert gate.begun.is_set()
+    threading.Timer(0.05, gone.hang_up).start()
+    with pytest.raises(CallerGone), cache.use("a", Phases(), gone):
+        pass
+    assert phases.milliseconds == {}
+    with running(lambda: use(cache, "a")):
+        gate.open.set()
+    assert (loader.loads, cache.loaded()) == (["a"], ["a"])
+
+
+def test_what_the_load_took_is_in_the_phases_of_who_asked_first(cache: ModelCache, loader: FakeLoader) -> None:
+    loader.during["a"] = lambda: time.sleep(0.01)
+    phases = Phases()
+    with cache.use("a", phases):
+        pass
+    assert phases.milliseconds["load"] >= 10
 
 
 def test_different_models_load_side_by_side(loader: FakeLoader) -> None:

@@ -1,9 +1,10 @@
 import math
+import threading
 
 import pytest
 
 from model_functions.caller import Caller
-from model_functions.errors import CallerGone, DeadlineExceeded
+from model_functions.errors import CallerGone, DeadlineExceeded, Overloaded
 from tests.shared.clocks import Clock
 
 
@@ -49,3 +50,27 @@ def test_who_hung_up_before_is_told_at_once() -> None:
     caller.hang_up()
     caller.when_gone(lambda: told.append("woken"))
     assert told == ["woken"]
+
+
+def test_who_is_sent_away_hears_why_even_when_it_hangs_up_then() -> None:
+    caller = Caller()
+    caller.send_away(Overloaded("Too many."))
+    caller.hang_up()
+    with pytest.raises(Overloaded, match="Too many"):
+        caller.check()
+
+
+def test_to_wait_ends_with_what_is_waited_for_or_with_the_caller() -> None:
+    settled = threading.Event()
+    caller = Caller(0.01)
+    caller.wait(settled)
+    assert caller.remaining() == 0
+    settled.set()
+    Caller().wait(settled)
+    gone = Caller()
+    threading.Timer(0.01, gone.hang_up).start()
+    waited = threading.Event()
+    gone.wait(waited, 10)
+    with pytest.raises(CallerGone):
+        gone.check()
+    Caller().wait(threading.Event(), 0.01)

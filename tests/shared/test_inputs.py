@@ -2,9 +2,11 @@ from typing import Any
 
 import jsonschema
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from model_functions.errors import InvalidInput
-from model_functions.inputs import TextInput
+from model_functions.inputs import MAX_MARKS, PromptInput, TextInput, check_marks
 
 TEXTS = TextInput(max_characters=10, max_items=3)
 
@@ -48,3 +50,25 @@ def test_the_schema_admits_what_is_admitted() -> None:
     for data in bad:
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(data, schema)
+
+
+@pytest.mark.parametrize(
+    "text", ["a" + "\u0301" * 31, "x" * 29 + "\u0301\u0316" * 16, "\u0301" * 10_000, "é" * 900 + "\u0327" * 31]
+)
+def test_a_letter_with_more_marks_than_unicode_streams_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        TextInput().items(["fine", text])
+    assert caught.value.path == "data[1]"
+    assert caught.value.message.startswith("data[1] has a letter with more than 30 marks above or below it.")
+    with pytest.raises(InvalidInput, match="has a letter with more than 30 marks"):
+        PromptInput(chats=True).items([{"role": "user", "content": text}])
+
+
+@given(st.lists(st.tuples(st.text("aé", min_size=1, max_size=40), st.integers(0, 40)), min_size=1, max_size=8))
+def test_marks_are_counted_wherever_they_stand(parts: list[tuple[str, int]]) -> None:
+    text = "".join(letters + "\u0301" * count for letters, count in parts)
+    if max(count for _, count in parts) > MAX_MARKS:
+        with pytest.raises(InvalidInput):
+            check_marks("data", text)
+    else:
+        check_marks("data", text)

@@ -51,3 +51,16 @@ def test_the_header_ends_with_the_total() -> None:
     assert phases.timing().rpartition(", ")[2].startswith("total;dur=")
     told = json.loads(timing_json(phases.timing()))
     assert (list(told), told["infer"]) == (["infer", "other", "total"], 12.3)
+
+
+def test_what_another_thread_did_is_counted_once() -> None:
+    phases = Phases()
+    other = phases.of_another_thread()
+    other.start_earlier(phases.started - 1.0, boot=1.0)
+    with other("load"):
+        time.sleep(0.01)
+    phases.add(other)
+    ledger = phases.ledger()
+    assert list(ledger) == ["boot", "load", "other", "total"]
+    assert ledger["total"] == pytest.approx(1010, abs=20)
+    assert ledger["other"] == pytest.approx(0, abs=10)

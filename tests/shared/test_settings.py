@@ -31,6 +31,7 @@ def test_the_environment_is_read_once_into_fields() -> None:
         memory_limit=2 * 2**30,
         log_level="DEBUG",
         on_google_cloud=True,
+        access_demanded=True,
     )
 
 
@@ -97,3 +98,49 @@ def test_no_models_name(name: str) -> None:
 @pytest.mark.parametrize("name", ["", "Tabular", "tab-ular", "__init__", "1a", "a/b"])
 def test_no_familys_name(name: str) -> None:
     assert not is_family(name)
+
+
+def test_who_may_ask_is_told_by_the_environment() -> None:
+    settings = Settings.from_environment(
+        {
+            "MODEL_STORE": "x",
+            "ACCESS": "keys,iam",
+            "ACCESS_KEYS": "/secrets/keys.json",
+            "ACCESS_ACCOUNTS": "Ping@p.iam.gserviceaccount.com:warm+metrics, gateway@p.iam.gserviceaccount.com",
+            "ACCESS_AUDIENCE": "https://a.example https://b.example",
+            "ACCESS_REFRESH_SECONDS": "10",
+            "K_SERVICE": "tabular",
+        }
+    )
+    assert settings.access == ("keys", "iam")
+    assert settings.access_keys == Path("/secrets/keys.json")
+    assert settings.access_accounts == {
+        "ping@p.iam.gserviceaccount.com": ("warm", "metrics"),
+        "gateway@p.iam.gserviceaccount.com": ("predict", "warm", "manage", "metrics"),
+    }
+    assert settings.access_audience == ("https://a.example", "https://b.example")
+    assert (settings.access_refresh_s, settings.access_demanded) == (10, True)
+
+
+def test_off_google_cloud_and_behind_vertex_ai_nothing_is_demanded() -> None:
+    for environment in ({}, {"AIP_MODE": "PREDICTION"}):
+        settings = Settings.from_environment({"MODEL_STORE": "x", **environment})
+        assert (settings.access, settings.access_demanded) == ((), False)
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"ACCESS": "open"}, 'ACCESS is "open". Set it to keys, iam or keys,iam.'),
+        ({"ACCESS": "keys,none"}, 'ACCESS is "keys,none". Set it to keys, iam or keys,iam.'),
+        ({"ACCESS": "keys,iam"}, "ACCESS_ACCOUNTS is not set. Set it to the accounts whose ID tokens count: anybody"),
+        ({"ACCESS": "keys", "ACCESS_ACCOUNTS": "a@b"}, "ACCESS_AUDIENCE is not set. Set it to the function's URL"),
+        ({"ACCESS_ACCOUNTS": "ping"}, 'ACCESS_ACCOUNTS has "ping". Write ADDRESS or ADDRESS:WHAT+WHAT, of predict'),
+        ({"ACCESS_ACCOUNTS": "a@b:fly"}, 'ACCESS_ACCOUNTS has "a@b:fly". Write ADDRESS or ADDRESS:WHAT+WHAT'),
+        ({"ACCESS_REFRESH_SECONDS": "0"}, 'ACCESS_REFRESH_SECONDS is "0". Set it to a positive number of seconds.'),
+    ],
+)
+def test_who_may_ask_cannot_be_said_wrongly(environment: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigurationInvalid) as refused:
+        Settings.from_environment({"MODEL_STORE": "x", **environment})
+    assert refused.value.message.startswith(message)

@@ -259,11 +259,14 @@ def test_chunks_over_the_limit_are_413_and_not_cut(tabular: tuple[str, Process])
 
 
 def test_a_local_key_serves_nothing_on_google_cloud(build: Path, port: int, edge: dict[str, str]) -> None:
-    with function(build / "tabular", port, **edge, K_SERVICE="tabular", MODEL_STORE=str(build / "store")) as (url, _):
-        for path in ("/ready", "/"):
-            answer = call(url + path)
-            assert (answer.status, answer.headers["x-error-code"]) == (503, "configuration_invalid")
-            assert "which counts on a laptop only" in json.loads(answer.body)["error"]["message"]
+    cloud = {"K_SERVICE": "tabular", "ACCESS": "keys", "MODEL_STORE": str(build / "store")}
+    with function(build / "tabular", port, **edge, **cloud) as (url, _):
+        answer = call(f"{url}/ready")
+        assert (answer.status, answer.headers["x-error-code"]) == (503, "configuration_invalid")
+        assert "which counts on a laptop only" in json.loads(answer.body)["error"]["message"]
+        # Nor does it count for the list of keys.
+        answer = call(url)
+        assert (answer.status, answer.headers["x-error-code"]) == (503, "auth_unavailable")
 
 
 def test_without_a_store_the_function_starts_and_says_what_is_missing(

@@ -85,7 +85,7 @@ def _bars(
         Bar(
             "updates and refusals, as /metrics counts them",
             f"{len(taken)}, {BAD}",
-            "as it was" if told else "not so",
+            "so" if told else "not so",
             told,
         ),
         Bar(

@@ -21,9 +21,9 @@ from urllib.parse import parse_qsl
 
 from model_functions import logs
 from model_functions.caller import Caller
-from model_functions.errors import BodyTimeout, ServingError
+from model_functions.errors import BodyTimeout, Overloaded, ServingError
 from model_functions.http import observed
-from model_functions.http.body import broken, too_large
+from model_functions.http.body import broken, has_body, make_room, too_large
 from model_functions.http.message import (
     BODY,
     Awaited,
@@ -92,12 +92,11 @@ class AsgiEdge:
         steps = self._handle(request)
         refusal = await self._let_in(steps, request)
         if refusal is not None:
-            # The server reads what is left of the body, and drops it.
-            await _send(refusal, _NOT_WANTED, send)
+            await self._refuse(refusal, request, receive, send)
             return
         # RFC 9112, 6.1: chunks in HTTP/1.0 may have been two requests to whoever passed them on.
         ambiguous = "transfer-encoding" in request.headers and scope.get("http_version") == "1.0"
-        body = _Body(fault=broken()) if ambiguous else await self._body(receive)
+        body = _Body(fault=broken()) if ambiguous else await self._body(request, receive)
         request.read = body.read()
         response = await self._on_loop(steps, request.caller) if body.size <= QUICK_BODY else None
         if response is not None and response.chunks is None:
@@ -125,10 +124,25 @@ class AsgiEdge:
             found = await self._in_thread(_step, steps)
         return None
 
-    async def _body(self, receive: Receive) -> "_Body":
+    async def _refuse(self, refusal: Response, request: Request, receive: Receive, send: Send) -> None:
+        """Answers at once, and reads and drops the body then: who still sends when the connection ends gets nothing."""
+        # Who waits to be told to go on is told to do so by the reading.
+        if "expect" in request.headers or not has_body(request):
+            await _send(refusal, _NOT_WANTED, send)
+            return
+        head = [*_head(refusal, _NOT_WANTED), (b"content-length", b"%d" % len(refusal.body))]
+        await send({"type": "http.response.start", "status": refusal.status, "headers": head})
+        await send({"type": "http.response.body", "body": refusal.body, "more_body": True})
+        with suppress(TimeoutError), self._watchdog as watch:
+            while (message := await receive())["type"] != "http.disconnect" and message.get("more_body"):
+                watch.goes_on()
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _body(self, request: Request, receive: Receive) -> "_Body":
         """All of it, if it is not too long; what is too much is read and dropped."""
         blocks = deque[bytes]()
         count, more = 0, True
+        fault: ServingError | None = None
         try:
             with self._watchdog as watch:
                 while more:
@@ -137,17 +151,18 @@ class AsgiEdge:
                         return _Body(fault=broken())
                     block, more = message.get("body", b""), message.get("more_body", False)
                     count += len(block)
-                    if count <= self._limit:
+                    if count > self._limit:
+                        fault = too_large(count, self._limit)
+                    elif fault is None:
+                        fault = _without_room(request, count)
                         blocks.append(block)
-                    else:
+                    if fault is not None:
                         blocks.clear()
                     if more:
                         watch.goes_on()
         except TimeoutError:
             return _Body(fault=_timed_out(count, self._watchdog.seconds))
-        if count > self._limit:
-            return _Body(fault=too_large(count, self._limit), ended=True)
-        return _Body(blocks, count, ended=True)
+        return _Body(blocks, 0 if fault else count, fault, ended=True)
 
     async def _stream(
         self, chunks: Chunks, status: int, head: list[tuple[bytes, bytes]], send: Send, watch: asyncio.Task[None]
@@ -193,6 +208,14 @@ class AsgiEdge:
         finally:
             if timer is not None:
                 timer.cancel()
+
+
+def _without_room(request: Request, count: int) -> ServingError | None:
+    try:
+        make_room(request, count)
+    except Overloaded as exc:
+        return exc
+    return None
 
 
 def _step(steps: Steps) -> Awaited | Response | None:

@@ -23,6 +23,7 @@ from model_functions.errors import (
     UnsupportedMediaType,
 )
 from model_functions.http.message import Request
+from model_functions.http.room import GRAIN, SMALL
 
 MAX_DEPTH = 64
 #: Values of JSON, each of which takes some thirty bytes of memory, however few in the text. Strings may be as long as
@@ -39,11 +40,25 @@ _MEDIA_TYPES = {"", "application/json", "application/x-www-form-urlencoded", "te
 _CHARSETS = {"", "utf-8", "utf8", "us-ascii"}
 
 
-def check_declared(request: Request, limit: int) -> None:
-    """Refuses a body by the length that its caller tells, before any of it is read. Raises PayloadTooLarge."""
+def check_declared(request: Request, limit: int) -> int:
+    """The length that the caller tells. Refuses a body by it, before any of it is read.
+
+    Returns -1 where there is a body whose length nobody tells. Raises PayloadTooLarge.
+    """
     length = declared_length(request)
     if length > limit:
         raise too_large(length, limit)
+    return length if has_body(request) else 0
+
+
+def has_body(request: Request) -> bool:
+    return declared_length(request) > 0 or "transfer-encoding" in request.headers
+
+
+def make_room(request: Request, count: int) -> None:
+    """For so many bytes of a body, of which its caller did not say how many there are. Raises Overloaded."""
+    if count > request.held and count > SMALL and request.room is not None:
+        request.room.take(request, count + GRAIN)
 
 
 def check_framing(request: Request) -> None:
@@ -116,6 +131,7 @@ def _raw_blocks(request: Request, limit: int, first: int = 0) -> list[bytes]:
     while count != declared and (block := _block(request, first if count == 0 < first < size else size)):
         count += len(block)
         if count <= limit:
+            make_room(request, count)
             blocks.append(block)
         else:
             blocks.clear()

@@ -25,6 +25,7 @@ from model_functions.http.errors import refuse
 from model_functions.http.message import BODY, Chunks, Handler, Request, Response, Steps, finished
 from model_functions.http.observed import Observer
 from model_functions.http.origins import Origins
+from model_functions.http.room import SMALL, Room
 from model_functions.http.routes import Routes
 from model_functions.metrics import Metrics
 
@@ -54,6 +55,7 @@ class FrontDoor:
         needs: what a request demands of who asks, one of settings.ACTIONS; None: nothing.
         drain: the process's.
         origins: the pages of other sites that may ask; None: none, and nothing is said to them.
+        room: of bodies; None: as much as they take.
         family: whose requests they are, for the log.
     """
 
@@ -67,6 +69,7 @@ class FrontDoor:
         needs: Callable[[Request], str | None] = lambda request: "predict",
         drain: Drain = DRAIN,
         origins: Origins | None = None,
+        room: Room | None = None,
         family: str | None = None,
     ) -> None:
         self.routes = routes
@@ -77,6 +80,7 @@ class FrontDoor:
         self.needs = needs
         self.drain = drain
         self.origins = origins
+        self.room = room or Room(lambda: sys.maxsize)
         self._observer = Observer(log, metrics, family)
 
     def handle(self, request: Request) -> Response:
@@ -92,20 +96,14 @@ class FrontDoor:
             logs.enter(request.headers, request.trace)
         self.drain.running.add(request.caller)
         try:
-            handler = self._found(request)
-            if request.route not in permissions.LIVENESS:
-                self.drain.check()
-            if self.guard is not None and handler != self._methods:
-                yield from self._let_in(request, self.guard)
-            check_framing(request)
-            check_declared(request, self.max_body_bytes)
+            handler = yield from self._admitted(request)
             yield BODY
             found = handler(request)
             response = found if isinstance(found, Response) else (yield from found)
         except Exception as exc:  # noqa: BLE001 - told to who asked
             response = _failed(request, exc)
         except GeneratorExit:
-            self.drain.running.discard(request.caller)
+            self._left(request)
             raise
         if self.origins is not None:
             self.origins.mark(request, response)
@@ -121,12 +119,33 @@ class FrontDoor:
         if chunks is not None:
             self.metrics.streams.change(1)
             return Response(status, b"", headers, _Ending(chunks, lambda: self._end_stream(request, status, headers)))
-        self.drain.running.discard(request.caller)
+        self._left(request)
         self._observer.ended(request, status, headers, timing)
         return Response(status, b"" if request.method == "HEAD" else response.body, headers)
 
-    def _end_stream(self, request: Request, status: int, headers: Mapping[str, str]) -> None:
+    def _admitted(self, request: Request) -> Generator[None, None, Handler]:
+        """What answers the request. Raises ServingError for what its head tells that nothing will."""
+        handler = self._found(request)
+        if request.route not in permissions.LIVENESS:
+            self.drain.check()
+        if self.guard is not None and handler != self._methods:
+            yield from self._let_in(request, self.guard)
+        check_framing(request)
+        declared = check_declared(request, self.max_body_bytes)
+        if declared > SMALL:
+            self.room.take(request, declared)
+        elif declared < 0:
+            request.room = self.room
+        return handler
+
+    def _left(self, request: Request) -> None:
+        """Gives back what the request held here."""
         self.drain.running.discard(request.caller)
+        if request.held:
+            self.room.give(request)
+
+    def _end_stream(self, request: Request, status: int, headers: Mapping[str, str]) -> None:
+        self._left(request)
         self.metrics.streams.change(-1)
         self._observer.ended(request, status, headers, request.phases.timing())
 

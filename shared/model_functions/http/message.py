@@ -9,6 +9,7 @@ from typing import Any, Protocol, Self, cast
 from model_functions.access import ANYBODY, Identity
 from model_functions.caller import Caller
 from model_functions.errors import ServingError
+from model_functions.http.room import Room
 from model_functions.phases import Phases
 from model_functions.tracing import Trace
 
@@ -50,6 +51,8 @@ class Request:
         identity: who asks; the front door sets it.
         refuse: renders an error as the route's protocol has it; the front door sets it.
         raw: the body as it came, once somebody has read it.
+        room: in which a body that is longer than it said is counted; the front door sets it.
+        held: bytes of the body that are counted there.
         trace: what it belongs to; the front door sets it.
         served: the model that it asks, once it is known that there is one.
         trouble: why it failed, for the log; nothing of what was sent.
@@ -70,6 +73,8 @@ class Request:
     identity: Identity = ANYBODY
     refuse: "Refuse | None" = None
     raw: bytes | None = None
+    room: Room | None = None
+    held: int = 0
     trace: Trace | None = None
     served: str = ""
     trouble: str = ""

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from model_functions import memory
 from model_functions.artifact.signing import Trust
 from model_functions.cache import LoadedModel
 from model_functions.directory import Directory
@@ -15,6 +16,7 @@ from model_functions.http.message import Handler, Request, Response, Steps
 from model_functions.http.origins import Origins
 from model_functions.http.prediction import checked_model_name, read_prediction_request
 from model_functions.http.question import Published, Question
+from model_functions.http.room import Room
 from model_functions.http.routes import Routes, protocol_routes
 from model_functions.metrics import OPEN_METRICS, TEXT, Metrics
 from model_functions.once import Once
@@ -66,9 +68,14 @@ class Service(ABC):
         door = FrontDoor(
             *(self.routes, self.metrics, settings.timeout_s, limit, self.guard, self.needs),
             origins=origins,
+            room=Room(self._room),
             family=family,
         )
         self.handle, self.steps = door.handle, door.steps
+
+    def _room(self) -> int:
+        """Bytes of bodies at a time: half of what models leave free, since a body is more when it is read."""
+        return memory.reserve(self.settings.memory_limit or memory.instance_limit()) // 2
 
     def open_guard(self) -> "Doorkeeper | None":
         """Who lets callers in; None: everybody may ask."""

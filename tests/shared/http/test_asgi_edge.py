@@ -252,6 +252,52 @@ def test_who_hangs_up_is_told_to_the_thread_that_works() -> None:
     assert asyncio.run(serve()).headers[b"x-error-code"] == b"caller_gone"
 
 
+def test_a_deadline_passes_while_all_threads_are_busy() -> None:
+    gate = threading.Event()
+
+    def work(request: Request) -> Steps:
+        yield None
+        assert gate.wait(DEADLINE_S)
+        return Response.json({})
+
+    async def serve() -> tuple[list[Wire], Wire, Wire]:
+        edge = edge_of(work)
+        busy, late, gone = [Wire(b"x") for _ in range(2)], Wire(b"x"), Wire(b"x")
+        working = [asyncio.create_task(edge.serve(asked(), wire.incoming.get, wire.send)) for wire in busy]
+        await asyncio.sleep(0.05)
+        deadline = asked(headers=((b"x-request-timeout-ms", b"50"),))
+        await asyncio.wait_for(edge.serve(deadline, late.incoming.get, late.send), DEADLINE_S)
+        leaving = asyncio.create_task(edge.serve(asked(), gone.incoming.get, gone.send))
+        await asyncio.sleep(0.05)
+        gone.hang_up()
+        await asyncio.wait_for(leaving, DEADLINE_S)
+        gate.set()
+        await asyncio.gather(*working)
+        return busy, late, gone
+
+    busy, late, gone = asyncio.run(serve())
+    assert (late.status, late.headers[b"x-error-code"]) == (504, b"deadline_exceeded")
+    assert gone.headers[b"x-error-code"] == b"caller_gone"
+    assert [wire.status for wire in busy] == [200, 200]
+
+
+def test_a_deadline_passes_while_the_event_loop_awaits_something() -> None:
+    class Never:
+        def wait(self) -> None: ...
+
+        def when_settled(self, told: Callable[[], None]) -> None: ...
+
+        def help(self) -> None: ...
+
+    def work(request: Request) -> Steps:
+        yield Never()
+        request.caller.check()
+        raise AssertionError
+
+    late = served(work, lambda: Wire(b"x"), headers=((b"x-request-timeout-ms", b"50"),))
+    assert (late.status, late.headers[b"x-error-code"]) == (504, b"deadline_exceeded")
+
+
 class Pieces:
     """Numbers without an end."""
 
@@ -364,3 +410,35 @@ def test_what_is_no_request_is_answered_too(kind: str, sent: list[str], answered
         return [message["type"] for message in wire.answer]
 
     assert asyncio.run(serve()) == [f"{kind}.{event}" for event in answered]
+
+
+def test_chunks_in_http_1_0_are_no_request() -> None:
+    headers = ((b"transfer-encoding", b"chunked"),)
+    assert served(told, lambda: Wire(b"abc"), headers=headers, http_version="1.0").status == 400
+    assert served(told, lambda: Wire(b"abc"), headers=headers, http_version="1.1").status == 200
+
+
+def test_what_is_refused_is_answered_before_its_body_is_dropped() -> None:
+    async def serve() -> list[Any]:
+        wire = Wire(b"abc", end="silence")
+        scope = asked(headers=((b"content-length", b"10"),), path="/nowhere", raw_path=b"/nowhere")
+        serving = asyncio.create_task(edge_of(told).serve(scope, wire.incoming.get, wire.send))
+        while len(wire.answer) < 2:
+            await asyncio.sleep(0.01)
+        before = list(wire.answer)
+        assert not serving.done()
+        wire.incoming.put_nowait({"type": "http.request", "body": b"defghij", "more_body": False})
+        await asyncio.wait_for(serving, DEADLINE_S)
+        return [before, wire.answer]
+
+    before, after = asyncio.run(serve())
+    assert before[0]["status"] == 404
+    assert len(before[1]["body"]) == int(dict(before[0]["headers"])[b"content-length"])
+    assert before[1]["more_body"]
+    assert after[2:] == [{"type": "http.response.body", "body": b""}]
+
+
+def test_who_waits_to_be_told_to_go_on_is_not_told() -> None:
+    headers = ((b"content-length", b"10"), (b"expect", b"100-continue"))
+    wire = served(told, lambda: Wire(b"", end="silence"), headers=headers, path="/nowhere", raw_path=b"/nowhere")
+    assert (wire.status, wire.incoming.qsize()) == (404, 1)

@@ -17,11 +17,21 @@ from model_functions.errors import (
     InvalidJson,
     InvalidRequest,
     JsonTooDeep,
+    NotSupported,
     PayloadTooLarge,
     ServingError,
     UnsupportedMediaType,
 )
-from model_functions.http.body import MAX_JSON_VALUES, parse_json, read_body, read_json, read_split
+from model_functions.http.body import (
+    MAX_JSON_VALUES,
+    check_declared,
+    check_framing,
+    has_body,
+    parse_json,
+    read_body,
+    read_json,
+    read_split,
+)
 from tests.shared.http.requests import request
 
 
@@ -202,3 +212,32 @@ def test_other_media_are_refused(headers: dict[str, str], message: str) -> None:
     with pytest.raises(UnsupportedMediaType) as caught:
         read_json(request(b"{}", headers), 100)
     assert caught.value.message.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("headers", "declared"),
+    [
+        ({}, 0),
+        ({"content-length": "0"}, 0),
+        ({"content-length": "100"}, 100),
+        ({"content-length": "-1"}, 0),
+        ({"content-length": "\u0663"}, 3),
+        ({"transfer-encoding": "chunked"}, -1),
+    ],
+)
+def test_the_length_that_is_told_is_known_before_the_body_is_read(headers: dict[str, str], declared: int) -> None:
+    asked = request(b"", headers)
+    assert check_declared(asked, 100) == declared
+    assert has_body(asked) == (declared != 0)
+
+
+@pytest.mark.parametrize("length", ["101", "9" * 19, "9" * 23, "9" * 5_000])
+def test_a_length_beyond_the_limit_is_refused_however_long_it_is(length: str) -> None:
+    with pytest.raises(PayloadTooLarge):
+        check_declared(request(b"", {"content-length": length}), 100)
+
+
+def test_what_stands_below_chunks_is_refused() -> None:
+    check_framing(request(b"", {"transfer-encoding": " Chunked"}))
+    with pytest.raises(NotSupported, match=r'The body comes in the transfer coding "gzip, chunked". Send it chunked'):
+        check_framing(request(b"", {"transfer-encoding": "gzip, chunked"}))

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 import pytest
 
 from model_functions.access import ANYBODY, Identity
+from model_functions.draining import Drain
 from model_functions.errors import Forbidden, InvalidInput, Unauthenticated, error_classes
 from model_functions.http.errors import render
 from model_functions.http.front_door import FrontDoor
-from model_functions.http.message import BODY, Request, Response
+from model_functions.http.message import BODY, Handler, Request, Response, finished
 from model_functions.http.routes import Routes
 from model_functions.logs import JsonFormatter
 from model_functions.metrics import Metrics
@@ -227,3 +228,55 @@ def test_a_guard_that_has_to_look_does_so_in_a_thread_before_the_body_is_wanted(
 
 def test_a_route_for_everybody_waits_for_no_guard() -> None:
     assert next(guarded(KeyGuard(is_fresh=False)).steps(get("/health"))) is BODY
+
+
+def draining_door() -> tuple[FrontDoor, Drain]:
+    drain = Drain()
+    table: dict[str, dict[str, Handler | str]] = {"/predict": {"POST": hello}, "/health": {"GET": hello}}
+    return FrontDoor(Routes(table), Metrics(), drain=drain), drain
+
+
+def test_an_instance_that_is_about_to_end_answers_nothing_but_that_it_lives() -> None:
+    door, drain = draining_door()
+    begun = door.steps(request())
+    assert next(begun) is BODY
+    drain.begin()
+    refused = door.handle(request())
+    assert (refused.status, refused.headers["X-Error-Code"]) == (503, "draining")
+    assert (refused.headers["Retry-After"], refused.headers["Connection"]) == ("1", "close")
+    assert door.handle(request(target="/nope")).status == 404
+    assert door.handle(get("/health")).status == 200
+    assert finished(begun).status == 200
+
+
+def test_a_request_is_running_until_it_is_answered_or_dropped() -> None:
+    door, drain = draining_door()
+    answered, dropped = request(), request()
+    steps = [door.steps(answered), door.steps(dropped)]
+    for one in steps:
+        next(one)
+    assert drain.running == {answered.caller, dropped.caller}
+    assert finished(steps[0]).status == 200
+    assert drain.running == {dropped.caller}
+    steps[1].close()
+    assert not drain.running
+
+
+def test_a_stream_is_running_until_it_is_closed() -> None:
+    class Endless:
+        def __iter__(self) -> "Endless":
+            return self
+
+        def __next__(self) -> bytes:
+            return b"x"
+
+        def close(self) -> None:
+            pass
+
+    drain = Drain()
+    routes = Routes({"/predict": {"POST": lambda request: Response(chunks=Endless())}})
+    response = FrontDoor(routes, Metrics(), drain=drain).handle(request())
+    assert len(drain.running) == 1
+    assert response.chunks is not None
+    response.chunks.close()
+    assert not drain.running

@@ -11,15 +11,17 @@ from typing import Any
 
 import pytest
 
+from model_functions import queue
 from model_functions.caller import Caller
 from model_functions.engines.sklearn import EstimatorEngine
 from model_functions.families.tabular import TabularWrapper
+from model_functions.http import function as http_function
 from model_functions.http.asgi_edge import AsgiEdge
 from model_functions.http.function import FamilyFunction
 from model_functions.http.message import BODY, Request, Response
 from model_functions.pace import QUICK_S, SHORT_S
 from model_functions.predictions import close
-from tests.shared.http.requests import body, message, post
+from tests.shared.http.requests import body, get, message, post
 from tests.shared.http.test_asgi_edge import Wire, asked
 from tests.shared.http.test_function import ROW, settings_with
 from tests.shared.test_queue import until
@@ -223,3 +225,29 @@ def test_the_wait_and_the_work_are_told_apart(function: FamilyFunction, slow: Sl
     assert first.result().status == 200
     timing = second.result().headers["Server-Timing"]
     assert [part.split(";")[0] for part in timing.split(", ")] == ["queue", "infer", "other", "total"]
+
+
+def test_a_model_that_is_stuck_makes_the_instance_unready_and_then_unhealthy(
+    function: FamilyFunction, slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "LATE_S", 0.05)
+    with function.cache().use("tiny_classifier", post({}).phases) as model:
+        model.pace.ran(0.04, 1)
+    stuck = function.handle(with_caller(post({"data": ROW}), Caller(0.2)))
+    assert stuck.status == 504
+    for path in ("/ready", "/v2/health/ready"):
+        unready = function.handle(get(path))
+        assert (unready.status, unready.headers["X-Error-Code"]) == (503, "overloaded")
+        assert "A model has been busy with one request for" in unready.body.decode()
+    refused = function.handle(post({"data": ROW}))
+    assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
+    assert message(refused).startswith("tiny_classifier has been busy with one request for 1 s, and takes no other.")
+    for path in ("/health", "/v2/health/live", "/metrics"):
+        assert function.handle(get(path)).status == 200
+    monkeypatch.setattr(http_function, "MAX_STUCK_S", 0.01)
+    for path in ("/health", "/v2/health/live"):
+        assert function.handle(get(path)).status == 503
+    slow.gate.set()
+    until(lambda: function.handle(get("/ready")).status == 200)
+    assert function.handle(get("/health")).status == 200
+    assert function.handle(post({"data": ROW})).status == 200

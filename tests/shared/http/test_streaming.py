@@ -10,7 +10,7 @@ import pytest
 
 from deploy.publish import publish
 from model_functions.artifact.signing_key import SigningKey
-from model_functions.errors import InvalidInput
+from model_functions.errors import Draining, InvalidInput
 from model_functions.http.flask_edge import flask_function
 from model_functions.http.function import FamilyFunction
 from model_functions.http.message import Request, Response
@@ -21,6 +21,7 @@ from model_functions.settings import Settings
 from model_functions.wrapper import STREAM, ModelWrapper
 from tests.shared.http.requests import body, get, message, post, request
 from tests.shared.lines import written
+from tests.shared.test_queue import until
 
 
 class Counting(ModelWrapper):
@@ -244,3 +245,34 @@ def test_the_edge_closes_what_it_sends(function: FamilyFunction) -> None:
 def test_a_body_that_is_no_json_is_refused_as_ever(function: FamilyFunction) -> None:
     response = function.handle(request(b"{", {"accept": "text/event-stream"}))
     assert (response.status, response.chunks) == (400, None)
+
+
+def test_a_stream_whose_step_is_stuck_ends_with_an_error_and_is_closed_behind_it(
+    function: FamilyFunction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, stuck, closed = threading.Event(), threading.Event(), threading.Event()
+
+    def stream(self: Counting, data: Any, parameters: Any) -> Iterator[dict[str, Any]]:
+        try:
+            yield {"text": "0"}
+            stuck.set()
+            assert gate.wait(20)
+            yield {"text": "1"}
+        finally:
+            closed.set()
+
+    monkeypatch.setattr(Counting, "stream", stream)
+    question = asked("2")
+    chunks = function.handle(question).chunks
+    assert chunks is not None
+    assert parsed(next(chunks)) == (None, {"text": "0"})
+    sending = threading.Thread(target=lambda: stuck.wait(20) and question.caller.send_away(Draining("Ends.")))
+    sending.start()
+    name, error = parsed(next(chunks))
+    assert (name, error["error"]["code"]) == ("error", "draining")
+    chunks.close()
+    assert not closed.is_set()
+    assert users(function) == 1
+    gate.set()
+    assert closed.wait(20)
+    until(lambda: users(function) == 0)

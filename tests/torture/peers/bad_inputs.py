@@ -13,8 +13,8 @@ from typing import NamedTuple
 from tests.bad_inputs import bodies, wires
 from tests.bad_inputs.entries import INVALID, Raw
 from tests.benchmarks.memory import tree_megabytes
-from tests.torture.corpus import Reply, exchange
 from tests.torture.peers.servers import NOTHING, Running
+from tests.torture.sockets import Reply, exchange
 
 #: Without an answer for so long is without an answer: nothing here takes a server a second.
 PATIENCE_S = 5.0

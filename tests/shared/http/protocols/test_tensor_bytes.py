@@ -56,6 +56,7 @@ def test_arrays_that_are_not_in_order_are_put_so() -> None:
         ("BYTES", b"\1\0", "x ends in the middle of string 0. Send its length in 4 bytes, then its bytes."),
         ("BYTES", b"\0\0\0\0\xff\xff\xff\xffa", "x ends in the middle of string 1."),
         ("BYTES", b"\0\0\0\0", "x holds 1 strings, and its shape has 2. Send as many."),
+        ("BYTES", bytes(4 * 9), "x holds more than 2 strings, and its shape has 2. Send as many."),
     ],
 )
 def test_bytes_that_are_no_tensor_are_refused(datatype: str, data: bytes, message: str) -> None:

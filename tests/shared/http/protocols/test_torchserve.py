@@ -115,7 +115,7 @@ def test_models_are_listed_by_pages(tabular: FamilyFunction, monkeypatch: pytest
     record = {"modelName": "tiny_classifier", "modelUrl": "tabular/tiny_classifier"}
     assert body(tabular.handle(get("/models"))) == {"models": [record]}
     names = [f"model_{number}" for number in range(5)]
-    monkeypatch.setattr(tabular.directory(), "names", lambda: names)
+    monkeypatch.setattr(tabular.directory(), "names", lambda sees: names)
     monkeypatch.setattr(tabular.directory(), "families", lambda name: ["tabular"])
     first = body(tabular.handle(get("/models?limit=3")))
     assert [one["modelName"] for one in first["models"]] == names[:3]

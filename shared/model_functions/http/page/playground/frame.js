@@ -49,7 +49,7 @@ async function start() {
   });
   addEventListener("hashchange", choose);
   narrow.addEventListener("change", foldModels);
-  byId("entrance").addEventListener("submit", (event) => { event.preventDefault(); enter(); });
+  byId("door").addEventListener("submit", (event) => { event.preventDefault(); enter(); });
   byId("leave").addEventListener("click", () => location.reload());
   byId("openapi").addEventListener("click", fetchDescription);
   showTheme();

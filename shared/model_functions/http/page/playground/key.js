@@ -19,6 +19,8 @@ function askForKey({ message }) {
   byId("notice").replaceChildren();
   byId("refusal").textContent = accessKey === null ? "" : message;
   accessKey = null;
+  byId("workbench").hidden = true;
+  showKey();
   byId("entrance").hidden = false;
   byId("key").focus();
 }
