@@ -15,8 +15,9 @@ from typing import Any
 
 from model_functions import logs
 
-#: The loggers that do not pass on what they have to the root.
-_SERVERS = ("gunicorn.error", "gunicorn.access", "uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
+#: The servers' loggers, which do not pass on what they have to the root. Those of requests stay without a handler: they
+#: would say again what our own lines say.
+_SERVERS = ("gunicorn.error", "uvicorn", "uvicorn.error", "uvicorn.asgi")
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,8 @@ def _uncaught(kind: type[BaseException], exc: BaseException, trace: TracebackTyp
     if not issubclass(kind, Exception):
         sys.__excepthook__(kind, exc, trace)
         return
+    if not logging.getLogger("model_functions").handlers:
+        logs.configure("INFO")
     # It is about no request, and whoever deployed the function must read it.
     log.critical("%s: %s", kind.__name__, exc, exc_info=(kind, exc, trace))
     logs.sink.flush()

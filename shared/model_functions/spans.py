@@ -127,6 +127,9 @@ class _Exporter:
                 self._telling.provider.force_flush(round(seconds * 1000))
 
     def _run(self) -> None:
+        with self._lock:
+            self._prepare()
+        # Now: at the end of the process nothing can be imported any more that has threads of its own.
         atexit.register(flush)
         while True:
             self._come.wait()
@@ -136,19 +139,19 @@ class _Exporter:
 
     def _tell(self) -> None:
         with self._lock:
-            try:
-                if self._telling is None:
-                    self._telling = _Telling(self._environment)
-                while self._ended:
-                    self._telling.tell(self._ended.popleft())
-            except ModuleNotFoundError as exc:
-                _exporters.clear()
-                self._ended.clear()
-                log.error(
-                    "%s is not installed, so that no spans are exported. Add opentelemetry-exporter-otlp-proto-http "
-                    "to the function's requirements.txt, or unset OTEL_EXPORTER_OTLP_ENDPOINT.",
-                    exc.name,
-                )
+            while self._telling is not None and self._ended:
+                self._telling.tell(self._ended.popleft())
+
+    def _prepare(self) -> None:
+        try:
+            self._telling = _Telling(self._environment)
+        except ModuleNotFoundError as exc:
+            _exporters.clear()
+            log.error(
+                "%s is not installed, so that no spans are exported. Add opentelemetry-exporter-otlp-proto-http "
+                "to the function's requirements.txt, or unset OTEL_EXPORTER_OTLP_ENDPOINT.",
+                exc.name,
+            )
 
 
 class _Telling:

@@ -80,7 +80,7 @@ def test_whatever_is_said_is_in_our_form_and_no_input_is(
     assert "this estimator is old" in said(found, "py.warnings")["message"]
     thread = said(found, "model_functions.process_logs")
     assert (thread["severity"], thread["message"]) == ("ERROR", "helper ended")
-    assert "raise RuntimeError(text)" in thread["stack_trace"]
+    assert "in _fail" in thread["stack_trace"]
     failed = [entry for entry in found if entry.get("request_id") == "id1"]
     assert [entry["severity"] for entry in failed] == ["ERROR", "ERROR"]
     error = next(entry for entry in failed if "stack_trace" in entry)
@@ -198,7 +198,8 @@ def test_the_gateways_span_and_its_functions_are_of_one_trace(build: Path, edge:
             assert tabular.process.poll() is None
         # Both have ended long before the next batch was due: what was left has been sent.
         found = collector.until(lambda spans: sum(span.name == "POST /predict" for span in spans) == 2)
-    assert {span.trace_id.hex() for span in found} == {TRACE}
+    # Nobody but the tests has asked for /health.
+    found = [span for span in found if span.trace_id.hex() == TRACE]
     front = next(span for span in found if span.parent_span_id.hex() == SPAN)
     behind = next(span for span in found if span.name == "POST /predict" and span is not front)
     assert behind.parent_span_id == front.span_id
