@@ -422,11 +422,7 @@ class WorkQueue:
     def _fail(self, work: Work, exc: BaseException) -> None:
         self._leave(work)
         # What was raised in another thread must not hold what the model was reading.
-        known: ServingError
-        if isinstance(exc, ServingError):
-            known = exc.again()
-        else:
-            known = Context().run(_unforeseen, work, exc)
+        known = exc.again() if isinstance(exc, ServingError) else Context().run(_unforeseen, work, exc)
         work.failed(known)
 
     def _run(self, turn: int, parts: list[tuple[Work, list[int]]]) -> None:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from tests.running import call
 from tests.torture.part import Bar
 from tests.torture.place import Place
+from tests.torture.waiting import publish_waiting
 
 #: Requests with the canary in every place that a request has.
 LENGTHS: Mapping[str, float] = {"ci": 5, "short": 20, "full": 200}
@@ -40,10 +41,20 @@ def _plant(place: Place, edge: str, count: int) -> None:
     """Asks with the canary where a caller may put one; what is answered is searched too, but for what echoes it."""
     canary, key = place.canary, f"mf_dev_{place.canary[-8:]}_{'x' * 45}"
     answers = []
+    publish_waiting(place)
     with place.function(FAMILY, edge) as (url, _):
         for number in range(count):
-            told = {"X-Api-Key": key, "Authorization": f"Bearer {key}", "User-Agent": canary, "X-Request-Id": f"{number}"}
+            told = {
+                "X-Api-Key": key,
+                "Authorization": f"Bearer {key}",
+                "User-Agent": canary,
+                "X-Request-Id": str(number),
+            }
             for path, data in (
+                # What Python says of a text that is no number quotes it.
+                ("/predict", json.dumps({"model_name": "waiting", "data": f"wait {canary}"}).encode()),
+                ("/predict", json.dumps({"model_name": "writing", "data": f"wait {canary} one"}).encode()),
+                ("/predict", json.dumps({"model_name": "waiting", "data": f"say {canary}"}).encode()),
                 ("/predict", json.dumps({"data": canary}).encode()),
                 ("/predict", json.dumps({"data": [canary], "parameters": {canary: canary}}).encode()),
                 ("/predict", f'{{"data": "{canary}'.encode()),
@@ -53,7 +64,9 @@ def _plant(place: Place, edge: str, count: int) -> None:
                 (f"/predict?data={canary}", b"{}"),
             ):
                 answer = call(url + path, data, **told, **{"Content-Type": "application/json"})
-                answers.append(json.dumps([answer.status, answer.headers]))
+                # What a caller did wrong may be told to it in its own words; what fails here may not.
+                body = answer.body.decode() if answer.status >= 500 else ""
+                answers.append(json.dumps([answer.status, answer.headers, body]))
         answers.append(call(f"{url}/metrics").body.decode())
     place.keep(f"secrets-{edge}-answers", "\n".join(answers))
 
@@ -106,8 +119,9 @@ def _finds(place: Place, planted: Mapping[str, Sequence[bytes]]) -> tuple[str, b
 
 
 def _private(place: Place) -> str:
-    """The signing key's own 32 bytes, as a base64 text."""
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
-    key = place.key.private_key
-    return base64.b64encode(key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())).decode()
+    """The signing key's own bytes, as its PEM file has them."""
+    path = place.folder / "signing_key.pem"
+    place.key.write(path)
+    pem = path.read_text()
+    path.unlink()
+    return "".join(pem.splitlines()[1:-1])
