@@ -10,16 +10,18 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextvars import copy_context
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any
 
+from model_functions import logs
 from model_functions.caller import Caller
 from model_functions.errors import CallerGone, ModelError, Overloaded, ServingError
 from model_functions.metrics import ROWS, SECONDS, Histogram
 from model_functions.pace import QUICK_S, SHORT_S, Pace
 from model_functions.rows import Batch, Collector, Row
+from model_functions.tracing import Trace
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +56,7 @@ class Work:
         read: the outputs of rows, for their features; of this work and of others with the same ``batch``.
         batch: what may be read at once; ALONE: this work's rows one by one.
         request_id: for the log.
+        belonging: for the log, what ``logs.enter`` takes.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Work:
     batch: Batch
     caller: Caller
     request_id: str
+    belonging: tuple[Mapping[str, str], Trace | None] = field(default=({}, None), kw_only=True)
     outputs: list[Any] = field(init=False)
     asked: float = 0.0
     began: float = 0.0
@@ -77,8 +81,6 @@ class Work:
         self._error: ServingError | None = None
         self._told: Callable[[], None] | None = None
         self._queue: WorkQueue
-        # So that what is logged of it in another thread is told to be its request's.
-        self.context = copy_context()
 
     def taken(self, collector: Collector) -> list[int]:
         """The places of the rows that are read now."""
@@ -430,11 +432,7 @@ class WorkQueue:
     def _fail(self, work: Work, exc: BaseException) -> None:
         self._leave(work)
         # What was raised in another thread must not hold what the model was reading.
-        known: ServingError
-        if isinstance(exc, ServingError):
-            known = exc.again()
-        else:
-            known = work.context.copy().run(unforeseen, work.name, work.request_id, exc)
+        known = exc.again() if isinstance(exc, ServingError) else Context().run(_unforeseen, work, exc)
         work.failed(known)
 
     def _run(self, turn: int, parts: list[tuple[Work, list[int]]]) -> None:
@@ -469,6 +467,11 @@ class WorkQueue:
         for work, places in parts:
             work.answered(places, outputs[: len(places)])
             outputs = outputs[len(places) :]
+
+
+def _unforeseen(work: Work, exc: BaseException) -> ModelError:
+    logs.enter(*work.belonging)
+    return unforeseen(work.name, work.request_id, exc)
 
 
 def unforeseen(model: str, request_id: str, exc: BaseException) -> ModelError:

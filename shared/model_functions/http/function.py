@@ -286,7 +286,16 @@ class FamilyFunction(Service):
         batch: Batch,
         request: Request,
     ) -> Generator[Awaited | None, None, list[Any]]:
-        work = Work(model.manifest.name, model.pace, reader, rows, batch, request.caller, request.id)
+        work = Work(
+            model.manifest.name,
+            model.pace,
+            reader,
+            rows,
+            batch,
+            request.caller,
+            request.id,
+            belonging=(request.headers, request.trace),
+        )
         if not self.queue.is_short(work):
             yield None
         try:
@@ -360,7 +369,16 @@ class FamilyFunction(Service):
 
     def _step(self, model: LoadedModel, call: Callable[[], Any], request: Request, *, admitted: bool = False) -> Any:
         """What the call returns, while nothing else runs; waits for that in this thread."""
-        work = Work(model.manifest.name, model.pace, lambda _: [call()], [Row(None)], ALONE, request.caller, request.id)
+        work = Work(
+            model.manifest.name,
+            model.pace,
+            lambda _: [call()],
+            [Row(None)],
+            ALONE,
+            request.caller,
+            request.id,
+            belonging=(request.headers, request.trace),
+        )
         try:
             return self.queue.run(work, admitted=admitted)[0]
         finally:
