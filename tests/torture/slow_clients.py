@@ -41,14 +41,15 @@ def run(length: str, place: Place) -> Sequence[Bar]:
 
 
 async def _beside(port: int, seconds: float) -> Sequence[Bar]:
-    """How healthy clients fare alone, and beside the slow ones."""
+    """How healthy clients fare alone, before and after, and beside the slow ones."""
     await _healthy(port, 1.0)
-    alone = await _healthy(port, seconds)
+    alone = await _healthy(port, seconds / 2)
     slow = await _slow_clients(port)
     beside = await _healthy(port, seconds)
     for one in slow:
         one.cancel()
     await asyncio.gather(*slow, return_exceptions=True)
+    alone += await _healthy(port, seconds / 2)
     usual, p99 = quantile(answer.seconds for answer in alone), quantile(answer.seconds for answer in beside)
     others = [answer for answer in beside if answer.status != 200]
     return [

@@ -98,12 +98,13 @@ class AsgiEdge:
         ambiguous = "transfer-encoding" in request.headers and scope.get("http_version") == "1.0"
         body = _Body(fault=broken()) if ambiguous else await self._body(request, receive)
         request.read = body.read()
-        response = await self._on_loop(steps, request.caller) if body.size <= QUICK_BODY else None
-        if response is not None and response.chunks is None:
-            await _send(response, body, send)
-            return
-        watch = asyncio.create_task(_watch(receive, request.caller))
+        watch = _Watch(receive, request.caller)
         try:
+            response = await self._on_loop(steps, watch) if body.size <= QUICK_BODY else None
+            if response is not None and response.chunks is None:
+                await _send(response, body, send)
+                return
+            watch.begin()
             if response is None:
                 logs.enter(request.headers, request.trace)
                 response = await self._finished(steps, request.caller)
@@ -112,7 +113,7 @@ class AsgiEdge:
             else:
                 await self._stream(response.chunks, response.status, _head(response, body), send, watch)
         finally:
-            watch.cancel()
+            watch.end()
 
     async def _let_in(self, steps: Steps, request: Request) -> Response | None:
         """None once the body is wanted; the answer to what is refused before."""
@@ -165,12 +166,12 @@ class AsgiEdge:
         return _Body(blocks, 0 if fault else count, fault, ended=True)
 
     async def _stream(
-        self, chunks: Chunks, status: int, head: list[tuple[bytes, bytes]], send: Send, watch: asyncio.Task[None]
+        self, chunks: Chunks, status: int, head: list[tuple[bytes, bytes]], send: Send, watch: "_Watch"
     ) -> None:
         """Each chunk as soon as there is one, and the next is made when the caller has room for it."""
         try:
             await send({"type": "http.response.start", "status": status, "headers": head})
-            while not watch.done() and (chunk := await self._in_thread(next, chunks, None)) is not None:
+            while not watch.is_over and (chunk := await self._in_thread(next, chunks, None)) is not None:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
         finally:
             await self._in_thread(chunks.close)
@@ -180,11 +181,11 @@ class AsgiEdge:
         context = contextvars.copy_context()
         return asyncio.get_running_loop().run_in_executor(self._pool, context.run, call, *arguments)
 
-    async def _on_loop(self, steps: Steps, caller: Caller) -> Response | None:
+    async def _on_loop(self, steps: Steps, watch: "_Watch") -> Response | None:
         """The answer, unless the next of its steps may take long."""
         try:
             while (awaited := next(steps)) is not None:
-                await self._patience.settled(awaited, caller)
+                await self._patience.settled(awaited, watch)
         except StopIteration as end:
             return cast(Response, end.value)
         return None
@@ -234,16 +235,40 @@ def _thrown(steps: Steps, error: ServingError) -> Response:
     raise RuntimeError("steps went on behind an error")
 
 
+class _Watch:
+    """Notices that a caller hangs up, from its beginning on."""
+
+    __slots__ = ("_receive", "_task", "caller", "seen")
+
+    def __init__(self, receive: Receive, caller: Caller) -> None:
+        self.caller = caller
+        self.seen = False
+        self._receive = receive
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        if self._task is None:
+            self._task = asyncio.create_task(_watch(self._receive, self.caller))
+
+    @property
+    def is_over(self) -> bool:
+        return self._task is not None and self._task.done()
+
+    def end(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+
 class _Patience:
-    """Wakes what awaits something for longer than its caller does, to 50 ms: a timer for each would take longer than
-    what most of them await.
+    """Wakes what awaits something for longer than its caller does, to 50 ms: a timer for each, and a watch, would take
+    longer than what most of them await.
     """
 
     def __init__(self) -> None:
-        self._waiting: dict[asyncio.Future[None], Caller] = {}
+        self._waiting: dict[asyncio.Future[None], _Watch] = {}
         self._looking = False
 
-    async def settled(self, awaited: Awaited, caller: Caller) -> None:
+    async def settled(self, awaited: Awaited, watch: _Watch) -> None:
         """Until it is, or the caller waits no longer."""
         loop, thread = asyncio.get_running_loop(), threading.get_ident()
         settled = loop.create_future()
@@ -263,7 +288,7 @@ class _Patience:
         awaited.when_settled(told)
         # Not now: what else has arrived in the meantime is awaited first, so that they are done together.
         loop.call_soon(awaited.help)
-        self._waiting[settled] = caller
+        self._waiting[settled] = watch
         if not self._looking:
             self._look()
         try:
@@ -272,9 +297,12 @@ class _Patience:
             del self._waiting[settled]
 
     def _look(self) -> None:
-        for settled, caller in self._waiting.items():
-            if not settled.done() and not caller.remaining():
+        for settled, watch in self._waiting.items():
+            if not settled.done() and not watch.caller.remaining():
                 settled.set_result(None)
+            if watch.seen:
+                watch.begin()
+            watch.seen = True
         self._looking = bool(self._waiting)
         if self._looking:
             asyncio.get_running_loop().call_later(0.05, self._look)

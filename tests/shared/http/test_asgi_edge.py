@@ -281,7 +281,7 @@ def test_a_deadline_passes_while_all_threads_are_busy() -> None:
     assert [wire.status for wire in busy] == [200, 200]
 
 
-def test_a_deadline_passes_while_the_event_loop_awaits_something() -> None:
+def test_the_event_loop_awaits_something_no_longer_than_its_caller() -> None:
     class Never:
         def wait(self) -> None: ...
 
@@ -296,6 +296,16 @@ def test_a_deadline_passes_while_the_event_loop_awaits_something() -> None:
 
     late = served(work, lambda: Wire(b"x"), headers=((b"x-request-timeout-ms", b"50"),))
     assert (late.status, late.headers[b"x-error-code"]) == (504, b"deadline_exceeded")
+
+    async def hang_up() -> Wire:
+        wire = Wire(b"x")
+        waiting = asyncio.create_task(edge_of(work).serve(asked(), wire.incoming.get, wire.send))
+        await asyncio.sleep(0.05)
+        wire.hang_up()
+        await asyncio.wait_for(waiting, DEADLINE_S)
+        return wire
+
+    assert asyncio.run(hang_up()).headers[b"x-error-code"] == b"caller_gone"
 
 
 class Pieces:
