@@ -113,7 +113,7 @@ def served(source: Path, environment: dict[str, str]) -> Iterator[tuple[str, int
     """Its address and its process; what it writes goes through a pipe, as on Google Cloud, and nobody looks at it."""
     port = free_port()
     command = [
-        *(Path(sys.executable).parent / "functions-framework", "--target", "predict", "--source", source),
+        *(str(Path(sys.executable).parent / "functions-framework"), "--target", "predict", "--source", str(source)),
         *("--host", "127.0.0.1", "--port", str(port)),
     ]
     with (

@@ -1,6 +1,7 @@
 """What is logged, instead of onto standard output."""
 
 import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -32,7 +33,7 @@ def written(level: str = "INFO") -> Iterator[Lines]:
     lines = Lines()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(logs, "sink", lines)
-        log = logs.logging.getLogger("model_functions")
+        log = logging.getLogger("model_functions")
         before, propagates = log.level, log.propagate
         logs.configure(level)
         try:

@@ -90,7 +90,7 @@ def test_a_failure_is_an_error_of_its_code(collector: FakeCollector, monkeypatch
     door = exporting(collector, monkeypatch, K_SERVICE="tabular")
     with written():
         door.handle(get("/full"))
-    [span] = collector.until(len)
+    [span] = collector.until(bool)
     assert (span.status.code, span.status.message) == (2, "2 requests wait here already.")
     assert attributes(span)["error.type"] == "overloaded"
     assert span.parent_span_id == b""
@@ -104,7 +104,7 @@ def test_what_the_caller_does_not_sample_is_not_exported(
     with written() as lines:
         door.handle(get("/", {"traceparent": f"00-{TRACE}-{SPAN}-00"}))
         door.handle(get("/full"))
-    found = collector.until(len)
+    found = collector.until(bool)
     assert [span.name for span in found] == ["GET /full"]
     assert [entry["logging.googleapis.com/trace_sampled"] for entry in lines.entries] == [False, True]
 

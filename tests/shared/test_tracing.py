@@ -45,7 +45,7 @@ def test_samplers_do_as_opentelemetrys(name: str, argument: str, parent: bool | 
     if 0 < rate < 1:
         theirs = TraceIdRatioBased(rate)
         for trace in traces:
-            assert sample(trace, parent) == theirs.should_sample(None, int(trace, 16), "").decision.is_sampled()
+            assert sample(trace, parent) == theirs.should_sample(None, int(trace, 16), "").decision.is_sampled()  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.parametrize(

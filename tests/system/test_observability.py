@@ -126,9 +126,9 @@ def test_a_function_that_cannot_be_imported_says_so_in_our_form(build: Path, tmp
 @pytest.mark.parametrize("ends", ["reads nothing", "is gone"])
 def test_whoever_reads_the_log_keeps_nobody_waiting(build: Path, edge: dict[str, str], ends: str) -> None:
     port = free_port()
-    command = [Path(sys.executable).parent / "functions-framework", "--target", "predict"]
+    command = [str(Path(sys.executable).parent / "functions-framework"), "--target", "predict"]
     environment = clean_environment(MODEL_STORE=str(build / "store"), **edge)
-    place = ["--source", build / "tabular" / "main.py", "--host", "127.0.0.1", "--port", str(port)]
+    place = ["--source", str(build / "tabular" / "main.py"), "--host", "127.0.0.1", "--port", str(port)]
     process = subprocess.Popen(
         [*command, *place], cwd=build, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
@@ -192,8 +192,8 @@ def test_the_gateways_span_and_its_functions_are_of_one_trace(build: Path, edge:
     with FakeCollector() as collector:
         exports = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "60000"}
         with running(build, edge, OTEL_SERVICE_NAME="wines", **exports) as (url, tabular):
-            front = {"OTEL_SERVICE_NAME": "front"} | exports
-            with relayed(url) as site, running(build, edge, "gateway", FUNCTIONS_URL=site, **front) as (gateway, _):
+            more = {"OTEL_SERVICE_NAME": "front"} | exports
+            with relayed(url) as site, running(build, edge, "gateway", FUNCTIONS_URL=site, **more) as (gateway, _):
                 assert ask(gateway, "one", traceparent=PARENT) == 200
             assert tabular.process.poll() is None
         # Both have ended long before the next batch was due: what was left has been sent.
