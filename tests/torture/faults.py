@@ -33,7 +33,7 @@ from tests.fakes.bucket import Call, FakeBucket
 from tests.fakes.metadata import FakeMetadataServer
 from tests.torture.part import Bar
 from tests.torture.place import Place
-from tests.torture.processes import clocks, killed, private_temporary, temporary, without_disk
+from tests.torture.processes import killed, private_temporary, temporary, without_disk
 from tests.torture.weighty import publish_weighty
 
 #: The share of the cells of the matrix that is tried.
@@ -284,7 +284,7 @@ def _bars_of(length: str, place: Place) -> list[Bar]:
             patient.cell(*cell)
         bars += _bars(patient.findings, ", with the patience of a function")
     bars += [*_credentials(place), _unreachable(place), _misfits(place, manifest)]
-    return [*bars, killed(place, KILLS[length]), without_disk(place), *clocks(place)]
+    return [*bars, killed(place, KILLS[length]), without_disk(place), _clocks(place)]
 
 
 def _bars(found: Findings, where: str) -> list[Bar]:
@@ -386,6 +386,35 @@ def _credentials(place: Place) -> list[Bar]:
         _bar("tokens that end, metadata server gone", "warm serves, cold 503", "so it is", wrong),
         Bar("503 without a token", f"≤ {bound:.0f} s", f"{max(took):.2f} s", max(took) <= bound + SLACK_S),
     ]
+
+
+def _clocks(place: Place) -> Bar:
+    """A clock that is ten minutes off, and one that jumps by hours: loads, tokens and refusals go by another one."""
+    wrong: list[str] = []
+    real = time.time
+    offsets = {"ten minutes slow": -600, "ten minutes fast": 600, "an hour back": -3600, "two hours on": 7200}
+    with FakeBucket("models", required_token="good") as bucket, _environment("GCE_METADATA_HOST") as point_at:
+        for name in place.bucket.names():
+            bucket.put(name, place.bucket.data(name))
+        with FakeMetadataServer(access_token="good") as server:
+            point_at(server.host)
+            # One store through all jumps, so that its token's end is judged by each clock.
+            store = BucketStore(bucket.url, "models", "", AccessTokens(metadata_token), HASTY)
+            for what, offset in offsets.items():
+                time.time = lambda offset=offset: real() + offset  # type: ignore[misc]
+                try:
+                    loader = ModelLoader(Repository(store, Trust([place.trusted])), TabularWrapper, "prod")
+                    cache = ModelCache(loader, MemoryBudget(2 * GIB, 0))
+                    _expect(wrong, what, _error_of(cache), None)
+                    bucket.fault("read", status=503, times=None)
+                    error: Any = _error_of_name(cache, "absent")
+                    bucket.heal()
+                finally:
+                    time.time = real
+                _expect(wrong, f"{what}, refused", error, StoreUnavailable)
+                if not 0 < int(error.headers["Retry-After"]) <= 60:
+                    wrong.append(f"{what}: Retry-After {error.headers['Retry-After']}")
+    return _bar("clocks 10 min off, and jumps by hours", "no effect", "none", wrong)
 
 
 def _unreachable(place: Place) -> Bar:
