@@ -97,17 +97,19 @@ def reclaim() -> None:
 
 
 @cache
-def keep_freed() -> None:
-    """Lets glibc keep what large requests free, for the next one, up to 64 MiB a thread, where there is enough of it.
+def keep_freed(kept: int) -> None:
+    """Lets glibc keep what large requests free, for the next one. ``reclaim`` hands all of it back.
 
     It does so by itself from the first 32 MiB on that somebody frees; until then the system takes back each request's
     memory, and gives it out again page by page, which takes longer than to read, compute and answer 10 MB.
-    ``reclaim`` hands all of it back.
+
+    Args:
+        kept: bytes, of each thread: many threads could else keep more than the instance has to spare.
     """
     set_option = getattr(ctypes.CDLL(None), "mallopt", None)
     if set_option is not None:
-        set_option(_M_MMAP_THRESHOLD, 32 * _MIB)
-        set_option(_M_TRIM_THRESHOLD, min(64 * _MIB, instance_limit() // 128))
+        set_option(_M_MMAP_THRESHOLD, min(32 * _MIB, kept))
+        set_option(_M_TRIM_THRESHOLD, min(64 * _MIB, kept))
 
 
 def _physical() -> int:

@@ -15,8 +15,9 @@ from typing import Any
 
 from model_functions import logs
 
-#: The loggers that do not pass on what they have to the root.
-_SERVERS = ("gunicorn.error", "gunicorn.access", "uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
+#: The loggers that do not pass on what they have to the root. Those of their access logs stay silent: every request has
+#: a line of ours, and theirs would show whole URLs, in which somebody may have put a key.
+_SERVERS = ("gunicorn.error", "uvicorn", "uvicorn.error", "uvicorn.asgi")
 
 log = logging.getLogger(__name__)
 

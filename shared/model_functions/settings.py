@@ -69,9 +69,8 @@ class Settings:
     access_audience: tuple[str, ...] = ()
     """``ACCESS_AUDIENCE``: for whom ID tokens must be: the function's URL, or several with commas."""
 
-    access_refresh_s: int = 30
-    """``ACCESS_REFRESH_SECONDS``: how often the list of access keys is read; a revoked key counts for twice as long at
-    most."""
+    access_refresh_s: int = 60
+    """``ACCESS_REFRESH_SECONDS``: for how long a revoked key counts at most; the list of keys is read twice as often."""
 
     access_demanded: bool = False
     """``K_SERVICE``, which Cloud Run sets: nobody may ask there without ``ACCESS``."""

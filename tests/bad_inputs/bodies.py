@@ -163,7 +163,7 @@ TYPES = [
     Raw(
         "D123 a part's header of a megabyte",
         b"--b\r\nX: " + b"y" * 1_000_000 + b"\r\n\r\n\r\n--b--\r\n",
-        None,
+        "invalid_request",
         {"content-type": f"{_FORM}b"},
         **_FILES,
     ),
@@ -238,8 +238,8 @@ SYNTAX = [
     Raw("D131 a key twice, spelled otherwise", b'{"a": 1, "\\u0061": 2}', "duplicate_key"),
     Raw("D131 an empty key twice", b'{"": 1, "": 2}', "duplicate_key"),
     Raw(
-        "D131 100,000 keys, the last twice",
-        json.dumps({str(key): 0 for key in range(100_000)}).encode()[:-1] + b', "99999": 1}',
+        "D131 30,000 keys, the last twice",
+        json.dumps({str(key): 0 for key in range(30_000)}).encode()[:-1] + b', "29999": 1}',
         "duplicate_key",
     ),
     Raw("D132 a key of a megabyte", b'{"' + b"k" * 1_000_000 + b'": 1}', INVALID),

@@ -21,7 +21,7 @@ from tests.made_keys import MadeKey, Writer, made
 from tests.running import EDGES, Answer, Process, call, free_port, function
 from tests.system.conftest import ROW
 
-REFRESH_S = 1
+REFRESH_S = 2
 PREDICTION = json.dumps({"model_name": "tiny_classifier", "data": ROW}).encode()
 LISTS = f"team/{KEYS_NAME}"
 
@@ -80,7 +80,7 @@ def test_keys_come_and_go_while_a_function_serves(staged: Path, bucket: FakeBuck
         assert len(statuses) > 30
 
         keys.write(replace(new.record, revoked=1), ping)
-        assert until(lambda: predict(url, new).status == 401, 2 * REFRESH_S + 1) > 0
+        assert until(lambda: predict(url, new).status == 401, REFRESH_S + 1) > 0
         assert {predict(url, new).status for _ in range(20)} == {401}
 
         warmed = json.dumps({"model_name": "tiny_classifier"}).encode()
@@ -104,11 +104,11 @@ def rotated(url: str, keys: Writer, old: MadeKey, new: MadeKey) -> list[int]:
     thread = threading.Thread(target=ask)
     thread.start()
     keys.write(old, new)
-    until(lambda: predict(url, new).status == 200, 2 * REFRESH_S + 1)
+    until(lambda: predict(url, new).status == 200, REFRESH_S + 1)
     current[0] = new
     time.sleep(0.1)
     keys.write(replace(old.record, revoked=1), new)
-    until(lambda: predict(url, old).status == 401, 2 * REFRESH_S + 1)
+    until(lambda: predict(url, old).status == 401, REFRESH_S + 1)
     ended.set()
     thread.join()
     return statuses
@@ -122,7 +122,7 @@ def test_a_list_that_cannot_be_read_again_hurts_nobody_for_a_while(
     with guarded(staged, bucket) as (url, process):
         until(lambda: predict(url, key).status == 200, 6)
         keys.write(key, replace(revoked.record, revoked=1))
-        until(lambda: predict(url, revoked).status == 401, 2 * REFRESH_S + 1)
+        until(lambda: predict(url, revoked).status == 401, REFRESH_S + 1)
         faults: list[Callable[[], object]] = [
             lambda: keys.write_bytes(b"garbage"),
             lambda: bucket.buckets["models"].retire(LISTS),
@@ -132,7 +132,7 @@ def test_a_list_that_cannot_be_read_again_hurts_nobody_for_a_while(
         for fault in faults:
             bucket.heal()
             fault()
-            ends = time.monotonic() + 2 * REFRESH_S
+            ends = time.monotonic() + REFRESH_S
             while time.monotonic() < ends:
                 statuses = [predict(url, who).status for who in (key, revoked, None)]
                 assert statuses == [200, 401, 401]
@@ -143,7 +143,7 @@ def test_a_list_that_cannot_be_read_again_hurts_nobody_for_a_while(
     assert all(0 < alert["last_one_counts_s"] <= 600 for alert in alerts)
 
 
-def test_the_list_is_read_once_an_interval_whoever_asks(staged: Path, bucket: FakeBucket, keys: Writer) -> None:
+def test_the_list_is_read_twice_a_refresh_whoever_asks(staged: Path, bucket: FakeBucket, keys: Writer) -> None:
     key = made()
     keys.write(key)
     with guarded(staged, bucket) as (url, _):
@@ -154,7 +154,7 @@ def test_the_list_is_read_once_an_interval_whoever_asks(staged: Path, bucket: Fa
                 wrong = pool.map(lambda _: predict(url, made()).status, range(50))
                 assert set(wrong) == {401}
         seconds = time.monotonic() - began
-        assert bucket.count("read", LISTS) - before <= seconds / REFRESH_S + 1
+        assert bucket.count("read", LISTS) - before <= 2 * seconds / REFRESH_S + 1
 
 
 def test_a_hundred_warm_ups_at_once_are_one_load(staged: Path, bucket: FakeBucket, keys: Writer) -> None:

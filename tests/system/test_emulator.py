@@ -17,6 +17,7 @@ import pytest
 from tests.fakes.bucket import FakeBucket
 from tests.running import ROOT, Process, call, clean_environment, emulator
 from tests.system.conftest import QUESTIONS, ROW, every_family
+from tests.torture.sockets import exchange
 
 
 @pytest.fixture(scope="module")
@@ -177,3 +178,24 @@ def is_alive(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return state != "Z"
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("/../../etc/passwd", 404),
+        ("/tabular/../health", 404),
+        ("/tabular/%2e%2e/health", 404),
+        ("/tabular//health", 404),
+        ("//tabular/health", 404),
+        ("/tabular/x/../health", 404),
+        ("/tabular/./health", 404),
+        ("/tabular/health", 200),
+    ],
+)
+def test_a_function_sees_the_path_that_was_sent(site: tuple[str, Process], target: str, status: int) -> None:
+    host, _, port = site[0].removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
+        reply = exchange(connection, f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    assert reply.status == status, reply.body
+    assert "location" not in reply.headers

@@ -26,15 +26,16 @@ class Keyring:
 
 
 def keyring(
-    read: Callable[[], KeyList], interval_s: float, clock: Callable[[], float] = time.monotonic
+    read: Callable[[], KeyList], refresh_s: float, clock: Callable[[], float] = time.monotonic
 ) -> Renewal[Keyring]:
-    """The keys' holders: a key that is revoked, counts for two intervals at most.
+    """The keys' holders.
 
     Args:
         read: the list; raises where there is none that counts.
+        refresh_s: for which a revoked key counts at most; halfway the list is read again, and nobody waits for it.
         clock: seconds that never go back.
     """
-    ages = Ages(interval_s, 2 * interval_s, max(LAST_GOOD_S, 2 * interval_s))
+    ages = Ages(refresh_s / 2, refresh_s, max(LAST_GOOD_S, refresh_s))
     return Renewal("key list", lambda last: _renewed(read(), last, clock), ages, clock)
 
 

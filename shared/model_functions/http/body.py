@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from model_functions import memory
 from model_functions.errors import (
     DuplicateKey,
     IncompleteBody,
@@ -30,7 +29,6 @@ MAX_DEPTH = 64
 #: the body.
 MAX_JSON_VALUES = 4 * 1024 * 1024
 BLOCK = 64 * 1024
-_LARGE = 1024 * 1024
 # Possessive: to be able to go back, the search would keep a hundred bytes for each character.
 _STRINGS = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -48,7 +46,7 @@ def check_declared(request: Request, limit: int) -> int:
     length = declared_length(request)
     if length > limit:
         raise too_large(length, limit)
-    return length if has_body(request) else 0
+    return length if length >= 0 or "transfer-encoding" in request.headers else 0
 
 
 def has_body(request: Request) -> bool:
@@ -139,8 +137,6 @@ def _raw_blocks(request: Request, limit: int, first: int = 0) -> list[bytes]:
         raise too_large(count, limit)
     if count < declared:
         raise IncompleteBody(f"The body ended after {count} of {declared} bytes. Send it again.")
-    if count > _LARGE:
-        memory.keep_freed()
     return blocks
 
 

@@ -80,7 +80,7 @@ class FrontDoor:
         self.needs = needs
         self.drain = drain
         self.origins = origins
-        self.room = room or Room(lambda: sys.maxsize)
+        self.room = room or Room(lambda: 2**40)
         self._observer = Observer(log, metrics, family)
 
     def handle(self, request: Request) -> Response:
@@ -195,7 +195,7 @@ class FrontDoor:
 def _check_headers(request: Request) -> None:
     """uvicorn takes as many headers as somebody sends, and of any length."""
     headers = request.headers
-    if len(headers) > MAX_HEADERS or sum(map(len, headers.values())) > MAX_HEADERS_LENGTH:
+    if len(headers) > MAX_HEADERS or len("".join(headers.values())) > MAX_HEADERS_LENGTH:
         raise HeadersTooLarge(
             f"The request's {len(headers)} headers are more than {MAX_HEADERS}, or than {MAX_HEADERS_LENGTH} "
             "characters. Send fewer, and the data in the body."

@@ -208,7 +208,11 @@ def _item(item: Any, wrapper: ModelWrapper, path: str) -> Any:
 def _decoded(value: Any, path: str, *, as_text: bool) -> Any:
     """The value with what ``{"b64": …}`` stands for in it."""
     if isinstance(value, list):
-        return [_decoded(one, f"{path}[{index}]", as_text=as_text) for index, one in enumerate(value)]
+        # Most are numbers, of which there may be millions.
+        return [
+            _decoded(one, f"{path}[{index}]", as_text=as_text) if isinstance(one, list | dict) else one
+            for index, one in enumerate(value)
+        ]
     if not isinstance(value, dict):
         return value
     if list(value) != ["b64"]:

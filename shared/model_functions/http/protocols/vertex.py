@@ -238,7 +238,7 @@ def not_explained(request: Request, model: Published) -> Response:
 def _whole(value: Any) -> Any:
     """The same with integers for the numbers that are whole."""
     if isinstance(value, list):
-        return [_whole(one) for one in value]
+        return [_whole(one) if isinstance(one, float | list | dict) else one for one in value]
     if isinstance(value, dict):
         return {name: _whole(one) for name, one in value.items()}
     return int(value) if isinstance(value, float) and value.is_integer() else value
