@@ -1,4 +1,4 @@
-"""What is done to a whole function while it loads: killed, without a disk, with a clock that is wrong."""
+"""What is done to a whole function while it loads: killed, without a disk."""
 
 import os
 import resource
@@ -15,9 +15,6 @@ from tests.fakes.bucket import Call
 from tests.running import Answer, Process, call
 from tests.torture.part import Bar
 from tests.torture.place import Place
-
-#: How Debian's package faketime changes a process's clock, but not the one that only counts.
-FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 
 _QUESTION = b'{"model_name": "weighty", "data": "x"}'
 _JSON = {"Content-Type": "application/json"}
@@ -52,8 +49,9 @@ def killed(place: Place, times: int) -> Bar:
 
 
 def _end(process: Process) -> None:
-    """At once. The orderly end is tried elsewhere; libfaketime's own threads may not let a process have it."""
-    for one in reversed(list(tree(process.process.pid))):
+    """At once, without the chance to put anything away."""
+    # The first of them starts others for those that end.
+    for one in list(tree(process.process.pid)):
         os.kill(one, signal.SIGKILL)
 
 
@@ -64,45 +62,6 @@ def without_disk(place: Place) -> Bar:
             resource.prlimit(one, resource.RLIMIT_FSIZE, (0, 0))
         answer = _asked(url)
     return Bar("a load without a disk", "serves", str(answer.status), answer.status == 200)
-
-
-def clocks(place: Place) -> list[Bar]:
-    """Clocks that are wrong, and that jump while the function serves."""
-    if not FAKETIME.exists():
-        return [Bar("clocks that are wrong", "no effect", "not tried: Debian's faketime is not installed", met=True)]
-    wrong: list[str] = []
-    for offset in ("-10m", "+10m"):
-        with place.function("tabular", **_faketime(FAKETIME=offset)) as (url, process):
-            _check(place, url, f"clock at {offset}", wrong)
-            _end(process)
-    with tempfile.TemporaryDirectory() as folder:
-        now = Path(folder) / "now"
-        now.write_text("+0")
-        fake = _faketime(FAKETIME_TIMESTAMP_FILE=str(now), FAKETIME_NO_CACHE="1")
-        with place.function("tabular", MODEL_REFRESH_SECONDS="1", **fake) as (url, process):
-            _check(place, url, "before the jump", wrong)
-            for jump in ("-1h", "+2h"):
-                now.write_text(jump)
-                time.sleep(1.2)
-                _check(place, url, f"after a jump to {jump}", wrong)
-            _end(process)
-    return [Bar("clocks ± 10 min, jumps of an hour back and forth", "no effect", "; ".join(wrong) or "none", not wrong)]
-
-
-def _check(place: Place, url: str, what: str, wrong: list[str]) -> None:
-    """It serves, and what it cannot load it refuses for a time that is to come."""
-    answer = _asked(url)
-    if answer.status != 200:
-        wrong.append(f"{what}: {answer.status} {answer.body[:80]!r}")
-    place.bucket.fault("read", "*/absent/*", status=503, times=None)
-    refusal = call(f"{url}/predict", b'{"model_name": "absent", "data": "x"}', **_JSON)
-    place.bucket.heal()
-    if refusal.status != 503 or not 0 < int(refusal.headers.get("retry-after", 0)) < 120:
-        wrong.append(f"{what}: refused with {refusal.status}, Retry-After {refusal.headers.get('retry-after')}")
-
-
-def _faketime(**settings: str) -> dict[str, str]:
-    return {"LD_PRELOAD": str(FAKETIME), "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1", **settings}
 
 
 @contextmanager

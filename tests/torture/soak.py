@@ -35,7 +35,7 @@ MODEL_BYTES = 8 * 2**20
 #: Of which two models fit beside the reserve and what every process has.
 MEMORY = "194Mi"
 CALLERS = 2
-HOSTILE = 0.3
+HOSTILE, WARMING_HOSTILE = 0.3, 0.8
 #: Looks at each function; those of the first part, while caches fill, do not count.
 LOOKS, WARMING = 12, 4
 REST_S = 1.0
@@ -115,7 +115,9 @@ class Caller(threading.Thread):
                 self._going.wait(1)
                 continue
             self.resting.clear()
-            if self._chance.random() < HOSTILE:
+            # At first most are: what an allocator keeps for the largest of them, it has from then on.
+            warm = len(self._soaked.looks) >= WARMING
+            if self._chance.random() < (HOSTILE if warm else WARMING_HOSTILE):
                 self._hostile()
             else:
                 self._good()
