@@ -55,9 +55,10 @@ class Running:
         return set(tree(self.pid))
 
     def end(self) -> None:
-        """Kills what is left."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
+        """Kills what is left, workers in sessions of their own included."""
+        for process in self.processes() if self.process.poll() is None else ():
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
         self.process.wait()
 
     def predicts(self) -> bool:
