@@ -37,7 +37,7 @@ class ChatTemplate:
         try:
             text: str = _compiled(self.source).render(messages=messages, add_generation_prompt=True, **self.tokens)
         except jinja2.TemplateError as exc:
-            raise InvalidInput(path, f"The model's chat template refuses {path}: {exc}") from exc
+            raise InvalidInput(path, f"The model's chat template refuses {path}: {str(exc)[:200]}") from exc
         return text
 
 
