@@ -17,7 +17,9 @@ def advice(family: str, packages: dict[str, str]) -> str:
     pins = missing(family, packages)
     if not pins:
         return ""
-    return f"Add {' and '.join(pins)} to functions/{family}/requirements.txt, and stage the function again."
+    return (
+        f"Add {' and '.join(pins)} to functions/{family}/requirements.txt, run make lock, and stage the function again."
+    )
 
 
 def _pinned(family: str) -> set[str]:

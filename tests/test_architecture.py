@@ -155,3 +155,11 @@ def test_nothing_else_stands_at_the_top() -> None:
     }
     demanded = {"Makefile", "pyproject.toml", ".ci", ".gitignore", ".gcloudignore", "LICENSE", ".github"}
     assert tops == promised | demanded
+
+
+def test_functions_print_nothing() -> None:
+    """What is to be said goes to the log: a line that is printed is none of its lines."""
+    for path in SOURCES:
+        calls = (node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
+        names = {call.id for call in calls if isinstance(call, ast.Name)}
+        assert not names & {"print", "pprint", "breakpoint"}, path

@@ -44,6 +44,8 @@ DRAIN_S = 30.0
 #: Seconds to wait, one after the other, for those who held a model last, and from one look at it to the next.
 _HELD_S = (0.2, 1.0, 3.0)
 _LOOK_S = 0.01
+#: Seconds after which a store is asked again for what has to come back.
+_AWAY_S = 0.25
 
 
 class Loader(Protocol):
@@ -330,6 +332,7 @@ class ModelCache:
         # For whichever comes back: what the old one needs is not given away meanwhile.
         both = either(need, first.here.memory)
         if self._budget.alone(both) > self._budget.size:
+            self._refused.add(manifest.digest)
             raise self._too_large(arriving.name, both)
         leaving = self._leaving(both, others, [old])
         if not self._budget.fits(both, without=[old, *leaving]):
@@ -387,7 +390,7 @@ class ModelCache:
             with self._lock:
                 self._budget.admit(_Entry(old.name, self.clock()), manifest.here.memory)
         try:
-            wrapper = self._loader.load(first, Phases())
+            wrapper = self._loaded_again(first)
         except BaseException as exc:  # noqa: BLE001 - whatever it is, those who wait must hear it
             error = _failure(old.name, exc)
         else:
@@ -396,6 +399,17 @@ class ModelCache:
             raise failure
         self._fail(arriving, error)
         raise failure
+
+    def _loaded_again(self, first: Manifest) -> ModelWrapper:
+        """The revision that has left for nothing, also from a store that is away for a moment."""
+        until = time.monotonic() + DRAIN_S
+        while True:
+            try:
+                return self._loader.load(first, Phases())
+            except StoreUnavailable:
+                if time.monotonic() > until:
+                    raise
+            time.sleep(_AWAY_S)
 
     def _refusal(self, manifest: Manifest, exc: BaseException) -> ServingError:
         """Why the revision does not take another's place; without the traceback, which holds what was loaded."""

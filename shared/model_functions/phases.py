@@ -71,6 +71,8 @@ class Phases:
         """Counts what another thread has done meanwhile."""
         self.started = min(self.started, done.started)
         self.milliseconds = done.milliseconds | self.milliseconds
+        if self.intervals is not None:
+            self.intervals = (done.intervals or []) + self.intervals
 
     def ledger(self) -> dict[str, float]:
         """Milliseconds by phase, with ``other`` and their sum, ``total``: the wall time until now."""

@@ -10,16 +10,18 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextvars import copy_context
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any
 
+from model_functions import logs
 from model_functions.caller import Caller
 from model_functions.errors import CallerGone, ModelError, Overloaded, ServingError
 from model_functions.metrics import ROWS, SECONDS, Histogram
 from model_functions.pace import QUICK_S, SHORT_S, Pace
 from model_functions.rows import Batch, Collector, Row
+from model_functions.tracing import Trace
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +56,7 @@ class Work:
         read: the outputs of rows, for their features; of this work and of others with the same ``batch``.
         batch: what may be read at once; ALONE: this work's rows one by one.
         request_id: for the log.
+        belonging: for the log, what ``logs.enter`` takes.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Work:
     batch: Batch
     caller: Caller
     request_id: str
+    belonging: tuple[Mapping[str, str], Trace | None] = field(default=({}, None), kw_only=True)
     outputs: list[Any] = field(init=False)
     asked: float = 0.0
     began: float = 0.0
@@ -77,8 +81,6 @@ class Work:
         self._error: ServingError | None = None
         self._told: Callable[[], None] | None = None
         self._queue: WorkQueue
-        # So that what is logged of it in another thread is told to be its request's.
-        self.context = copy_context()
 
     def taken(self, collector: Collector) -> list[int]:
         """The places of the rows that are read now."""
@@ -234,15 +236,21 @@ class WorkQueue:
         self.wait(work)
         return work.result()
 
+    def check_room(self, name: str, pace: Pace, caller: Caller) -> None:
+        """Refuses at once what ``enter`` would refuse, however little it is. Raises Overloaded."""
+        with self._lock:
+            self._look()
+            self._check_stuck(name, pace)
+            self._admit(pace, 0, caller)
+
     def enter(self, work: Work, *, admitted: bool = False) -> None:
         """Puts the work behind the others. Raises Overloaded, DeadlineExceeded, CallerGone."""
         work.caller.check()
         with self._lock:
             self._look()
-            if work.pace in self._stuck:
-                raise self._refusal_of_the_stuck(work)
+            self._check_stuck(work.name, work.pace)
             if not admitted:
-                self._admit(work)
+                self._admit(work.pace, work.size, work.caller)
             self._waiting.append(work)
         work.entered(self)
 
@@ -297,11 +305,15 @@ class WorkQueue:
             self._runner.start()
         self._arrived.notify()
 
-    def _admit(self, work: Work) -> None:
+    def _check_stuck(self, name: str, pace: Pace) -> None:
+        if pace in self._stuck:
+            raise self._refusal_of_the_stuck(name, pace)
+
+    def _admit(self, pace: Pace, size: int, caller: Caller) -> None:
         seconds = self._seconds_until_free()
         count = len(self._waiting)
-        late = seconds + work.pace.expected(work.size) > work.caller.remaining()
-        soon = max(SOON_S, PATIENT * work.pace.slowest)
+        late = seconds + pace.expected(size) > caller.remaining()
+        soon = max(SOON_S, PATIENT * pace.slowest)
         if late or (count >= self._max_waiting and seconds > soon):
             self.refusals["deadline" if late else "full"] += 1
             after = max(1, math.ceil(seconds))
@@ -378,16 +390,16 @@ class WorkQueue:
         self._busy, self._running = False, []
         for work in [work for work in self._waiting if work.pace in self._stuck]:
             self._waiting.remove(work)
-            work.failed(self._refusal_of_the_stuck(work))
+            work.failed(self._refusal_of_the_stuck(work.name, work.pace))
         if self._waiting:
             self._wake()
 
-    def _refusal_of_the_stuck(self, work: Work) -> Overloaded:
+    def _refusal_of_the_stuck(self, name: str, pace: Pace) -> Overloaded:
         self.refusals["stuck"] += 1
-        seconds = math.ceil(time.perf_counter() - self._stuck[work.pace])
+        seconds = math.ceil(time.perf_counter() - self._stuck[pace])
         after = min(seconds, _MAX_RETRY_S)
         return Overloaded(
-            f"{work.name} has been busy with one request for {seconds} s, and takes no other. Ask again in {after} s.",
+            f"{name} has been busy with one request for {seconds} s, and takes no other. Ask again in {after} s.",
             retry_after=after,
         )
 
@@ -420,11 +432,7 @@ class WorkQueue:
     def _fail(self, work: Work, exc: BaseException) -> None:
         self._leave(work)
         # What was raised in another thread must not hold what the model was reading.
-        known: ServingError
-        if isinstance(exc, ServingError):
-            known = exc.again()
-        else:
-            known = work.context.copy().run(unforeseen, work.name, work.request_id, exc)
+        known = exc.again() if isinstance(exc, ServingError) else Context().run(_unforeseen, work, exc)
         work.failed(known)
 
     def _run(self, turn: int, parts: list[tuple[Work, list[int]]]) -> None:
@@ -459,6 +467,11 @@ class WorkQueue:
         for work, places in parts:
             work.answered(places, outputs[: len(places)])
             outputs = outputs[len(places) :]
+
+
+def _unforeseen(work: Work, exc: BaseException) -> ModelError:
+    logs.enter(*work.belonging)
+    return unforeseen(work.name, work.request_id, exc)
 
 
 def unforeseen(model: str, request_id: str, exc: BaseException) -> ModelError:

@@ -1,5 +1,6 @@
 """Standard output that keeps nobody waiting: what it does not take at once waits in memory, too much of it is lost."""
 
+import atexit
 import contextlib
 import os
 import select
@@ -84,6 +85,7 @@ class Sink:
             # Not before: a thread of the process that this one was forked from would not be here.
             self._writer = threading.Thread(target=self._write_forever, name="log", daemon=True)
             self._writer.start()
+            atexit.register(self.flush)
         self._waits.notify_all()
 
     def _lose(self, lines: bytes) -> None:

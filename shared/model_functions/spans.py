@@ -48,8 +48,6 @@ class _Ended(NamedTuple):
         return round((self.zero + moment) * 1e9)
 
 
-_ended: deque[_Ended] = deque(maxlen=MOST)
-_come = threading.Event()
 _exporters: list["_Exporter"] = []
 
 
@@ -60,12 +58,8 @@ def ended(request: Answered, status: int, about: tuple[tuple[str, str | None], .
         about: as the log has it.
         now: when, of the clock of phases, which was 0 at ``zero``, in seconds since 1970.
     """
-    if not _exporters:
-        return
-    _ended.append(_Ended(request, status, about, now, zero))
-    if not _come.is_set():
-        _exporters[0].start()
-        _come.set()
+    for exporter in _exporters:
+        exporter.take(_Ended(request, status, about, now, zero))
 
 
 def configure(environment: Mapping[str, str] = os.environ) -> None:
@@ -109,13 +103,22 @@ class _Exporter:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
         self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
+        self._starting, self._lock = threading.Lock(), threading.Lock()
         self._telling: _Telling | None = None
+        self._ended: deque[_Ended] = deque(maxlen=MOST)
+        self._come = threading.Event()
 
-    def start(self) -> None:
+    def take(self, one: _Ended) -> None:
+        self._ended.append(one)
+        if self._come.is_set():
+            return
+        self._come.set()
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="spans", daemon=True)
-            self._thread.start()
+            # Not the lock of those who tell: they import for longer than a request may wait.
+            with self._starting:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._run, name="spans", daemon=True)
+                    self._thread.start()
 
     def flush(self, seconds: float) -> None:
         if self._thread is not None:
@@ -124,28 +127,31 @@ class _Exporter:
                 self._telling.provider.force_flush(round(seconds * 1000))
 
     def _run(self) -> None:
+        with self._lock:
+            self._prepare()
+        # Now: at the end of the process nothing can be imported any more that has threads of its own.
         atexit.register(flush)
         while True:
-            _come.wait()
+            self._come.wait()
             time.sleep(TOGETHER_S)
-            _come.clear()
+            self._come.clear()
             self._tell()
 
     def _tell(self) -> None:
         with self._lock:
-            try:
-                if self._telling is None:
-                    self._telling = _Telling(self._environment)
-                while _ended:
-                    self._telling.tell(_ended.popleft())
-            except ModuleNotFoundError as exc:
-                _exporters.clear()
-                _ended.clear()
-                log.error(
-                    "%s is not installed, so that no spans are exported. Add opentelemetry-exporter-otlp-proto-http "
-                    "to the function's requirements.txt, or unset OTEL_EXPORTER_OTLP_ENDPOINT.",
-                    exc.name,
-                )
+            while self._telling is not None and self._ended:
+                self._telling.tell(self._ended.popleft())
+
+    def _prepare(self) -> None:
+        try:
+            self._telling = _Telling(self._environment)
+        except ModuleNotFoundError as exc:
+            _exporters.clear()
+            log.error(
+                "%s is not installed, so that no spans are exported. Add opentelemetry-exporter-otlp-proto-http "
+                "to the function's requirements.txt, or unset OTEL_EXPORTER_OTLP_ENDPOINT.",
+                exc.name,
+            )
 
 
 class _Telling:

@@ -38,6 +38,8 @@ class FakeMetadataServer:
                 if url.path == "/computeMetadata/v1/instance/service-accounts/default/token":
                     token = {"access_token": access_token, "expires_in": lifetime_s, "token_type": "Bearer"}
                     return self._answer(200, json.dumps(token), "application/json")
+                if url.path == "/computeMetadata/v1/project/project-id":
+                    return self._answer(200, "project")
                 if url.path in ("/", "/computeMetadata/v1/instance/service-accounts/default/"):
                     account = {"email": "gateway@project.iam.gserviceaccount.com", "scopes": [], "aliases": ["default"]}
                     return self._answer(200, json.dumps(account), "application/json")

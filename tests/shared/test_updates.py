@@ -385,6 +385,19 @@ def test_an_old_revision_that_cannot_come_back_is_what_the_next_request_loads(
     assert narrow.asked() == ("one", True), "and not the one that was refused"
 
 
+def test_an_old_revision_comes_back_from_a_store_that_was_away_for_a_moment(
+    store: FakeStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache_module, "DRAIN_S", PATIENCE_S)
+    narrow = Instance(store, clock, BOTH - 1)
+    narrow.asked()
+    store.aliases["a"] = "two"
+    store.failing = {"two": StoreUnavailable("The store is away."), "one": StoreUnavailable("The store is away.")}
+    store.during["one"] = lambda: store.failing.pop("one") if store.loads.count("one") == 3 else None
+    assert narrow.after(REFRESH_S) == ("one", True)
+    assert store.loads == ["one", "two", "one", "one"]
+
+
 def test_requests_without_end_put_off_a_revision_that_must_come_after(narrow: Instance, store: FakeStore) -> None:
     store.aliases["a"] = "two"
     with narrow.cache.use("a", Phases()) as model:
@@ -483,6 +496,8 @@ def test_a_revision_too_large_for_the_instance_is_refused_before_it_is_loaded(
     assert instance.after(REFRESH_S) == ("one", True)
     assert store.loads == ["one"]
     assert "a needs 1000 MiB, requests included, and this function has 150 MiB." in errors(caplog)[0]
+    instance.cache.unload("a")
+    assert instance.asked() == ("one", True)
 
 
 def test_an_alias_back_at_what_is_served_ends_the_staleness(instance: Instance, store: FakeStore) -> None:

@@ -15,7 +15,7 @@ LENGTHS = {"ci": 15, "short": 45, "full": 60}
 
 PER_SECOND = 200
 #: From one flip to the next.
-EVERY_S = 3.0
+EVERY_S = 2.9
 REFRESH_S = 1
 #: Good revisions that take turns.
 VERSIONS = 4

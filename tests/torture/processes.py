@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.benchmarks.memory import tree
 from tests.fakes.bucket import Call
-from tests.running import Answer, call
+from tests.running import Answer, Process, call
 from tests.torture.part import Bar
 from tests.torture.place import Place
 
@@ -40,8 +40,7 @@ def killed(place: Place, times: int) -> Bar:
             deadline = time.monotonic() + 20
             while _sent(place, began) < point and asking.is_alive() and time.monotonic() < deadline:
                 time.sleep(0.001)
-            for one in reversed(list(tree(process.process.pid))):
-                os.kill(one, signal.SIGKILL)
+            _end(process)
             asking.join()
         with place.function("tabular") as (url, _):
             answer = _asked(url)
@@ -50,6 +49,12 @@ def killed(place: Place, times: int) -> Bar:
     grown = len(temporary() - kept)
     value = f"{times - len(wrong)} of {times} serve again, {grown} files more"
     return Bar(f"killed at {times} points of a load", "all serve again, ≤ 1 file left", value, not wrong and grown <= 1)
+
+
+def _end(process: Process) -> None:
+    """At once. The orderly end is tried elsewhere; libfaketime's own threads may not let a process have it."""
+    for one in reversed(list(tree(process.process.pid))):
+        os.kill(one, signal.SIGKILL)
 
 
 def without_disk(place: Place) -> Bar:
@@ -67,18 +72,20 @@ def clocks(place: Place) -> list[Bar]:
         return [Bar("clocks that are wrong", "no effect", "not tried: Debian's faketime is not installed", met=True)]
     wrong: list[str] = []
     for offset in ("-10m", "+10m"):
-        with place.function("tabular", **_faketime(FAKETIME=offset)) as (url, _):
+        with place.function("tabular", **_faketime(FAKETIME=offset)) as (url, process):
             _check(place, url, f"clock at {offset}", wrong)
+            _end(process)
     with tempfile.TemporaryDirectory() as folder:
         now = Path(folder) / "now"
         now.write_text("+0")
         fake = _faketime(FAKETIME_TIMESTAMP_FILE=str(now), FAKETIME_NO_CACHE="1")
-        with place.function("tabular", MODEL_REFRESH_SECONDS="1", **fake) as (url, _):
+        with place.function("tabular", MODEL_REFRESH_SECONDS="1", **fake) as (url, process):
             _check(place, url, "before the jump", wrong)
             for jump in ("-1h", "+2h"):
                 now.write_text(jump)
                 time.sleep(1.2)
                 _check(place, url, f"after a jump to {jump}", wrong)
+            _end(process)
     return [Bar("clocks ± 10 min, jumps of an hour back and forth", "no effect", "; ".join(wrong) or "none", not wrong)]
 
 

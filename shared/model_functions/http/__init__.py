@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from model_functions import logs, process_logs, spans
@@ -47,6 +48,9 @@ def gateway_function() -> Callable[[Any], Any]:
 def _prepared(service: "Service") -> Handle:
     """The guard finds out who may come in while the server starts."""
     if service.guard is not None:
+        # Opened now, so that its modules are imported by the time the worker starts; what is wrong is told to who asks.
+        with suppress(ServingError):
+            service.repository()
         start_after_fork(service.guard.prepare)
     return service.steps
 

@@ -210,6 +210,7 @@ class FamilyFunction(Service):
                 with model.tally.counting(request):
                     prediction = yield from self._predicted(model, question, request)
                     return question.answer(model, prediction)
+            self.queue.check_room(name, model.pace, request.caller)
             yield None
             with ExitStack() as held:
                 held.enter_context(use.again())
@@ -221,6 +222,8 @@ class FamilyFunction(Service):
     ) -> Generator[Awaited | None, None, Any]:
         """The wrapper's prediction. Raises InvalidInput, ModelError, Overloaded, DeadlineExceeded."""
         if model.wrapper.streams or not model.pace.is_short:
+            # Here, where it takes no thread, and before anything is made of the data.
+            self.queue.check_room(model.manifest.name, model.pace, request.caller)
             yield None
         data, parameters = question.read(model.wrapper)
         try:
@@ -283,7 +286,16 @@ class FamilyFunction(Service):
         batch: Batch,
         request: Request,
     ) -> Generator[Awaited | None, None, list[Any]]:
-        work = Work(model.manifest.name, model.pace, reader, rows, batch, request.caller, request.id)
+        work = Work(
+            model.manifest.name,
+            model.pace,
+            reader,
+            rows,
+            batch,
+            request.caller,
+            request.id,
+            belonging=(request.headers, request.trace),
+        )
         if not self.queue.is_short(work):
             yield None
         try:
@@ -357,7 +369,16 @@ class FamilyFunction(Service):
 
     def _step(self, model: LoadedModel, call: Callable[[], Any], request: Request, *, admitted: bool = False) -> Any:
         """What the call returns, while nothing else runs; waits for that in this thread."""
-        work = Work(model.manifest.name, model.pace, lambda _: [call()], [Row(None)], ALONE, request.caller, request.id)
+        work = Work(
+            model.manifest.name,
+            model.pace,
+            lambda _: [call()],
+            [Row(None)],
+            ALONE,
+            request.caller,
+            request.id,
+            belonging=(request.headers, request.trace),
+        )
         try:
             return self.queue.run(work, admitted=admitted)[0]
         finally:

@@ -4,6 +4,7 @@ A request only leaves itself here. An event loop's are written down together, in
 later: in the midst of answering each would take three times as long, and each write wakes whoever reads the log.
 """
 
+import atexit
 import logging
 import threading
 import time
@@ -153,6 +154,7 @@ _loops: list[_Together] = []
 def collect(loop: Loop) -> None:
     """From now on the requests of this thread, the loop's, are written down together."""
     _loops[:] = [_Together(loop)]
+    atexit.register(write_now)
 
 
 def on_loop() -> bool:

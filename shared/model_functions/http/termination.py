@@ -15,7 +15,9 @@ import threading
 import time
 from contextlib import suppress
 
+from model_functions import logs
 from model_functions.draining import Drain
+from model_functions.sink import LAST_S
 
 #: What runs may take so long.
 FINISH_S = 7.0
@@ -60,12 +62,13 @@ def _wait(drain: Drain) -> None:
     # To the server, which this thread hands it to now: it ends when its answers have been sent.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(max(0.0, began + END_S - time.monotonic()))
-    os._exit(0)
+    time.sleep(max(0.0, began + END_S - LAST_S - time.monotonic()))
+    _leave(drain)
 
 
 def _leave(drain: Drain) -> None:
     if drain.has_begun:
+        logs.sink.flush()
         os._exit(0)
 
 

@@ -122,7 +122,7 @@ def test_a_package_that_the_function_lacks_is_named_with_its_pin() -> None:
     packages = {"xgboost-cpu": "3.2.0", "scipy": "1.16.0", "dill": "0.4.1", "joblib": "1.6.0"}
     assert pins.missing("tabular", packages) == ["xgboost-cpu==3.2.0"]
     assert pins.advice("tabular", packages) == (
-        "Add xgboost-cpu==3.2.0 to functions/tabular/requirements.txt, and stage the function again."
+        "Add xgboost-cpu==3.2.0 to functions/tabular/requirements.txt, run make lock, and stage the function again."
     )
     assert pins.advice("tabular", {"dill": "0.4.1"}) == ""
 

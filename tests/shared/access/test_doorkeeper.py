@@ -239,14 +239,16 @@ def test_keys_are_rotated_and_revoked_while_they_are_used(repository: Repository
     guard, old, new = opened(repository, access_refresh_s=0), made(), made()
     writer.write(old)
     failed: list[ServingError] = []
-    current, ended = [old], threading.Event()
+    asked: list[str] = []
+    current, ended, turn = [old], threading.Event(), threading.Lock()
 
     def ask() -> None:
         while not ended.is_set():
-            try:
-                guard.admit(current[0].headers, "predict")
-            except ServingError as error:
-                failed.append(error)
+            with turn:
+                try:
+                    asked.append(guard.admit(current[0].headers, "predict").name or "")
+                except ServingError as error:
+                    failed.append(error)
             time.sleep(0.001)
 
     thread = threading.Thread(target=ask)
@@ -254,14 +256,16 @@ def test_keys_are_rotated_and_revoked_while_they_are_used(repository: Repository
     for _ in range(5):
         writer.write(old, new)
         time.sleep(0.02)
-        current[0] = new
-        time.sleep(0.02)
+        # Whoever has the old one has changed to the new one before that is revoked.
+        with turn:
+            current[0] = new
         writer.write(dataclasses.replace(old.record, revoked=NOW), new)
-        old, new = new, made()
         time.sleep(0.02)
+        old, new = new, made()
     ended.set()
     thread.join()
     assert not failed
+    assert len(set(asked)) > 1
 
 
 def test_a_guard_that_knows_the_list_waits_for_nothing(guard: Doorkeeper, writer: Writer) -> None:

@@ -1,6 +1,8 @@
 from collections.abc import Mapping
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from model_functions.errors import ServingError
 from model_functions.http import protocols
@@ -90,3 +92,27 @@ def test_metrics_count_by_template(door: FrontDoor) -> None:
     for name in ("a", "b"):
         door.handle(get(f"/p/{name}"))
     assert 'requests_total{model="",route="/p/{model}",status="200"} 2' in door.metrics.render()
+
+
+_SEGMENTS = st.sampled_from(["p", "m", "versions", "infer", "predict", "info", "m:ask", ":ask", "", "..", "%2e", "aaa"])
+
+
+@given(path=st.lists(_SEGMENTS | st.text(max_size=8), max_size=7).map(lambda parts: "/" + "/".join(parts)))
+@example("/")
+@example("//")
+@example("/p/m")
+@example("/p/m\n")
+@example("/p/m/versions/2/infer")
+def test_any_path_has_exactly_one_row(path: str) -> None:
+    """The row of a path that is known says all of the path; any other path is nobody's, whatever its method."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(protocols, "_BEGINNINGS", {"/p": ("first", "second")})
+        routes = Routes({"/": {"GET": told}, "/predict": {"POST": told}}, lambda name: TABLES[name])
+        found = {method: routes.find(request(method=method, target=path)) for method in ("GET", "POST", "BREW")}
+    templates = {route.template for route in found.values()}
+    assert len(templates) == 1
+    [template] = templates
+    for route in found.values():
+        assert bool(route.handlers) == (template != "other")
+        if template != "other":
+            assert template.format(**route.place) == path.partition("?")[0]

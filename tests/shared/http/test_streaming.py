@@ -266,8 +266,12 @@ def test_a_stream_whose_step_is_stuck_ends_with_an_error_and_is_closed_behind_it
     chunks = function.handle(question).chunks
     assert chunks is not None
     assert parsed(next(chunks)) == (None, {"text": "0"})
-    sending = threading.Thread(target=lambda: stuck.wait(20) and question.caller.send_away(Draining("Ends.")))
-    sending.start()
+
+    def send_away() -> None:
+        assert stuck.wait(20)
+        question.caller.send_away(Draining("Ends."))
+
+    threading.Thread(target=send_away, daemon=True).start()
     name, error = parsed(next(chunks))
     assert (name, error["error"]["code"]) == ("error", "draining")
     chunks.close()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from deploy.publish import publish
+from deploy.sources.own_wrapper import load_class
 from model_functions.artifact import stream
 from model_functions.artifact.manifest import PREDICTIONS_FILE, WRAPPER_FILE, FileEntry, Manifest, MemoryNeed
 from model_functions.artifact.signing import Trust, canonical
@@ -20,6 +21,7 @@ from model_functions.errors import StoreUnavailable
 from model_functions.families.tabular import TabularWrapper
 from model_functions.http.function import FamilyFunction
 from model_functions.http.message import Response
+from model_functions.inputs import TextInput
 from model_functions.loading import ModelLoader
 from model_functions.names import is_model_name
 from model_functions.once import Once
@@ -33,6 +35,7 @@ from tests.shared.http.test_function import settings_with
 
 ROW = [0.5, 1.0, 2.0]
 REFRESH_S = 30.0
+WRITING = Path(__file__).parents[2] / "torture" / "models" / "waiting.py"
 COLUMNS = ("length", "width", "weight")
 
 
@@ -327,3 +330,28 @@ def test_metrics_count_updates_and_refusals(served: Served, trust_file: Path) ->
     text = function.handle(get("/metrics")).body.decode()
     for line in ("updates_total 0", "update_failures_total 0", "models_stale 0"):
         assert f"model_functions_{line}\n" in text
+
+
+# Streams.
+
+
+def test_a_stream_ends_as_the_revision_that_began_it(served: Served) -> None:
+    def publish_as(description: str) -> str:
+        made: Any = load_class(f"{WRITING}:Writing")(TextInput())
+        options: dict[str, Any] = {"examples": ["wait 0 one"], "engine": "python", "description": description}
+        return publish(made, name="writing", repository=served.repository, key=served.key, **options).manifest.revision
+
+    first, ask = publish_as("older"), {"model_name": "writing", "data": "wait 0 one two three"}
+    response = served.function.handle(post(ask | {"parameters": {"stream": True}}))
+    assert (response.status, response.headers["X-Model-Revision"]) == (200, first)
+    chunks: Iterator[bytes] = iter(response.chunks or ())
+    events = [next(chunks)]
+    second = publish_as("newer")
+    served.clock.now += REFRESH_S
+    served.ask(**ask)
+    served.updates.look(served.function.cache().due.get())
+    assert served.ask(**ask).headers["X-Model-Revision"] == second
+    text = b"".join([*events, *chunks]).decode()
+    assert all(f'"{word}"' in text for word in ("one", "two", "three"))
+    assert first in text
+    assert second not in text

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from deploy.project import ROOT
 from tests.torture.peers import bad_inputs, exercises
 from tests.torture.peers.bad_inputs import Found
 from tests.torture.peers.exercises import HANG_UP, HERD, IN_FLIGHT, Drain, Herd, Overload
@@ -30,7 +31,7 @@ def main() -> None:
     (FOLDER / "peers.json").write_text(json.dumps([details for _, details in columns], indent=1, ensure_ascii=False))
     table = _table([rows for rows, _ in columns], chosen)
     (FOLDER / "peers.md").write_text(table)
-    print(table, end="")
+    print(f"\n{table}\nall of it in {FOLDER.relative_to(ROOT) / 'peers.json'}")
 
 
 def _put_through(server: Server, place: Place, origin: Source) -> tuple[dict[str, str], dict[str, Any]]:
@@ -39,12 +40,12 @@ def _put_through(server: Server, place: Place, origin: Source) -> tuple[dict[str
     with server.started(place) as running:
         found = bad_inputs.ask(running)
     before = fetched(server, place, origin)
-    with slowly(server, place, origin), server.started(place, **_room(server, HERD)) as running:
+    with slowly(server, place, origin), server.started(place, _room(server, HERD)) as running:
         herd = exercises.herd(running)
     loads = fetched(server, place, origin) - before
     with server.started(place) as running:
         overload = exercises.overload(running)
-    with server.started(place, **_room(server, IN_FLIGHT)) as running:
+    with server.started(place, _room(server, IN_FLIGHT), contained=True) as running:
         drain = exercises.drain(running)
     details = {"server": server.name, "loads": loads}
     details |= {type(part).__name__: asdict(part) for part in (found, herd, overload, drain)}
@@ -86,11 +87,11 @@ def _of_overload(overload: Overload) -> dict[str, str]:
 
 
 def _of_drain(drain: Drain) -> dict[str, str]:
-    ended = "not in 40 s" if drain.seconds is None else f"{drain.seconds:.1f} s, status {drain.status}"
-    left = f", {drain.left} left behind" if drain.left else ""
+    ended = "killed after 10 s" if drain.seconds is None else f"{drain.seconds:.1f} s, status {drain.status}"
     return {
         f"SIGTERM with {IN_FLIGHT} requests of 0.2 s each: answered": str(drain.answered),
-        "… until the process ended": ended + left,
+        "… one that comes a second later": drain.late,
+        "… until the process ended": ended,
     }
 
 

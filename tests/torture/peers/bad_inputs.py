@@ -20,8 +20,8 @@ from tests.torture.sockets import Reply, exchange
 PATIENCE_S = 5.0
 
 #: What a server is right to refuse, and not wrong to take: of JSON, RFC 8259 leaves doubled keys, depth, a byte order
-#: mark and half surrogate pairs to it; it may ignore a type or a coding that it has no use for; and limits of headers are
-#: its own.
+#: mark and half surrogate pairs to it; it may ignore a type or a coding that it has no use for; and how many headers it
+#: takes is its own affair.
 _LEFT_TO_IT = {
     INVALID,
     "duplicate_key",

@@ -1,6 +1,7 @@
 """What each server is put through besides the corpus: a herd, an overload, an end."""
 
 import asyncio
+import os
 import signal
 import subprocess
 import threading
@@ -25,7 +26,8 @@ RECOVERY_S = 40.0
 
 IN_FLIGHT = 20
 LONG = {"data": "wait 0.2"}
-END_S = 40.0
+#: After SIGTERM, when the platform ends everything.
+KILLED_S = 10.0
 
 
 @dataclass
@@ -122,33 +124,46 @@ class Drain:
     """What came of SIGTERM.
 
     Args:
-        seconds: until the process ended; None: it did not.
-        left: processes of it that lived on.
+        seconds: until the process ended; None: it did not until it was killed.
+        late: what a request got that came a second after.
     """
 
     answered: int
+    late: str
     seconds: float | None
     status: int | None
-    left: int
 
 
 def drain(running: Running) -> Drain:
+    """Args: running: contained, as the platform has it."""
     running.wait()
     answers: list[Answer] = []
     asked = threading.Thread(target=lambda: answers.extend(asyncio.run(_together(running.port))))
     asked.start()
     time.sleep(0.5)
-    processes, told = running.processes(), time.monotonic()
-    running.process.send_signal(signal.SIGTERM)
+    told = time.monotonic()
+    os.kill(running.first, signal.SIGTERM)
+    late: list[Answer] = []
+    asks = threading.Thread(target=lambda: late.append(_asked_late(running.port)))
+    asks.start()
     seconds: float | None = None
     with suppress(subprocess.TimeoutExpired):
-        running.process.wait(END_S)
+        running.process.wait(KILLED_S)
         seconds = time.monotonic() - told
-    left = sum(_lives(pid) for pid in processes - {running.pid})
-    # A container ends with its first process, and whatever else runs in it ends then.
     running.end()
     asked.join()
-    return Drain(sum(answer.status == 200 for answer in answers), seconds, running.process.poll(), left)
+    asks.join()
+    status = running.process.returncode if seconds is not None else None
+    return Drain(sum(answer.status == 200 for answer in answers), _said(late[0]), seconds, status)
+
+
+def _asked_late(port: int) -> Answer:
+    time.sleep(1)
+    return once(port, asking(value=NOTHING))
+
+
+def _said(answer: Answer) -> str:
+    return str(answer.status) if answer.status else "none"
 
 
 async def _together(port: int) -> list[Answer]:
@@ -157,11 +172,3 @@ async def _together(port: int) -> list[Answer]:
             return await connection.ask(asking(value=LONG))
 
     return await asyncio.gather(*(ask() for _ in range(IN_FLIGHT)))
-
-
-def _lives(pid: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii") as fields:
-            return fields.read().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False

@@ -5,7 +5,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,11 @@ HERE = Path(__file__).parent
 NOTHING = {"data": "wait 0"}
 
 
+#: Makes a program the first process of a room of its own, as in a container: signals that it does not handle do not
+#: reach it, and all that it has started ends with it.
+_CONTAINED = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+
+
 @dataclass
 class Running:
     """A server's first process, in a session of its own."""
@@ -32,10 +37,18 @@ class Running:
     port: int
     process: subprocess.Popen[bytes]
     log: Path
+    contained: bool = False
 
     @property
     def pid(self) -> int:
         return self.process.pid
+
+    @property
+    def first(self) -> int:
+        """The process that the platform sends its signals to."""
+        if not self.contained:
+            return self.pid
+        return int(Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()[0])
 
     def processes(self) -> set[int]:
         """All of it that lives."""
@@ -89,14 +102,17 @@ class Server:
     room: str | None = None
 
     @contextmanager
-    def started(self, place: Place, **more: str) -> Iterator[Running]:
+    def started(
+        self, place: Place, more: Mapping[str, str] | None = None, *, contained: bool = False
+    ) -> Iterator[Running]:
         """Args: more: variables."""
+        around = [*_CONTAINED, *([] if os.geteuid() == 0 else ["--map-root-user"])] if contained else []
         port = free_port()
         log = place.logs / f"peer-{self.name.split()[0]}-{port}.log"
-        environment = clean_environment(**self.variables | more)
+        environment = clean_environment(**{**self.variables, **(more or {})})
         with open(log, "wb") as output:
             process = subprocess.Popen(
-                self.command(port),
+                [*around, *self.command(port)],
                 cwd=place.folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -104,7 +120,7 @@ class Server:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        running = Running(port, process, log)
+        running = Running(port, process, log, contained)
         try:
             yield running
         finally:
@@ -117,6 +133,7 @@ OURS, BARE, LITSERVE, BENTOML = "ours", "bare function", "LitServe 0.2.19", "Ben
 def servers(place: Place, source: Source) -> list[Server]:
     """Ours first."""
     ours, folder = made(FUNCTIONS / "tabular") / "bin", place.staged("tabular")
+    deployed = {name: value for name, value in flags_environment("tabular").items() if not name.startswith("ACCESS")}
     given = {"MODEL_URL": source.url, "PYTHONPATH": str(HERE)}
 
     def framework(main: Path) -> Callable[[int], list[str]]:
@@ -129,9 +146,9 @@ def servers(place: Place, source: Source) -> list[Server]:
     return [
         Server(
             OURS,
-            "as deployed; bodies ≤ 8 MiB",
+            "as deployed, open as they are; bodies ≤ 8 MiB",
             framework(folder / "main.py"),
-            place.settings(**flags_environment("tabular"), MODEL_NAME="waiting", MAX_BODY_BYTES=str(8 << 20)),
+            place.settings(**deployed, MODEL_NAME="waiting", MAX_BODY_BYTES=str(8 << 20)),
             "MAX_WAITING",
         ),
         Server(BARE, "functions-framework has none", framework(HERE / "bare" / "main.py"), given),
