@@ -37,7 +37,10 @@ class ChatTemplate:
         try:
             text: str = _compiled(self.source).render(messages=messages, add_generation_prompt=True, **self.tokens)
         except jinja2.TemplateError as exc:
-            raise InvalidInput(path, f"The model's chat template refuses {path}: {exc}") from exc
+            reason = str(exc)
+            # It may quote a message whole.
+            reason = f"{reason[:200]}…" if len(reason) > 200 else reason
+            raise InvalidInput(path, f"The model's chat template refuses {path}: {reason}") from exc
         return text
 
 
