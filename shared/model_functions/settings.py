@@ -70,7 +70,7 @@ class Settings:
     """``ACCESS_AUDIENCE``: for whom ID tokens must be: the function's URL, or several with commas."""
 
     access_refresh_s: int = 60
-    """``ACCESS_REFRESH_SECONDS``: for how long a revoked key counts at most; the list of keys is read twice as often."""
+    """``ACCESS_REFRESH_SECONDS``: for how long a revoked key counts at most; the list is read twice in it."""
 
     access_demanded: bool = False
     """``K_SERVICE``, which Cloud Run sets: nobody may ask there without ``ACCESS``."""
