@@ -39,7 +39,7 @@ class ChatTemplate:
         except jinja2.TemplateError as exc:
             reason = str(exc)
             # It may quote a message whole.
-            reason = f"{reason[:200]}…" if len(reason) > 200 else reason
+            reason = f"{reason[:200]}…" if len(reason) > 200 else f"{reason.rstrip('.')}."
             raise InvalidInput(path, f"The model's chat template refuses {path}: {reason}") from exc
         return text
 

@@ -582,7 +582,7 @@ MESSAGE = 'Send {"role": ROLE, "content": TEXT}.'
         (
             [{"role": "pirate", "content": "hello"}],
             {},
-            "The model's chat template refuses data: Roles are system, user and assistant, not pirate",
+            "The model's chat template refuses data: Roles are system, user and assistant, not pirate.",
         ),
         (
             "hello " * 120,

@@ -437,7 +437,7 @@ def test_vectors_come_as_numbers_or_in_base64(embedding: FamilyFunction) -> None
         (
             {"messages": [{"role": "pirate", "content": "x"}]},
             "messages",
-            "The model's chat template refuses messages: Roles are system, user and assistant, not pirate",
+            "The model's chat template refuses messages: Roles are system, user and assistant, not pirate.",
         ),
         (
             {"n": 2},
