@@ -67,7 +67,11 @@ class EmulatedFunction:
 
     async def stop(self) -> None:
         process, self._process = self._process, None
-        if process is None or process.returncode is not None:
+        if process is None:
+            return
+        if process.returncode is not None:
+            # Its worker may live on.
+            _signal_group(process, signal.SIGKILL)
             return
         _signal_group(process, signal.SIGTERM)
         try:
@@ -78,6 +82,7 @@ class EmulatedFunction:
 
     async def _start(self) -> None:
         started = time.monotonic()
+        await self.stop()
         folder = await asyncio.to_thread(stage, self.family)
         programs = await asyncio.to_thread(self._programs)
         self._port = _free_port()
