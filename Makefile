@@ -13,6 +13,7 @@ run: $(VENV)/installed ## sample models and all functions, at http://127.0.0.1:8
 
 test: lint audit browser unit conformance ## everything that CI checks
 	$(BIN)/python -m pytest -m slow -n logical --maxprocesses 2 --dist loadfile
+	$(BIN)/python -m tests.torture --length ci
 
 unit: $(VENV)/installed ## what runs within a minute
 	$(BIN)/python -m pytest -m "not slow" -n logical --maxprocesses 8 --dist loadfile

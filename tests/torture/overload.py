@@ -14,7 +14,7 @@ from tests.torture.place import Place
 from tests.torture.waiting import publish_waiting
 
 #: Seconds of the overload, for each model and edge.
-LENGTHS = {"ci": 2, "short": 2, "full": 20}
+LENGTHS = {"short": 2, "full": 20}
 
 #: As functions/*/flags.yaml have them, with what is asked and how many callers keep an instance busy.
 MODELS = {

@@ -28,7 +28,7 @@ class Part(Protocol):
 
     Args:
         LENGTHS: by ``ci``, ``short`` and ``full``, how long or how often, in the part's own terms; the last is the
-            bar's own.
+            bar's own. What measures times, or needs long to tell anything, has no ``ci``.
     """
 
     LENGTHS: Mapping[str, float]

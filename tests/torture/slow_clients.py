@@ -17,7 +17,7 @@ from tests.torture.place import Place
 from tests.torture.waiting import publish_waiting
 
 #: Seconds that the slow ones stay.
-LENGTHS = {"ci": 2, "short": 4, "full": 30}
+LENGTHS = {"short": 4, "full": 30}
 
 #: Connections that say nothing, that stop within their headers, that send a byte of their body a second, and that read
 #: nothing of a large answer.

@@ -44,7 +44,7 @@ def test_a_store_that_is_away_is_waited_for() -> None:
 
 def steps(site: str) -> float:
     """How often the writers' model has run."""
-    return metric(Place(site, by_gateway=False).function("text_generation"), "batches_total")
+    return metric(Place(site, by_gateway=False).function("text_generation"), "batch_rows_count")
 
 
 def test_the_first_piece_comes_before_the_last_is_written(place: Place) -> None:
