@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def stage(family: str, *, release: bool = False, build: Path = BUILD) -> Path:
-    """Writes the family's folder anew, all or nothing, and returns it.
+    """Writes the family's folder anew where it is another one now, all or nothing, and returns it.
 
     Raises ValueError for an unknown family, a pin that is not locked, and a symbolic link, which an upload leaves out.
     """
@@ -54,9 +54,19 @@ def stage(family: str, *, release: bool = False, build: Path = BUILD) -> Path:
         (staging / "requirements.txt").write_text(_REQUIREMENTS.format(family=family) + locked.requirements(packages))
         (staging / "sbom.json").write_text(sbom.document(family, pinned, packages))
         (staging / "trust.json").write_text(publisher.trust_document(release=release))
-        shutil.rmtree(folder, ignore_errors=True)
-        staging.rename(folder)
+        if _texts(staging) == _texts(folder):
+            # A function may run in it.
+            shutil.rmtree(staging)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+            staging.rename(folder)
     return folder
+
+
+def _texts(folder: Path) -> dict[Path, bytes]:
+    """What an upload of the folder would have, by place."""
+    files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {path.relative_to(folder): path.read_bytes() for path in files}
 
 
 @contextmanager

@@ -30,6 +30,7 @@ def take_over() -> None:
 
 def tell_of_the_end() -> None:
     """Of this process, by an exception that nobody catches: above all, of a function that cannot be imported."""
+    logs.configure("INFO")
     sys.excepthook = _uncaught
 
 

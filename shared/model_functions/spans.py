@@ -121,7 +121,9 @@ class _Exporter:
                     self._thread.start()
 
     def flush(self, seconds: float) -> None:
-        if self._thread is not None:
+        # What sends them may be on its way still.
+        if self._thread is not None and self._lock.acquire(timeout=seconds):
+            self._lock.release()
             self._tell()
             if self._telling is not None:
                 self._telling.provider.force_flush(round(seconds * 1000))

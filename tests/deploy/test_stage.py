@@ -36,6 +36,15 @@ def test_staging_again_leaves_nothing_old(workshop: Path) -> None:
     assert not (workshop / ".tabular").exists()
 
 
+def test_staging_the_same_again_leaves_the_folder_to_whoever_runs_in_it(workshop: Path) -> None:
+    folder = stage.stage("tabular", build=workshop)
+    before = folder.stat().st_ino
+    (folder / "__pycache__").mkdir()
+    assert stage.stage("tabular", build=workshop).stat().st_ino == before
+    (folder / "main.py").write_text("something else")
+    assert stage.stage("tabular", build=workshop).stat().st_ino != before
+
+
 def test_staging_at_once_is_one_after_the_other(workshop: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         folders = set(pool.map(lambda _: stage.stage("tabular", build=workshop), range(16)))

@@ -17,7 +17,9 @@ def urls(handle: Handle) -> list[Any]:
     """Patterns to include: what follows their prefix is a path of the function's."""
 
     def view(request: HttpRequest, path: str) -> HttpResponseBase:
-        found = finished(handle(_request(request, f"/{path}")))
+        asked = _request(request, f"/{path}")
+        found = finished(handle(asked))
+        wsgi_edge.drop(asked.read)
         made: HttpResponseBase
         if found.chunks is None:
             made = HttpResponse(found.body, status=found.status, headers=found.headers)

@@ -2,13 +2,11 @@
 
 import io
 from collections.abc import Callable
-from contextlib import suppress
 
 import flask
 
-from model_functions.http.body import BLOCK
 from model_functions.http.message import Handle, finished
-from model_functions.http.wsgi_edge import read_request
+from model_functions.http.wsgi_edge import drop, read_request
 
 
 def flask_function(handle: Handle) -> Callable[[flask.Request], flask.Response]:
@@ -25,14 +23,8 @@ def flask_function(handle: Handle) -> Callable[[flask.Request], flask.Response]:
         made = flask.Response(body, response.status, response.headers, direct_passthrough=streams)
         if "Content-Type" not in response.headers:
             del made.headers["Content-Type"]
-        made.call_on_close(lambda: _drop(read))
+        # Now that the answer is on the way.
+        made.call_on_close(lambda: drop(read))
         return made
 
     return predict
-
-
-def _drop(read: Callable[[int], bytes]) -> None:
-    """Reads what is left of the body of a request that was refused, now that its answer is on the way."""
-    with suppress(Exception):
-        while read(BLOCK):
-            pass

@@ -15,7 +15,7 @@ import threading
 import time
 from contextlib import suppress
 
-from model_functions import logs
+from model_functions import logs, spans
 from model_functions.draining import Drain
 from model_functions.sink import LAST_S
 
@@ -23,6 +23,8 @@ from model_functions.sink import LAST_S
 FINISH_S = 7.0
 #: Whoever is told to ask another instance is told so within this.
 TELL_S = 0.5
+#: Spans that are left are sent within this.
+SPANS_S = 3.0
 #: The process ends, whatever still runs.
 END_S = 8
 
@@ -59,6 +61,8 @@ def _wait(drain: Drain) -> None:
     _until_idle(drain, began + FINISH_S)
     drain.send_away()
     _until_idle(drain, began + FINISH_S + TELL_S)
+    # Here: in the last moments of a process nothing can be imported any more.
+    spans.flush(max(0.1, min(SPANS_S, began + FINISH_S - time.monotonic())))
     # To the server, which this thread hands it to now: it ends when its answers have been sent.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     os.kill(os.getpid(), signal.SIGTERM)

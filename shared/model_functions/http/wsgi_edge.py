@@ -1,10 +1,12 @@
 """The WSGI edge: plain WSGI, so it imports no framework; what mounts into a site, and what Flask's stands on."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from http.client import responses
 from typing import Any
 from urllib.parse import parse_qsl
 
+from model_functions.http.body import BLOCK
 from model_functions.http.message import Handle, Request, finished, to_the_slash
 
 Environ = dict[str, Any]
@@ -17,6 +19,7 @@ def wsgi_edge(handle: Handle) -> Application:
     def application(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         request = read_request(environ)
         response = finished(handle(request)) if request.path else to_the_slash(environ["SCRIPT_NAME"])
+        drop(request.read)
         headers = list(response.headers.items())
         if response.chunks is None and response.status != 204:
             headers.append(("Content-Length", str(len(response.body))))
@@ -24,6 +27,15 @@ def wsgi_edge(handle: Handle) -> Application:
         return [response.body] if response.chunks is None else response.chunks
 
     return application
+
+
+def drop(read: Callable[[int], bytes]) -> None:
+    """Reads what is left of the body of a request that was refused: a server that hangs up before takes the answer with
+    it.
+    """
+    with suppress(Exception):
+        while read(BLOCK):
+            pass
 
 
 def read_request(environ: Environ, read: Callable[[int], bytes] | None = None) -> Request:
