@@ -1,22 +1,21 @@
 """An OpenTelemetry collector: takes spans over HTTP and reads them with the protocol's own messages."""
 
 import gzip
-import threading
 import time
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
 
+from tests.fakes.http_server import FakeHandler, FakeHttpServer
+
 PATIENCE_S = 20
 
 
-class FakeCollector:
+class FakeCollector(FakeHttpServer):
     """Answers on ``url``, for the variable ``OTEL_EXPORTER_OTLP_ENDPOINT``; keeps what it was sent.
 
     Args:
@@ -31,10 +30,8 @@ class FakeCollector:
         self.status = status
         fake = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
+        class Handler(FakeHandler):
+            def do_POST(self) -> None:  # noqa: N802 - the base class looks for this name
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if not keeps:
                     return self._answer()
@@ -48,18 +45,10 @@ class FakeCollector:
                 return self._answer()
 
             def _answer(self) -> None:
-                body = ExportTraceServiceResponse().SerializeToString()
-                self.send_response(fake.status)
-                self.send_header("Content-Type", "application/x-protobuf")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                self.answer(fake.status, ExportTraceServiceResponse().SerializeToString(), "application/x-protobuf")
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        super().__init__(Handler)
+        self.url = f"http://{self.address}"
 
     def until(self, found: Callable[[list[Any]], bool]) -> list[Any]:
         """The spans, once they are what is waited for."""
@@ -68,14 +57,6 @@ class FakeCollector:
             assert time.monotonic() < deadline, self.spans
             time.sleep(0.02)
         return self.spans
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 def attributes(told: Any) -> dict[str, Any]:

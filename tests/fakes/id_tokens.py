@@ -3,11 +3,8 @@
 import base64
 import datetime
 import json
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -15,11 +12,13 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from tests.fakes.http_server import FakeHandler, FakeHttpServer
+
 ACCOUNT = "ping@project.iam.gserviceaccount.com"
 AUDIENCE = "https://function.example"
 
 
-class FakeGoogle:
+class FakeGoogle(FakeHttpServer):
     """Answers on ``host``; keeps how often it was asked for its certificates."""
 
     def __init__(self) -> None:
@@ -29,32 +28,15 @@ class FakeGoogle:
         self.add_key("first")
         fake = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
+        class Handler(FakeHandler):
+            def do_GET(self) -> None:  # noqa: N802 - the base class looks for this name
                 known = self.path == "/oauth2/v1/certs"
                 fake.asked += known
                 body = json.dumps(fake.certificates()).encode()
-                self.send_response(fake.status if known else 404)
-                self.send_header("Content-Type", "application/json; charset=UTF-8")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                self.answer(fake.status if known else 404, body, "application/json; charset=UTF-8")
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.host = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(Handler)
+        self.host = f"http://{self.address}"
 
     def add_key(self, name: str) -> None:
         self._keys[name] = rsa.generate_private_key(65537, 2048)

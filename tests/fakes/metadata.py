@@ -2,16 +2,14 @@
 
 import base64
 import json
-import threading
 import time
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
+from tests.fakes.http_server import FakeHandler, FakeHttpServer
 
-class FakeMetadataServer:
+
+class FakeMetadataServer(FakeHttpServer):
     """Answers on ``host``, for the variable ``GCE_METADATA_HOST``; keeps the audiences it was asked for.
 
     Args:
@@ -24,10 +22,8 @@ class FakeMetadataServer:
         self.audiences: list[str] = []
         fake = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
+        class Handler(FakeHandler):
+            def do_GET(self) -> None:  # noqa: N802 - the base class looks for this name
                 url = urlsplit(self.path)
                 if self.headers.get("Metadata-Flavor") != "Google":
                     return self._answer(403, "Missing Metadata-Flavor:Google header.")
@@ -46,26 +42,10 @@ class FakeMetadataServer:
                 return self._answer(404, "not found")
 
             def _answer(self, status: int, text: str, content_type: str = "text/plain") -> None:
-                self.send_response(status)
-                self.send_header("Metadata-Flavor", "Google")
-                self.send_header("Content-Type", content_type)
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text.encode())
+                self.answer(status, text.encode(), content_type, Metadata_Flavor="Google")
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.host = f"127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(Handler)
+        self.host = self.address
 
 
 def _token(audience: str, lifetime_s: int) -> str:
