@@ -26,7 +26,7 @@ FROZEN_S = 3
 def run(length: str, place: Place) -> Sequence[Bar]:
     publish_waiting(place)
     bars = list[Bar]()
-    for edge in ["asgi"] if length == "ci" else EDGES:
+    for edge in EDGES:
         for ask in (_deadlines, _stuck):
             with place.function("tabular", edge, THREADS="16") as (url, _):
                 port = port_of(url)

@@ -42,8 +42,8 @@ def run(length: str, place: Place) -> Sequence[Bar]:
     publish_waiting(place)
     bars = list[Bar]()
     tried = [(model, edge) for model in MODELS for edge in EDGES]
-    few = {"ci": [("slow", "asgi")], "short": [("slow", "flask"), *((model, "asgi") for model in MODELS)]}
-    for model, edge in few.get(length, tried):
+    few = [("slow", "flask"), *((model, "asgi") for model in MODELS)]
+    for model, edge in few if length == "short" else tried:
         environment, data, callers = MODELS[model]
         with place.function("tabular", edge, MODEL_NAME="waiting", **environment) as (url, _):
             found = elsewhere(_loads, port_of(url), data, callers, LENGTHS[length])
