@@ -13,7 +13,7 @@ VERBS = ("train", "publish", "models", "verify", "promote", "rollback", "keys", 
 
 def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
-    args = _parser().parse_args(arguments, argparse.Namespace(arguments=arguments))
+    args = _parser(arguments).parse_args(arguments, argparse.Namespace(arguments=arguments))
     try:
         status: int | None = args.run(args)
     except Conflict as error:
@@ -27,10 +27,11 @@ def main(arguments: list[str] | None = None) -> int:
     return status or 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(arguments: list[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m deploy", description="Publish models and run their functions.")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for verb in VERBS:
+    # What a verb imports takes up to a second: all are asked only for the list.
+    for verb in [verb for verb in VERBS if verb in arguments[:1]] or VERBS:
         module: ModuleType = importlib.import_module(f"deploy.{verb}")
         text = (module.__doc__ or "").strip()
         verb_parser = verbs.add_parser(

@@ -1,0 +1,1 @@
+"""What the verbs that change Google Cloud share."""
