@@ -11,7 +11,7 @@ from typing import Any
 from model_functions import logs, memory
 from model_functions.artifact.manifest import Manifest
 from model_functions.budget import MemoryBudget
-from model_functions.cache import LoadedModel, ModelCache
+from model_functions.cache import ModelCache
 from model_functions.caller import Caller
 from model_functions.errors import InvalidInput, Overloaded, RouteNotFound, ServingError
 from model_functions.http import description, pages
@@ -21,6 +21,7 @@ from model_functions.http.prediction import PredictionRequest
 from model_functions.http.question import Published, Question, answer_json, check_version, headers_of
 from model_functions.http.service import Service, waiting
 from model_functions.http.streaming import EventStream, named, streamed
+from model_functions.loaded import LoadedModel
 from model_functions.loading import ModelLoader
 from model_functions.names import function_name
 from model_functions.once import Once

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from model_functions.cache import LoadedModel
 from model_functions.errors import ModelError, VersionNotFound
 from model_functions.http.message import EVENTS, Response
 from model_functions.http.streaming import event
+from model_functions.loaded import LoadedModel
 from model_functions.wrapper import ModelWrapper, Prepared
 
 

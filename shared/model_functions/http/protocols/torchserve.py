@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from model_functions.cache import LoadedModel
 from model_functions.errors import InvalidInput, ModelNotFound, NotSupported, ServingError, VersionNotFound
 from model_functions.http.errors import refused, status_of
 from model_functions.http.message import Request, Response
@@ -16,6 +15,7 @@ from model_functions.http.protocols.bodies import BodyQuestion, read_body_questi
 from model_functions.http.question import Published, not_finite
 from model_functions.http.routes import Table
 from model_functions.http.service import waiting
+from model_functions.loaded import LoadedModel
 
 if TYPE_CHECKING:
     from model_functions.http.service import Service
