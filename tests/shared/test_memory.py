@@ -136,3 +136,44 @@ def test_what_large_requests_free_is_kept_for_the_next_and_can_be_reclaimed(keep
     assert first > 10_000
     assert after > 10_000
     assert all(taken < 100 for taken in later) == (keep == "keep")
+
+
+#: Bytes that a process has, more than at first, once each of twelve threads has had 4 MiB in small parts.
+_GROWN = """
+import sys, threading
+from pathlib import Path
+from model_functions import memory
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+def request():
+    # What is in between keeps the others from going back to the system.
+    parts = [bytearray(4096) for _ in range(1024)]
+    kept.append(parts[::16])
+    del parts
+    done.wait()
+
+if sys.argv[1] == "share":
+    memory.share_freed()
+kept, done, threads, before = [], threading.Event(), [], resident()
+for _ in range(12):
+    threads.append(threading.Thread(target=request))
+    threads[-1].start()
+    while len(kept) < len(threads):
+        pass
+print(resident() - before)
+done.set()
+"""
+
+
+def grown(*arguments: str) -> int:
+    environment = os.environ | {"PYTHONPATH": str(Path(memory.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-c", _GROWN, *arguments], capture_output=True, text=True, check=True, env=environment
+    )
+    return int(done.stdout)
+
+
+def test_threads_take_from_what_others_freed() -> None:
+    assert 2 * grown("share") < grown("leave")
