@@ -77,9 +77,10 @@ def rarely_collected() -> Iterator[None]:
     gc.set_threshold(*_RARELY)
     try:
         yield
-    finally:
-        # Else the first collection afterwards, within a request, would look through all of it.
+        # Else the first collection afterwards, within a request, would look through all of it. Of what fails nothing
+        # stays: its error and what it has loaded refer to each other.
         gc.freeze()
+    finally:
         gc.set_threshold(*_USUALLY)
 
 
