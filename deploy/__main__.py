@@ -8,7 +8,20 @@ from types import ModuleType
 from model_functions.errors import Conflict, ServingError
 
 #: In the order of use. Each is a module here with ``add_arguments``, ``run`` and an ``EXAMPLE``.
-VERBS = ("train", "publish", "models", "verify", "promote", "rollback", "keys", "lock", "audit", "stage", "emulate")
+VERBS = (
+    "train",
+    "publish",
+    "models",
+    "verify",
+    "promote",
+    "rollback",
+    "keys",
+    "lock",
+    "audit",
+    "stage",
+    "warmup",
+    "emulate",
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
