@@ -21,6 +21,7 @@ VERBS = (
     "stage",
     "bootstrap",
     "doctor",
+    "warmup",
     "emulate",
 )
 

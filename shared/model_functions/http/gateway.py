@@ -42,7 +42,12 @@ class Gateway(Service):
 
     def warm_up(self, request: Request) -> Steps:
         yield None
-        return self._forward(request, self.warm_up_name(request))
+        name = self.warm_up_name(request)
+        if name is not None:
+            return self._forward(request, name)
+        # A ping that keeps the gateway itself: what its first caller would wait for.
+        self.functions()
+        return Response.json({"models": self.seen_names(request)})
 
     def readiness(self) -> dict[str, Any]:
         self.repository()
