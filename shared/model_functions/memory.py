@@ -15,7 +15,9 @@ _MIB, _GIB = 2**20, 2**30
 DEPLOYABLE_MIB = (128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
 
 #: glibc's numbers (malloc.h).
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+#: Parts that glibc divides its memory into.
+_ARENAS = 2
 
 #: Objects, and collections of the generations below, after which a generation is collected.
 _USUALLY = gc.get_threshold()
@@ -75,9 +77,10 @@ def rarely_collected() -> Iterator[None]:
     gc.set_threshold(*_RARELY)
     try:
         yield
-    finally:
-        # Else the first collection afterwards, within a request, would look through all of it.
+        # Else the first collection afterwards, within a request, would look through all of it. Of what fails nothing
+        # stays: its error and what it has loaded refer to each other.
         gc.freeze()
+    finally:
         gc.set_threshold(*_USUALLY)
 
 
@@ -94,6 +97,17 @@ def reclaim() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
+
+
+def share_freed() -> None:
+    """Lets all threads take from what any of them has freed; for the start of a process that is a function's own.
+
+    By itself glibc gives each thread its own part, up to eight for each core, and what a thread freed stays in its
+    part: an instance grows with every thread that once had a large request.
+    """
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+    if set_option is not None:
+        set_option(_M_ARENA_MAX, _ARENAS)
 
 
 @cache

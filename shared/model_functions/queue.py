@@ -438,6 +438,8 @@ class WorkQueue:
     def _run(self, turn: int, parts: list[tuple[Work, list[int]]]) -> None:
         if parts:
             self._read(parts)
+            # Else this thread would hold the model until it runs something else, also one that was evicted meanwhile.
+            self._mine.running = []
             self._end(turn, parts[0][0].pace)
 
     def _read(self, parts: list[tuple[Work, list[int]]]) -> None:

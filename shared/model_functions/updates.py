@@ -19,6 +19,7 @@ from model_functions.errors import (
     StoreUnavailable,
 )
 from model_functions.phases import Phases
+from model_functions.succession import Succession
 
 #: Seconds between two looks at a store that was away, at least.
 AWAY_S = 10.0
@@ -43,6 +44,7 @@ class Updates:
         self, cache: ModelCache, loader: Loader, refresh_s: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._cache = cache
+        self._succession = Succession(cache, loader)
         self._loader = loader
         self._refresh_s = refresh_s
         self._clock = clock
@@ -98,7 +100,7 @@ class Updates:
             self._backoff.check(digest)
         began = self._clock()
         try:
-            is_taken = self._cache.revise(name, self._loader.resolve(name, Phases()))
+            is_taken = self._succession.revise(name, self._loader.resolve(name, Phases()))
         except ServingError as error:
             self._remember(digest, error)
             raise

@@ -149,6 +149,8 @@ IMAGES = [
     *(Asked(name, text(file)) for name, file in _REFUSED.items()),
     *(Asked(name, text(file), None) for name, file in _ACCEPTED.items()),
     Asked("C109 nothing", ""),
+    Asked("C121 a JPEG that is declared a PNG", f"data:image/png;base64,{text(_JPEG)}", None),
+    Asked("C121 a PNG that is declared a JPEG", f"data:image/jpeg;base64,{text(_PNG)}", None),
     Asked("C122 no base64", "grandma.png"),
     Asked("C122 base64 cut off", text(_PNG)[:-3]),
     Asked("C122 line ends", "\n".join(text(_PNG)[start : start + 76] for start in range(0, len(text(_PNG)), 76)), None),

@@ -71,7 +71,9 @@ def guard_alone() -> None:
 def admitted(guard: Doorkeeper, headers: Mapping[str, str]) -> None:
     """As the front door asks, and then the function for its model."""
     if guard.is_fresh(headers):
-        guard.admit(headers, "predict").check("tabular", "wine")
+        identity = guard.admit(headers, "predict")
+        identity.take()
+        identity.check("tabular", "wine")
 
 
 def refused(guard: Doorkeeper, headers: Mapping[str, str]) -> None:

@@ -13,8 +13,8 @@ from model_functions.budget import MemoryBudget
 from model_functions.cache import ModelCache
 from model_functions.errors import InsufficientMemory, ModelTooLarge, StoreUnavailable
 from model_functions.phases import Phases
+from tests.shared.caches import FakeLoader
 from tests.shared.clocks import Clock
-from tests.shared.test_cache import FakeLoader
 
 RUNTIME, LIMIT = 10, 110
 #: By name: bytes while it is loaded, and afterwards. The last fits nowhere.

@@ -182,16 +182,30 @@ def test_an_older_alias_that_is_put_back_is_refused(
     loader: ModelLoader, store: CountingStore, repository: Repository, key: SigningKey
 ) -> None:
     [path] = store.root.rglob("prod.json")
-    old = path.read_bytes()
+    old, serial = path.read_bytes(), repository.resolve("tabular", "wine", "prod").serial
     republish(repository, key, description="newer")
     assert loader.resolve("wine", Phases()).description == "newer"
     path.write_bytes(old)
     with pytest.raises(ManifestInvalid) as caught:
         loader.resolve("wine", Phases())
     assert caught.value.message == (
-        '"prod" of tabular/wine has the serial 1, and 2 was read before: an old alias was put back. '
+        f'"prod" of tabular/wine has the serial {serial}, and {serial + 1} was read before: an old alias was put back. '
         "Promote the revision that is wanted."
     )
+
+
+def test_an_alias_that_was_deleted_and_published_again_is_newer_than_it_was(
+    loader: ModelLoader, store: CountingStore, repository: Repository, key: SigningKey
+) -> None:
+    [path] = store.root.rglob("prod.json")
+    for number in range(3):
+        republish(repository, key, description=f"number {number}")
+        last = loader.resolve("wine", Phases())
+    path.unlink()
+    with pytest.raises(ModelNotFound):
+        loader.resolve("wine", Phases())
+    repository.point(last, "prod", key)
+    assert loader.resolve("wine", Phases()) == last
 
 
 @pytest.fixture(scope="module")

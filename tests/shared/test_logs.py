@@ -32,6 +32,9 @@ class Somebody:
     def sees(self, family: str, model: str) -> bool:
         return True
 
+    def take(self) -> None:
+        pass
+
 
 def hello(request: Request) -> Response:
     request.served, request.identity = "wine", Somebody()

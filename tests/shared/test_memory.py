@@ -2,6 +2,7 @@ import gc
 import os
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
@@ -79,19 +80,17 @@ def test_bytes_are_spelled_for_people() -> None:
     ]
 
 
+class Node:
+    """Garbage that only a collection finds, once nobody else has it."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
 def test_reclaiming_frees_cycles() -> None:
-    class Node:
-        freed = False
-
-        def __init__(self) -> None:
-            self.itself = self
-
-        def __del__(self) -> None:
-            Node.freed = True
-
-    Node()
+    node = weakref.ref(Node())
     memory.reclaim()
-    assert Node.freed
+    assert node() is None
 
 
 def test_a_load_is_rarely_collected_and_what_it_made_never_again() -> None:
@@ -106,6 +105,22 @@ def test_a_load_is_rarely_collected_and_what_it_made_never_again() -> None:
     assert gc.get_freeze_count() > frozen
     gc.unfreeze()
     assert made
+
+
+def test_what_a_load_that_fails_has_made_is_left_to_the_collector() -> None:
+    """A model whose every load fails half-way would else take more memory with each."""
+    usual, nodes = gc.get_threshold(), list[weakref.ref[Node]]()
+
+    def load() -> None:
+        with memory.rarely_collected():
+            nodes.append(weakref.ref(Node()))
+            raise ValueError("half-way")
+
+    with pytest.raises(ValueError, match="half-way"):
+        load()
+    assert gc.get_threshold() == usual
+    gc.collect()
+    assert nodes[0]() is None
 
 
 #: Pages that each of four requests of 40 MiB takes from the system.
@@ -136,3 +151,45 @@ def test_what_large_requests_free_is_kept_for_the_next_and_can_be_reclaimed(keep
     assert first > 10_000
     assert after > 10_000
     assert all(taken < 100 for taken in later) == (keep == "keep")
+
+
+#: Bytes that a process has, more than at first, once each of twelve threads has had 4 MiB in small parts.
+_GROWN = """
+import sys, threading
+from pathlib import Path
+from model_functions import memory
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+def request():
+    # What is in between keeps the others from going back to the system.
+    parts = [bytearray(4096) for _ in range(1024)]
+    few = parts[::16]
+    del parts
+    kept.append(few)
+    done.wait()
+
+if sys.argv[1] == "share":
+    memory.share_freed()
+kept, done, threads, before = [], threading.Event(), [], resident()
+for _ in range(12):
+    threads.append(threading.Thread(target=request))
+    threads[-1].start()
+    while len(kept) < len(threads):
+        pass
+print(resident() - before)
+done.set()
+"""
+
+
+def grown(*arguments: str) -> int:
+    environment = os.environ | {"PYTHONPATH": str(Path(memory.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-c", _GROWN, *arguments], capture_output=True, text=True, check=True, env=environment
+    )
+    return int(done.stdout)
+
+
+def test_threads_take_from_what_others_freed() -> None:
+    assert 2 * grown("share") < grown("leave")

@@ -1,5 +1,6 @@
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -313,6 +314,21 @@ def test_an_event_loop_leaves_what_takes_longer_to_the_queues_own_thread() -> No
     until(lambda: all(one.told for one in waiting))
     assert {name for one in waiting for name in one.told} == {"queue"}
     assert [one.work.result() for one in waiting] == [[2 * number for number in range(100, 140)]] * 4
+
+
+@pytest.mark.parametrize("on_loop", [True, False], ids=["event loop", "own thread"])
+def test_nothing_holds_a_model_that_has_run(on_loop: bool) -> None:
+    queue, model = WorkQueue(8), short(Model()) if on_loop else Model()
+    work = model.work(1)
+    if on_loop:
+        queue.enter(work)
+        queue.run_short()
+    else:
+        queue.run(work)
+    assert work.result() == [2]
+    gone = weakref.ref(model)
+    del work, model
+    until(lambda: gone() is None)
 
 
 def test_an_event_loop_does_not_wait_for_what_is_slow_or_behind_it() -> None:

@@ -10,7 +10,7 @@ from model_functions.artifact.manifest import EngineRecord, MemoryNeed
 from model_functions.errors import SelfTestFailed, SelfTestHangs
 from model_functions.self_test import SelfTest
 from model_functions.wrapper import ModelWrapper
-from tests.shared.test_cache import manifest
+from tests.shared.caches import manifest
 
 MANIFEST = replace(
     manifest("wine", MemoryNeed(0, 0, 0)), examples=[[1.0]], engine=EngineRecord("openvino", tolerance=0.01)

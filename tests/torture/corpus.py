@@ -8,6 +8,7 @@ what it did before, that the log has one valid line of it, and that what is refu
 import json
 import re
 import socket
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,13 +23,14 @@ from model_functions.access.keys import KEYS_NAME, KIND
 from model_functions.names import is_model_name
 from model_functions.store import NEW
 from tests import described_models
-from tests.bad_inputs import bodies, images, keys, names, tables, texts, wires
+from tests.bad_inputs import bodies, images, keys, models, names, tables, texts, wires
 from tests.bad_inputs.entries import GOOD, LIMIT, Asked, Raw, Told, Wire, kind_of
 from tests.bad_inputs.protocols import PROTOCOLS, STATUSES, Protocol
 from tests.fakes.bucket import FakeBucket
-from tests.running import EDGES, Process
+from tests.running import EDGES, ROOT, Process
 from tests.torture.part import Bar
 from tests.torture.place import Place
+from tests.torture.raising import publish_raising
 from tests.torture.sockets import Reply, exchange
 
 #: Every so many pairs of an entry and a protocol one is asked, another one of each family on each edge.
@@ -46,9 +48,13 @@ _TIMEOUT_S = 30
 #: Of each function.
 THREADS = 16
 
+#: Folders below which this project, its packages and its interpreter lie, and what may lie elsewhere.
+_PLACES = {Path(place).resolve().parts[1] for place in (ROOT, sys.prefix, sys.base_prefix)} | {"tmp", "home", "usr"}
+
 #: What no answer may tell: where we are, in what words we think.
 _LEAKS = re.compile(
-    rb"Traceback|site-packages|/tmp/|/work/|/home/|/usr/|\.py\b|model_functions|object at 0x|<class|gs://models|Wrapper|"
+    f"/({'|'.join(map(re.escape, sorted(_PLACES)))})/|".encode()
+    + rb"Traceback|site-packages|\.py\b|model_functions|object at 0x|<class|gs://models|Wrapper|"
     rb"\b(Key|Value|Type|Index|Attribute|Runtime|Assertion|Recursion|Memory|Unicode\w+|OS|IO|Overflow)Error\b"
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -233,6 +239,7 @@ def run(length: str, place: Place) -> Sequence[Bar]:
     families = FEW if length == "ci" else described_models.FAMILIES
     with patch.object(proof, "_in_a_fresh_process", proof.examine_here):
         described_models.publish_all(place.repository, place.key, place.folder / "described", families)
+    publish_raising(place)
     found, stride = Findings(), int(LENGTHS[length])
     for number, family in enumerate(families):
         for edge_number, edge in enumerate(EDGES):
@@ -244,6 +251,8 @@ def run(length: str, place: Place) -> Sequence[Bar]:
                 ask_all(served, stride, 7 * number + 3 * edge_number)
                 if length == "full" or family == "tabular":
                     send_all(served, heavy=length == "full")
+                if family == "tabular":
+                    fail_all(served)
                 served.finish()
     prove_all(place, found)
     return _bars(found)
@@ -392,6 +401,18 @@ def _message(reply: Reply, protocol: Protocol) -> bool:
     except (ValueError, KeyError, TypeError):
         return False
     return isinstance(message, str) and bool(message)
+
+
+def fail_all(served: Served) -> None:
+    """Whatever a model may do instead of predicting; each of them once, in our own protocol."""
+    [protocol] = [one for one in PROTOCOLS if one.name == "predict"]
+    loaded = served.ask("POST", "/predict", {}, b'{"model_name": "raising", "data": "say nothing"}')
+    check(served, loaded, Told((200,)), protocol, "a model that raises, loaded")
+    served.expect_calls()
+    for entry in models.FAILURES:
+        assert entry.code is not None
+        body = json.dumps(protocol.body(served.family, "raising", entry.data, {})).encode()
+        _ask(served, Question(protocol, entry, protocol.path, Told((protocol.status(entry.code),), entry.code), body))
 
 
 def send_all(served: Served, *, heavy: bool) -> None:

@@ -27,7 +27,7 @@ from model_functions.loading import ModelLoader
 from model_functions.phases import Phases
 from model_functions.repository import Repository
 from model_functions.store import Store
-from model_functions.store.bucket import SLOWEST_BYTES_PER_S, BucketStore, Patience
+from model_functions.store.bucket import BucketStore, Patience
 from model_functions.store.credentials import AccessTokens, metadata_token
 from tests.fakes.bucket import Call, FakeBucket
 from tests.fakes.metadata import FakeMetadataServer
@@ -153,7 +153,7 @@ class Matrix:
         left = "" if error is None else self._accounted(cache)
         # What they refer to, a traceback's frames too, would not be left.
         del cache, error
-        if left := left or self._left(before, self._bound(stage, fault)):
+        if left := left or self._left(before, self._bound(stage)):
             self.findings.left.append(f"{what}: {left}")
 
     def _cache(self, store: Store) -> ModelCache:
@@ -199,18 +199,17 @@ class Matrix:
             self.findings.not_clean.append(f"{what}: {type(error).__name__}: {error}"[:200])
         if fault in HARMLESS or (times is not None and fault not in FINAL):
             self.findings.not_clean.append(f"{what} was not overcome: {error}"[:200])
-        bound = self._bound(stage, fault)
+        bound = self._bound(stage)
         self.findings.slowest = max(self.findings.slowest, took / bound)
         if took > bound:
             self.findings.late.append(f"{what}: {took:.2f} s")
 
-    def _bound(self, stage: str, fault: str) -> float:
-        """Seconds in which a load must have given up; a chunk that comes too slowly may take as long as a slow one."""
+    def _bound(self, stage: str) -> float:
+        """Seconds in which a load must have given up, and in which its threads must then have ended."""
         patience = self.patience
         if stage in ("alias", "manifest"):
             return 2 * patience.read + SLACK_S
-        slowly = CHUNK_SIZE / SLOWEST_BYTES_PER_S if (fault, stage) == ("too slow", "weights") else 4.0
-        return patience.read + patience.answer + patience.connect + slowly + SLACK_S
+        return 2 * patience.read + patience.answer + patience.connect + SLACK_S
 
     def _accounted(self, cache: ModelCache) -> str:
         """What the cache still knows of a load that failed."""
@@ -277,9 +276,6 @@ def _bars_of(length: str, place: Place) -> list[Bar]:
     matrix = Matrix(place, manifest, HASTY)
     cells = [(fault, stage, times) for fault in FAULTS for stage in STAGES for times in (1, None)]
     chosen = random.Random(0).sample(cells, round(LENGTHS[length] * len(cells)))
-    if length != "full":
-        # It takes the better part of a minute.
-        chosen = [cell for cell in chosen if cell[:2] != ("too slow", "weights")]
     for cell in chosen:
         matrix.cell(*cell)
     bars = _bars(matrix.findings, "")

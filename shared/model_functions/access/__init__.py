@@ -23,6 +23,9 @@ class Identity(Protocol):
     def sees(self, family: str, model: str) -> bool:
         """Whether the model is for the caller's eyes."""
 
+    def take(self) -> None:
+        """Counts a request against the caller's quota. Raises RateLimited."""
+
 
 class Guard(Protocol):
     """Lets callers in, or not, by what their headers prove."""
@@ -31,13 +34,13 @@ class Guard(Protocol):
         """Whether ``admit`` waits for nothing, given these headers."""
 
     def admit(self, headers: Mapping[str, str], action: str) -> Identity:
-        """Who asks. Counts the request against the caller's quota.
+        """Who asks.
 
         Args:
             headers: by lower-case name.
             action: one of settings.ACTIONS.
 
-        Raises Unauthenticated, KeyExpired, Forbidden, RateLimited, AuthUnavailable.
+        Raises Unauthenticated, KeyExpired, Forbidden, AuthUnavailable.
         """
 
 
@@ -49,6 +52,9 @@ class _Anybody:
 
     def sees(self, family: str, model: str) -> bool:
         return True
+
+    def take(self) -> None:
+        pass
 
 
 #: Who asks where nobody is asked who it is.

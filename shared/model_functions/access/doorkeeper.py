@@ -50,7 +50,6 @@ class Doorkeeper:
         holder = _holder(self._keys.value(), key or "")
         holder.check_time()
         holder.check_may(action)
-        holder.take()
         return holder
 
     def check(self) -> None:

@@ -44,6 +44,9 @@ class Known:
     def sees(self, family: str, model: str) -> bool:
         return self._sees_all or _covered(self._scopes, family, model)
 
+    def take(self) -> None:
+        """Whom an ID token proves has no quota here."""
+
 
 class KeyHolder(Known):
     """Who has a key.
@@ -69,7 +72,6 @@ class KeyHolder(Known):
             raise KeyExpired("The access key has expired. Ask for a new one.")
 
     def take(self) -> None:
-        """Counts a request. Raises RateLimited."""
         seconds = 0.0 if self.bucket is None else self.bucket.take()
         if seconds:
             again = math.ceil(seconds)

@@ -46,7 +46,7 @@ class Download:
         return self._region
 
     def cancel(self) -> None:
-        """Lets the threads end after the chunk that each is at."""
+        """Lets the threads end, whatever each is at."""
         self._fail(StoreUnavailable("The download was given up.", retry_after=1))
 
     def _fetch_all(self) -> None:
@@ -101,6 +101,7 @@ class Download:
         with self._lock:
             self._failure = self._failure or exc
             self._lock.notify_all()
+        self._opened.give_up()
 
     def _end(self) -> None:
         with self._lock:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from model_functions import logs, process_logs, spans
+from model_functions import logs, memory, process_logs, spans
 from model_functions.draining import DRAIN
 from model_functions.errors import AuthUnavailable, ConfigurationInvalid, ServingError
 from model_functions.http.message import Handle, Request, Response
@@ -68,6 +68,7 @@ def start_after_fork(call: Callable[[], None]) -> None:
 
 
 def _function(make: Callable[[Settings], Handle]) -> Callable[[Any], Any]:
+    memory.share_freed()
     try:
         settings = Settings.from_environment()
     except ConfigurationInvalid as error:

@@ -132,6 +132,8 @@ class FrontDoor:
             yield from self._let_in(request, self.guard)
         check_framing(request)
         declared = check_declared(request, self.max_body_bytes)
+        # Behind what no coming back would change.
+        request.identity.take()
         if declared > SMALL:
             self.room.take(request, declared)
         elif declared < 0:

@@ -8,23 +8,25 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
-from model_functions import logs, memory
+from model_functions import memory
 from model_functions.artifact.manifest import Manifest
 from model_functions.budget import MemoryBudget
-from model_functions.cache import LoadedModel, ModelCache
+from model_functions.cache import ModelCache
 from model_functions.caller import Caller
 from model_functions.errors import InvalidInput, Overloaded, RouteNotFound, ServingError
 from model_functions.http import description, pages
+from model_functions.http.blame import Blame
 from model_functions.http.front_door import FrontDoor
 from model_functions.http.message import Awaited, Handler, Request, Response, Steps
 from model_functions.http.prediction import PredictionRequest
 from model_functions.http.question import Published, Question, answer_json, check_version, headers_of
 from model_functions.http.service import Service, waiting
 from model_functions.http.streaming import EventStream, named, streamed
+from model_functions.loaded import LoadedModel
 from model_functions.loading import ModelLoader
 from model_functions.names import function_name
 from model_functions.once import Once
-from model_functions.queue import ALONE, LATER, Work, WorkQueue, unforeseen
+from model_functions.queue import ALONE, LATER, Work, WorkQueue
 from model_functions.rows import Batch, Row, RowWrapper
 from model_functions.settings import Settings
 from model_functions.updates import Updates
@@ -225,23 +227,20 @@ class FamilyFunction(Service):
             # Here, where it takes no thread, and before anything is made of the data.
             self.queue.check_room(model.manifest.name, model.pace, request.caller)
             yield None
-        data, parameters = question.read(model.wrapper)
-        try:
-            if model.wrapper.streams:
+        blame, wrapper = Blame(model, request), model.wrapper
+        with blame:
+            data, parameters = question.read(wrapper)
+            if wrapper.streams:
                 prediction = self._in_steps(model, data, parameters, request)
-                return model.wrapper.tensors_of(prediction) if question.as_tensors else prediction
-            prepared = model.wrapper.prepare(data, parameters)
+                return wrapper.tensors_of(prediction) if question.as_tensors else prediction
+            prepared = wrapper.prepare(data, parameters)
             question.prepared(prepared)
-            outputs = yield from self._forward(model, prepared, request)
-            finish = model.wrapper.finish_tensors if question.as_tensors else model.wrapper.finish
+        outputs = yield from self._forward(model, prepared, request)
+        with blame:
+            finish = wrapper.finish_tensors if question.as_tensors else wrapper.finish
             prediction = finish(prepared, outputs)
             model.tally.read(1 if prepared.single else _count(prediction))
-            return prediction
-        except (ServingError, GeneratorExit):
-            raise
-        except BaseException as exc:
-            logs.enter(request.headers, request.trace)
-            raise unforeseen(model.manifest.name, request.id, exc) from exc
+        return prediction
 
     def _forward(
         self, model: LoadedModel, prepared: Prepared, request: Request
@@ -273,7 +272,8 @@ class FamilyFunction(Service):
 
     def _at_once(self, model: LoadedModel, rows: int, size: int, call: Callable[[], Any], request: Request) -> Any:
         began = time.perf_counter()
-        found = self.queue.at_once(model.pace, rows, size, call)
+        with Blame(model, request):
+            found = self.queue.at_once(model.pace, rows, size, call)
         if found is not LATER:
             request.phases.record("infer", time.perf_counter() - began)
         return found
@@ -320,7 +320,8 @@ class FamilyFunction(Service):
         Args:
             held: kept until the last piece.
         """
-        pieces = model.wrapper.stream(*question.read(model.wrapper))
+        with Blame(model, request):
+            pieces = model.wrapper.stream(*question.read(model.wrapper))
         events = question.events(model, self._steps(model, pieces, request, held))
         first = next(events)
         headers = headers_of(model) | {"Content-Type": question.stream_type}

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from model_functions.cache import LoadedModel
 from model_functions.errors import ConfigurationInvalid, InvalidInput, ModelNotFound
 from model_functions.http import description, pages
 from model_functions.http.body import raw_body
@@ -12,6 +11,7 @@ from model_functions.http.prediction import ANY_MEDIA
 from model_functions.http.question import Published, Question
 from model_functions.http.service import Service, waiting
 from model_functions.http.upstream import FunctionClient
+from model_functions.loaded import LoadedModel
 from model_functions.once import Once
 from model_functions.settings import Settings
 
@@ -42,7 +42,12 @@ class Gateway(Service):
 
     def warm_up(self, request: Request) -> Steps:
         yield None
-        return self._forward(request, self.warm_up_name(request))
+        name = self.warm_up_name(request)
+        if name is not None:
+            return self._forward(request, name)
+        # A ping that keeps the gateway itself: what its first caller would wait for.
+        self.functions()
+        return Response.json({"models": self.seen_names(request)})
 
     def readiness(self) -> dict[str, Any]:
         self.repository()

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from model_functions.cache import LoadedModel
 from model_functions.errors import InvalidEncoding, InvalidInput, NotAcceptable
 from model_functions.http.body import media_type, parse_json, read_body, read_json
 from model_functions.http.front_door import method_not_allowed
 from model_functions.http.message import Request, Response
 from model_functions.http.question import Question, answer_json, finite_event
 from model_functions.inputs import json_type
+from model_functions.loaded import LoadedModel
 from model_functions.wrapper import STREAM, ModelWrapper
 
 _FIELDS = ("model_name", "data", "inputs", "parameters")

@@ -5,11 +5,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from model_functions.cache import LoadedModel
 from model_functions.errors import ModelError, VersionNotFound
 from model_functions.http.message import EVENTS, Response
 from model_functions.http.streaming import event
+from model_functions.loaded import LoadedModel
 from model_functions.wrapper import ModelWrapper, Prepared
+
+#: How a value says that it is none of JSON's: a NaN, an object, half a surrogate pair, a list within itself.
+NOT_JSON = (ValueError, TypeError, RecursionError)
 
 
 @dataclass(slots=True)
@@ -57,19 +60,19 @@ class Question(ABC):
 
 
 def finite_event(model: LoadedModel, kind: str | None, value: Any) -> bytes:
-    """Raises ModelError for a NaN in it."""
+    """Raises ModelError for what JSON does not have."""
     try:
         return event(kind, value)
-    except ValueError as exc:
-        raise not_finite(model) from exc
+    except NOT_JSON as exc:
+        raise not_json(model, exc) from exc
 
 
 def answer_json(model: LoadedModel, value: Any, headers: Mapping[str, str] | None = None) -> Response:
-    """The value, with who gave it in the headers. Raises ModelError for a NaN in it."""
+    """The value, with who gave it in the headers. Raises ModelError for what JSON does not have."""
     try:
         return Response.json(value, headers=headers_of(model) | dict(headers or {}))
-    except ValueError as exc:
-        raise not_finite(model) from exc
+    except NOT_JSON as exc:
+        raise not_json(model, exc) from exc
 
 
 def headers_of(model: LoadedModel) -> dict[str, str]:
@@ -83,6 +86,12 @@ def headers_of(model: LoadedModel) -> dict[str, str]:
     if model.freshness.is_stale:
         headers["X-Model-Stale"] = "true"
     return headers
+
+
+def not_json(model: LoadedModel, exc: Exception) -> ModelError:
+    if isinstance(exc, ValueError) and not isinstance(exc, UnicodeError):
+        return not_finite(model)
+    return ModelError(f"{model.manifest.name} answered with what JSON does not have. Report the input to its owner.")
 
 
 def not_finite(model: LoadedModel) -> ModelError:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from model_functions import memory
 from model_functions.artifact.signing import Trust
-from model_functions.cache import LoadedModel
 from model_functions.directory import Directory
 from model_functions.errors import InvalidInput
 from model_functions.http import observed, pages, permissions
@@ -18,6 +17,7 @@ from model_functions.http.prediction import checked_model_name, read_prediction_
 from model_functions.http.question import Published, Question
 from model_functions.http.room import Room
 from model_functions.http.routes import Routes, protocol_routes
+from model_functions.loaded import LoadedModel
 from model_functions.metrics import OPEN_METRICS, TEXT, Metrics
 from model_functions.once import Once
 from model_functions.repository import Repository

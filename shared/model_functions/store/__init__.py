@@ -31,6 +31,9 @@ class OpenObject(AbstractContextManager["OpenObject"], Protocol):
         Raises ObjectNotFound, StoreUnavailable, DigestMismatch when the object ends too early.
         """
 
+    def give_up(self) -> None:
+        """Ends what is being read, with StoreUnavailable; where a read may last, before it is done."""
+
 
 class Store(Protocol):
     """Named bytes with generations, as Cloud Storage has them.

@@ -24,7 +24,7 @@ from model_functions.store.credentials import AccessTokens, access_tokens
 ENDPOINT = "https://storage.googleapis.com"
 RETRY_AFTER_S = 5
 SLOWEST_BYTES_PER_S = 100_000
-"""``read_into`` gives up on a store that is slower."""
+"""``read_into`` gives up on a store that falls behind it."""
 LARGEST_READ_BYTES = 64 * 1024 * 1024
 """``read`` is for documents."""
 PASSING = (408, 429, 500, 502, 503, 504)
@@ -205,6 +205,7 @@ class BucketObject:
         self.size: int | None = None
         self._generation: str | None = None
         self._pinning = threading.Lock()
+        self.given_up = False
 
     def __enter__(self) -> Self:
         return self
@@ -214,13 +215,15 @@ class BucketObject:
 
     def read_into(self, buffer: memoryview, offset: int = 0) -> None:
         patience, position = self._store.patience, 0
-        started = progressed = time.monotonic()
-        deadline = started + patience.read + len(buffer) / SLOWEST_BYTES_PER_S
+        progressed = time.monotonic()
+        # Once for its first byte, and once more for a slow start.
+        deadline = progressed + 2 * patience.read
         pause = patience.pause
         while position < len(buffer):
+            self.check_wanted()
             before = position
             failure: _Passing | None = None
-            reading = _Reading(buffer[position:], deadline)
+            reading = _Reading(self, buffer[position:], deadline + position / SLOWEST_BYTES_PER_S)
             try:
                 self._read_on(reading, offset + position)
             except _Passing as exc:
@@ -231,11 +234,20 @@ class BucketObject:
             elif failure is None:
                 raise DigestMismatch(f"{self._name} ends after {offset + position} bytes. Publish the model again.")
             now = time.monotonic()
-            if failure is not None and (now > deadline or now + pause > progressed + patience.read):
+            late = now > deadline + position / SLOWEST_BYTES_PER_S or now + pause > progressed + patience.read
+            if failure is not None and late:
                 raise failure.error from failure.__cause__
             if position == before:
                 time.sleep(pause)
                 pause = min(2 * pause, 1.0)
+
+    def give_up(self) -> None:
+        self.given_up = True
+
+    def check_wanted(self) -> None:
+        """Raises StoreUnavailable where nobody waits any longer."""
+        if self.given_up:
+            raise _unavailable(f"{self._name} was given up. Try again.")
 
     def _read_on(self, reading: "_Reading", offset: int) -> None:
         """Reads as far as one request gets."""
@@ -268,13 +280,13 @@ class _Reading:
     """What one request brings.
 
     Args:
-        deadline: as time.monotonic tells it.
+        deadline: of its first byte, as time.monotonic tells it; every further one may come a little later.
     """
 
-    def __init__(self, buffer: memoryview, deadline: float) -> None:
+    def __init__(self, source: BucketObject, buffer: memoryview, deadline: float) -> None:
         self.buffer = buffer
         self.position = 0
-        self._deadline = deadline
+        self._source, self._deadline = source, deadline
 
     def fill(self, response: Response) -> None:
         if (response.length or 0) > len(self.buffer):
@@ -284,7 +296,8 @@ class _Reading:
             if count == 0:
                 return
             self.position += count
-            if time.monotonic() > self._deadline:
+            self._source.check_wanted()
+            if time.monotonic() > self._deadline + self.position / SLOWEST_BYTES_PER_S:
                 raise TimeoutError
 
 

@@ -49,7 +49,7 @@ def opened(repository: Repository, **settings: object) -> Doorkeeper:
 
 def refused(guard: Doorkeeper, headers: Mapping[str, str], action: str = "predict") -> ServingError:
     with pytest.raises(ServingError) as error:
-        guard.admit(headers, action)
+        guard.admit(headers, action).take()
     return error.value
 
 
@@ -156,12 +156,12 @@ def test_a_quota_is_one_keys_own_and_tells_when_to_come_back(guard: Doorkeeper, 
     greedy, other = made(rate=0.5, burst=3), made(rate=0.5, burst=3)
     writer.write(greedy, other)
     for _ in range(3):
-        guard.admit(greedy.headers, "predict")
+        guard.admit(greedy.headers, "predict").take()
     error = refused(guard, greedy.headers)
     assert (type(error), error.headers["Retry-After"]) == (RateLimited, "2")
     assert error.message == "The access key may ask 0.5 times a second. Ask again in 2 s."
     for _ in range(3):
-        guard.admit(other.headers, "predict")
+        guard.admit(other.headers, "predict").take()
 
 
 def test_what_a_key_has_used_up_it_has_used_up_after_the_list_was_read_again(
@@ -170,14 +170,14 @@ def test_what_a_key_has_used_up_it_has_used_up_after_the_list_was_read_again(
     guard, key = opened(repository, access_refresh_s=0), made(rate=0.001, burst=2)
     writer.write(key)
     for _ in range(2):
-        guard.admit(key.headers, "predict")
+        guard.admit(key.headers, "predict").take()
     writer.write(key, made())
     time.sleep(0.01)
     assert type(refused(guard, key.headers)) is RateLimited
     more = dataclasses.replace(key.record, burst=4)
     writer.write(more)
     time.sleep(0.01)
-    guard.admit(key.headers, "predict")
+    guard.admit(key.headers, "predict").take()
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,8 @@ def test_what_is_remembered_of_a_token_ends_with_it(
 ) -> None:
     token = google.token()
     tokens.caller(token)
-    monkeypatch.setattr(time, "time", lambda: NOW + 3800.0)
+    later = time.time() + 3800
+    monkeypatch.setattr(time, "time", lambda: later)
     assert type(refused(tokens, token)) is Unauthenticated
 
 

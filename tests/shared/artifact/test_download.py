@@ -9,7 +9,7 @@ import pytest
 
 from model_functions.artifact import stream
 from model_functions.artifact.download import AS_IT_IS, THREADS, Download
-from model_functions.artifact.manifest import FileEntry, WeightsLayout
+from model_functions.artifact.manifest import CHUNK_SIZE, FileEntry, WeightsLayout
 from model_functions.engines import Half
 from model_functions.errors import DigestMismatch, ObjectNotFound, StoreUnavailable
 from model_functions.store import NEW
@@ -126,6 +126,17 @@ def test_a_download_that_is_cancelled_stops(fake_bucket: FakeBucket, store: Buck
     download.cancel()
     assert ended()
     assert fake_bucket.count("read") <= THREADS
+
+
+def test_its_threads_end_with_it_though_their_chunks_come_slowly(fake_bucket: FakeBucket) -> None:
+    """A chunk of a model comes for 40 s from the slowest store that is waited for."""
+    data = os.urandom(8 * CHUNK_SIZE)
+    fake_bucket.put("x", data)
+    fake_bucket.fault("read", times=None, bandwidth=150_000)
+    download = Download(BucketStore.at("gs://models"), "x", FileEntry.of(data, CHUNK_SIZE))
+    time.sleep(0.1)
+    download.cancel()
+    assert ended()
 
 
 @pytest.mark.parametrize("chunk_size", [64, 1000, 4096, 5000, 1 << 20])

@@ -207,6 +207,17 @@ def test_an_image_comes_in_every_way(function: FamilyFunction, wrapper: ImageCla
         assert body(response)["body"] == expected
 
 
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_what_an_image_is_its_bytes_say_and_not_what_it_is_called(
+    function: FamilyFunction, wrapper: ImageClassificationWrapper, kind: str
+) -> None:
+    file = tiny_models.picture(kind=kind)
+    text = base64.b64encode(file).decode()
+    for called in ("image/png", "image/jpeg"):
+        for asked in (sent(file, called), post({"data": f"data:{called};base64,{text}"})):
+            assert body(function.handle(asked))["body"] == wrapper.predict(text)
+
+
 def test_several_files_of_a_form_give_a_list(function: FamilyFunction, wrapper: ImageClassificationWrapper) -> None:
     answers = body(function.handle(form(("a.png", PNG), ("b.gif", tiny_models.picture(kind="GIF")))))["body"]
     assert len(answers) == 2

@@ -6,7 +6,7 @@ import pytest
 
 from model_functions.access import ANYBODY, Identity
 from model_functions.draining import Drain
-from model_functions.errors import Forbidden, InvalidInput, Unauthenticated, error_classes
+from model_functions.errors import Forbidden, InvalidInput, RateLimited, Unauthenticated, error_classes
 from model_functions.http.errors import render
 from model_functions.http.front_door import FrontDoor
 from model_functions.http.message import BODY, Handler, Request, Response, finished
@@ -175,8 +175,9 @@ class KeyGuard:
         is_fresh: whether it knows the keys.
     """
 
-    def __init__(self, *, is_fresh: bool = True) -> None:
+    def __init__(self, *, is_fresh: bool = True, identity: Identity = ANYBODY) -> None:
         self._is_fresh = is_fresh
+        self._identity = identity
 
     def is_fresh(self, headers: Mapping[str, str]) -> bool:
         return self._is_fresh
@@ -186,7 +187,7 @@ class KeyGuard:
             raise Unauthenticated("There is no key.")
         if action != "predict":
             raise Forbidden("The key is not for this.")
-        return ANYBODY
+        return self._identity
 
 
 def guarded(guard: KeyGuard) -> FrontDoor:
@@ -205,6 +206,7 @@ def unread(size: int) -> bytes:
     ("asked", "status"),
     [
         (request(b"{}", read=unread), 401),
+        (request(b"{}", {"content-length": "11"}, read=unread), 401),
         (request(b"{}", {"x-api-key": "bad"}, read=unread), 401),
         (request(b"{}", {"x-api-key": "good"}, target="/warmup", read=unread), 403),
         (request(b"{}", target="/nope", read=unread), 404),
@@ -219,6 +221,39 @@ def test_a_guard_decides_by_the_head_of_a_request(asked: Request, status: int) -
     response = guarded(KeyGuard()).handle(asked)
     assert response.status == status
     assert ("WWW-Authenticate" in response.headers) == (status == 401)
+
+
+class Greedy:
+    """Who has used up its quota."""
+
+    name = "greedy"
+
+    def check(self, family: str | None, model: str) -> None:
+        raise AssertionError("asked for a model")
+
+    def sees(self, family: str, model: str) -> bool:
+        return True
+
+    def take(self) -> None:
+        raise RateLimited("Ask again in 7 s.", retry_after=7)
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        (request(b"{}", {"x-api-key": "good"}, read=unread), 429),
+        (request(b"{}", {"x-api-key": "bad"}, read=unread), 401),
+        (request(b"{}", {"x-api-key": "good"}, target="/warmup", read=unread), 403),
+        (request(b"{}", {"x-api-key": "good", "content-length": "11"}, read=unread), 413),
+        (request(b"{}", {"x-api-key": "good", "transfer-encoding": "gzip"}, read=unread), 501),
+        (get("/health"), 200),
+    ],
+    ids=["no more for now", "no key", "not for this key", "too large", "unknown coding", "for everybody"],
+)
+def test_nobody_is_told_to_come_back_with_what_is_never_taken(asked: Request, status: int) -> None:
+    response = guarded(KeyGuard(identity=Greedy())).handle(asked)
+    assert response.status == status
+    assert response.headers.get("Retry-After") == ("7" if status == 429 else None)
 
 
 def test_a_guard_that_has_to_look_does_so_in_a_thread_before_the_body_is_wanted() -> None:

@@ -1,5 +1,6 @@
 import re
 import threading
+from asyncio import CancelledError
 from pathlib import Path
 from typing import Any
 
@@ -135,15 +136,22 @@ def test_a_body_over_the_limit_is_413(store_folder: Path, trust_file: Path) -> N
     assert (response.status, response.headers["X-Error-Code"]) == (413, "payload_too_large")
 
 
-@pytest.mark.parametrize("raised", [RuntimeError, SystemExit, KeyboardInterrupt, MemoryError, RecursionError])
+RAISED = [
+    *(RuntimeError, MemoryError, RecursionError, ConnectionResetError, StopIteration, StopAsyncIteration),
+    *(SystemExit, KeyboardInterrupt, GeneratorExit, CancelledError),
+]
+
+
+@pytest.mark.parametrize("raised", RAISED)
+@pytest.mark.parametrize("step", ["preprocess", "forward_rows", "postprocess"])
 def test_a_model_that_fails_takes_nothing_down(
-    tabular: FamilyFunction, monkeypatch: pytest.MonkeyPatch, raised: type[BaseException]
+    tabular: FamilyFunction, monkeypatch: pytest.MonkeyPatch, step: str, raised: type[BaseException]
 ) -> None:
     def fail(*_: Any) -> Any:
         raise raised("secret")
 
     with monkeypatch.context() as patched:
-        patched.setattr(TabularWrapper, "forward_rows", fail)
+        patched.setattr(TabularWrapper, step, fail)
         response = tabular.handle(post({"data": ROW}))
     assert (response.status, response.headers["X-Error-Code"]) == (500, "model_error")
     assert b"secret" not in response.body
@@ -157,6 +165,28 @@ def test_an_answer_that_is_no_number_is_the_models_error(
     response = tabular.handle(post({"data": ROW}))
     assert (response.status, response.headers["X-Error-Code"]) == (500, "model_error")
     assert "a number that is not finite" in message(response)
+
+
+def within_itself() -> list[Any]:
+    found: list[Any] = []
+    found.append(found)
+    return found
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [object(), b"x", {1, 2}, "\ud800", within_itself()],
+    ids=["object", "bytes", "set", "half a pair", "itself"],
+)
+def test_an_answer_that_json_does_not_have_is_the_models_error(
+    tabular: FamilyFunction, monkeypatch: pytest.MonkeyPatch, answer: Any
+) -> None:
+    monkeypatch.setattr(TabularWrapper, "postprocess", lambda *_: [{"prediction": answer}])
+    response = tabular.handle(post({"data": ROW}))
+    assert (response.status, response.headers["X-Error-Code"]) == (500, "model_error")
+    assert message(response) == (
+        "tiny_classifier answered with what JSON does not have. Report the input to its owner."
+    )
 
 
 def test_one_wrapper_predicts_for_one_thread_at_a_time(

@@ -315,7 +315,12 @@ def test_a_warm_up_is_passed_on(gateway: Gateway) -> None:
     response = gateway.handle(post({"model_name": "tiny_classifier"}, "/warmup"))
     assert response.status == 200
     assert "infer" in body(response)["phases"]
-    assert gateway.handle(requests.request(target="/warmup")).status == 422
+
+
+def test_a_warm_up_that_names_no_model_warms_the_gateway_itself(gateway: Gateway, site: Site) -> None:
+    response = gateway.handle(requests.request(target="/warmup"))
+    assert (response.status, "tiny_classifier" in body(response)["models"]) == (200, True)
+    assert not site.seen
 
 
 def test_a_browser_gets_the_page_and_a_program_the_models(gateway: Gateway) -> None:

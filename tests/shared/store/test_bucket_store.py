@@ -200,7 +200,46 @@ def test_read_into_gives_up_on_a_store_that_is_too_slow(
     start = time.monotonic()
     with pytest.raises(StoreUnavailable):
         read_into(hasty, "x", memoryview(bytearray(MIB)))
-    assert time.monotonic() - start < HASTY.read + 0.1 + SLACK_S
+    assert time.monotonic() - start < 2 * HASTY.read + 0.1 + SLACK_S
+
+
+def test_a_large_part_is_given_up_as_soon_as_it_falls_behind(fake_bucket: FakeBucket, hasty: BucketStore) -> None:
+    """At the slowest bytes that are waited for, all of it would take a minute and a half."""
+    fake_bucket.put("p/x", bytes(8 * MIB))
+    fake_bucket.fault("read", times=None, bandwidth=20_000)
+    start = time.monotonic()
+    with pytest.raises(StoreUnavailable, match=r"for x\. Try again\.$"):
+        read_into(hasty, "x", memoryview(bytearray(8 * MIB)))
+    assert time.monotonic() - start < 2 * HASTY.read * 1.25 + HASTY.answer + SLACK_S
+
+
+def test_a_store_that_keeps_up_with_the_slowest_may_take_its_time(
+    fake_bucket: FakeBucket, hasty: BucketStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model_functions.store.bucket.SLOWEST_BYTES_PER_S", MIB // 8)
+    data = os.urandom(MIB // 4)
+    fake_bucket.put("p/x", data)
+    fake_bucket.fault("read", times=None, bandwidth=MIB // 4)
+    start, buffer = time.monotonic(), bytearray(MIB // 4)
+    read_into(hasty, "x", memoryview(buffer))
+    assert buffer == data
+    assert time.monotonic() - start > 2 * HASTY.read
+
+
+def test_what_is_given_up_ends_within_the_chunk(fake_bucket: FakeBucket, store: BucketStore) -> None:
+    fake_bucket.put("p/x", bytes(MIB))
+    fake_bucket.fault("read", times=None, bandwidth=MIB // 8)
+    with store.open("x") as found:
+        begun = threading.Event()
+        fake_bucket.on_call = lambda _: begun.set()
+        with ThreadPoolExecutor(1) as pool:
+            reading = pool.submit(found.read_into, memoryview(bytearray(MIB)))
+            assert begun.wait(5)
+            start = time.monotonic()
+            found.give_up()
+            with pytest.raises(StoreUnavailable, match=r"^x was given up\. Try again\.$"):
+                reading.result()
+            assert time.monotonic() - start < 1 + SLACK_S
 
 
 def test_read_into_never_writes_beyond_the_buffer(fake_bucket: FakeBucket, store: BucketStore) -> None:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-from model_functions.cache import LoadedModel
 from model_functions.errors import InvalidEncoding, InvalidInput
 from model_functions.http.body import media_type, parse_json, read_body, read_json
 from model_functions.http.message import JSON, Request, Response
 from model_functions.http.prediction import FORM, PredictionRequest, checked_model_name, parameters_field
 from model_functions.http.question import answer_json, headers_of
+from model_functions.loaded import LoadedModel
 from model_functions.wrapper import ModelWrapper
 
 #: What a field of a form, or of an object, is called that holds the data.

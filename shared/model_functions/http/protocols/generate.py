@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from model_functions.cache import LoadedModel
 from model_functions.errors import InvalidInput
 from model_functions.http.body import read_json
 from model_functions.http.message import EVENTS, Request, Response
@@ -15,6 +14,7 @@ from model_functions.http.protocols.inference import model_parameters
 from model_functions.http.protocols.inference_request import parameters_of, shorten_by_timeout
 from model_functions.http.question import Question, answer_json, finite_event
 from model_functions.inputs import json_type
+from model_functions.loaded import LoadedModel
 from model_functions.wrapper import ModelWrapper
 
 _FIELDS = ("id", "text_input", "parameters")

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from model_functions.cache import LoadedModel
 from model_functions.errors import InvalidInput, ServingError, UnsupportedMediaType
 from model_functions.http import errors
 from model_functions.http.body import media_type, read_body, read_json
@@ -19,6 +18,7 @@ from model_functions.http.protocols.wording import in_words
 from model_functions.http.question import Published, Question, answer_json, finite_event
 from model_functions.http.routes import Table
 from model_functions.inputs import json_type
+from model_functions.loaded import LoadedModel
 from model_functions.wrapper import ModelWrapper
 
 if TYPE_CHECKING:

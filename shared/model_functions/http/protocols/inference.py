@@ -11,12 +11,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from model_functions.cache import LoadedModel
 from model_functions.errors import InvalidInput
 from model_functions.http.coding import compressed
 from model_functions.http.message import Response
 from model_functions.http.protocols.datatypes import DATATYPES, DTYPES, SIZES
 from model_functions.http.question import Question, headers_of
+from model_functions.loaded import LoadedModel
 from model_functions.tensors import TensorSpec
 from model_functions.wrapper import ModelWrapper
 

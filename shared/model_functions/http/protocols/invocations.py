@@ -8,7 +8,6 @@ alone. Sources: mlflow, mlflow/pyfunc/scoring_server/__init__.py; SageMaker's do
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from model_functions.cache import LoadedModel
 from model_functions.errors import InvalidInput, ModelNotFound, ServingError
 from model_functions.http.body import check_charset, media_type, parse_json, read_body, read_json
 from model_functions.http.errors import refused, status_of
@@ -28,6 +27,7 @@ from model_functions.http.protocols.tensorflow_serving import ColumnQuestion, Ro
 from model_functions.http.question import Question, answer_json
 from model_functions.http.routes import Table
 from model_functions.inputs import json_type
+from model_functions.loaded import LoadedModel
 from model_functions.wrapper import ModelWrapper
 
 if TYPE_CHECKING:

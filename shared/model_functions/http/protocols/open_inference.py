@@ -7,7 +7,6 @@ docs/protocol/*.md; SeldonIO/MLServer, mlserver/rest/app.py.
 import json
 from typing import TYPE_CHECKING, Any
 
-from model_functions.cache import LoadedModel
 from model_functions.errors import InvalidInput, ModelUnavailable, ServingError
 from model_functions.http.body import raw_body, read_json
 from model_functions.http.errors import refused, status_of
@@ -20,6 +19,7 @@ from model_functions.http.question import Published, headers_of
 from model_functions.http.routes import Table
 from model_functions.http.service import waiting
 from model_functions.inputs import json_type
+from model_functions.loaded import LoadedModel
 from model_functions.tally import Tally
 from model_functions.tensors import TensorSpec
 

@@ -6,12 +6,12 @@ from array import array
 from dataclasses import dataclass
 from typing import Any
 
-from model_functions.cache import LoadedModel
 from model_functions.errors import InvalidInput
 from model_functions.http.message import Response
 from model_functions.http.protocols.openai_fields import WITHOUT_EFFECT, model_name_of, shown, whole
 from model_functions.http.question import Question, answer_json
 from model_functions.inputs import json_type
+from model_functions.loaded import LoadedModel
 from model_functions.wrapper import Prepared
 
 

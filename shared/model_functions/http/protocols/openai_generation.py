@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from model_functions.cache import LoadedModel
 from model_functions.errors import InvalidInput
 from model_functions.http.message import Response
 from model_functions.http.protocols.answer_length import answer_length
@@ -22,6 +21,7 @@ from model_functions.http.protocols.openai_logprobs import Logprobs, of_chat, of
 from model_functions.http.protocols.openai_messages import read_message
 from model_functions.http.question import Question, answer_json, finite_event
 from model_functions.inputs import json_type
+from model_functions.loaded import LoadedModel
 from model_functions.wrapper import ModelWrapper
 
 #: Below this the likeliest token is drawn in any case.

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-from model_functions.cache import LoadedModel
 from model_functions.errors import InvalidEncoding, InvalidInput, PayloadTooLarge
 from model_functions.http.message import Response
 from model_functions.http.question import Question, answer_json, headers_of
 from model_functions.inputs import check_first_item, json_type
+from model_functions.loaded import LoadedModel
 from model_functions.row_tensors import MATRIX
 from model_functions.wrapper import ModelWrapper
 

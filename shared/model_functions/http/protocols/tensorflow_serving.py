@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from model_functions.cache import LoadedModel
 from model_functions.errors import InvalidInput, ServingError
 from model_functions.http.body import read_json
 from model_functions.http.errors import refused, status_of
@@ -21,6 +20,7 @@ from model_functions.http.question import Published, Question, headers_of, versi
 from model_functions.http.routes import Table
 from model_functions.http.service import waiting
 from model_functions.inputs import check_first_item, json_type
+from model_functions.loaded import LoadedModel
 from model_functions.tensors import TensorSpec
 from model_functions.wrapper import ModelWrapper
 

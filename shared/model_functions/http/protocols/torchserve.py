@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from model_functions.cache import LoadedModel
 from model_functions.errors import InvalidInput, ModelNotFound, NotSupported, ServingError, VersionNotFound
 from model_functions.http.errors import refused, status_of
 from model_functions.http.message import Request, Response
 from model_functions.http.protocols.bodies import BodyQuestion, read_body_question
-from model_functions.http.question import Published, not_finite
+from model_functions.http.question import NOT_JSON, Published, not_json
 from model_functions.http.routes import Table
 from model_functions.http.service import waiting
+from model_functions.loaded import LoadedModel
 
 if TYPE_CHECKING:
     from model_functions.http.service import Service
@@ -93,8 +93,8 @@ class TorchServeQuestion(BodyQuestion):
 def _line(model: LoadedModel, piece: Any) -> bytes:
     try:
         return json.dumps(piece, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-    except ValueError as exc:
-        raise not_finite(model) from exc
+    except NOT_JSON as exc:
+        raise not_json(model, exc) from exc
 
 
 def not_explained(request: Request, model: Published) -> Response:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from model_functions.cache import LoadedModel
 from model_functions.errors import InvalidInput, NotSupported, ServingError
 from model_functions.http.body import parse_json, read_json
 from model_functions.http.errors import refused, status_of
@@ -22,6 +21,7 @@ from model_functions.http.protocols.wording import in_words
 from model_functions.http.question import Published, answer_json, finite_event
 from model_functions.http.routes import Table
 from model_functions.inputs import json_type
+from model_functions.loaded import LoadedModel
 from model_functions.wrapper import ModelWrapper
 
 if TYPE_CHECKING:
