@@ -1,5 +1,7 @@
 """What makes a canary worse than the revision that serves."""
 
+from typing import Any
+
 import pytest
 
 from deploy.cloud.canary import Record, records, verdict
@@ -8,7 +10,7 @@ from deploy.cloud.configuration import Canary
 WANTED = Canary(percent=10, seconds=60, max_error_rate=0.01, max_slowdown=1.5)
 
 
-def entry(revision: str, status: int, latency: str) -> dict[str, object]:
+def entry(revision: str, status: int, latency: str) -> dict[str, Any]:
     return {
         "resource": {"labels": {"revision_name": revision}},
         "httpRequest": {"status": status, "latency": latency},
@@ -16,7 +18,7 @@ def entry(revision: str, status: int, latency: str) -> dict[str, object]:
 
 
 def test_the_log_is_counted_by_revision() -> None:
-    logged = [entry("a", 200, "0.1s"), entry("a", 503, "0.3s"), entry("b", 404, "2s"), {"textPayload": "a line"}]
+    logged: list[dict[str, Any]] = [entry("a", 200, "0.1s"), entry("a", 503, "0.3s"), entry("b", 404, "2s"), {"textPayload": "a line"}]
     assert records(logged) == {"a": Record(2, 1, 0.2), "b": Record(1, 0, 2.0)}
 
 
