@@ -190,7 +190,9 @@ class Service(ABC):
         default = self.default_model()
         models = models_of(seen, default if default in {model["model_name"] for model in seen} else None)
         routes = self.settings.predict_route, self.settings.health_route
-        return document(Served(self.name, models, self.family is None, *routes))
+        proofs = {"keys": ("key", "bearer"), "iam": ("bearer",)}
+        access = tuple(dict.fromkeys(proof for way in self.settings.access for proof in proofs.get(way, ())))
+        return document(Served(self.name, models, self.family is None, *routes, access=access))
 
     def warm_up_name(self, request: Request) -> str | None:
         """The model that ``POST /warmup`` names, if it does."""
