@@ -105,7 +105,9 @@ def test_what_a_function_cannot_use_is_left_out(workshop: Path) -> None:
 @pytest.mark.parametrize(
     ("family", "named", "unusable"),
     [
-        pytest.param("translation", {"onnxruntime", "generator", "sentencepiece"}, {"openvino", "sklearn"}, id="graphs"),
+        pytest.param(
+            "translation", {"onnxruntime", "generator", "sentencepiece"}, {"openvino", "sklearn"}, id="graphs"
+        ),
         pytest.param("text_generation", {"openvino", "paged", "paged_writer"}, {"sentencepiece", "pillow"}, id="pages"),
     ],
 )

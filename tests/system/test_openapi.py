@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-import warnings
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -39,15 +38,11 @@ LENIENT = {
 
 
 @pytest.fixture(scope="module")
-def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, subprocess.CompletedProcess[str]]:
+def reports(
+    described_store: Path, trust_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, subprocess.CompletedProcess[str]]:
     """What schemathesis says of each function, behind one emulator with a model of each family."""
-    store = tmp_path_factory.mktemp("store")
-    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        # torch warns of its own exporter.
-        warnings.simplefilter("ignore")
-        patch.setenv("MODEL_STORE", str(store))
-        publish_all(open_repository(), signing_key(), tmp_path_factory.mktemp("models"))
-    with emulator(store) as (url, _), ThreadPoolExecutor(2) as pool:
+    with emulator(described_store, MODEL_TRUST=str(trust_file)) as (url, _), ThreadPoolExecutor(2) as pool:
         running: dict[str, Future[subprocess.CompletedProcess[str]]] = {
             name: pool.submit(_report, name, url, tmp_path_factory.mktemp(name)) for name in FUNCTIONS
         }
