@@ -21,7 +21,9 @@ VERBS = (
     "stage",
     "bootstrap",
     "doctor",
+    "release",
     "warmup",
+    "status",
     "emulate",
 )
 

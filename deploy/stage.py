@@ -102,7 +102,7 @@ def _has_gpu(source: Path) -> bool:
 
 
 def _row(one: Staged, listed: bool) -> dict[str, Any]:
-    row = {"family": one.family, "folder": str(one.folder), "digest": one.digest}
+    row: dict[str, Any] = {"family": one.family, "folder": str(one.folder), "digest": one.digest}
     row |= {"files": len(one.files), "bytes": one.size}
     return row | ({"uploaded": one.files} if listed else {})
 

@@ -86,6 +86,10 @@ class Gcloud:
             return None
         return json.loads(text) if text.strip() else None
 
+    def access_token(self) -> str:
+        """By which Google's APIs are asked what gcloud has no command for. Raises GcloudFailed."""
+        return _run(["auth", "print-access-token"]).strip()
+
     def change(self, *arguments: str) -> str:
         """Runs it, and returns what it printed; in a dry run prints it. Raises GcloudFailed."""
         command = [*arguments, f"--project={self.project}", "--quiet"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from deploy import locked, needed_code, publisher, stage, staged
-from deploy.project import FUNCTIONS, function_families, model_families, wrapper_class
+from deploy.project import FUNCTIONS, SHARED, function_families, model_families, wrapper_class
 from model_functions.artifact.signing_key import SigningKey
 
 
@@ -67,7 +67,7 @@ def test_a_family_s_own_module_changes_one_digest_and_a_shared_one_all(
     workshop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shared = workshop / "model_functions"
-    shutil.copytree(stage.SHARED, shared, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(SHARED, shared, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(stage, "SHARED", shared)
     families = ("gateway", "onnx", "tabular")
 
@@ -122,7 +122,7 @@ def test_an_engine_that_only_artifacts_name_stays_where_its_packages_are(
 
 def test_every_package_of_an_engine_is_known_by_the_name_it_is_locked_under() -> None:
     known = {one for lock in (locked.FOR_FUNCTIONS, locked.DEVELOPMENT) for one in locked.packages(lock)}
-    for path in (stage.SHARED / "engines").glob("*.py"):
+    for path in (SHARED / "engines").glob("*.py"):
         assert needed_code._packages(path) <= known, path
 
 
