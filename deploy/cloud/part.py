@@ -28,7 +28,12 @@ class Step:
     @property
     def told(self) -> str:
         """When it has been done."""
-        return f"made {self.what}" if self.state == "missing" else f"set {self.what} right, which was {self.state}"
+        match self.state:
+            case "missing":
+                return f"made {self.what}"
+            case "off":
+                return f"switched on {self.what}"
+        return f"set right {self.what}: {self.state}"
 
 
 class Part(ABC):

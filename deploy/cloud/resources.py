@@ -1,6 +1,6 @@
 """resources.yaml, filled in for a project: what it needs, and who may what."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,17 +66,12 @@ def grants(configuration: Configuration) -> list[Grant]:
 
 def mounted_secrets(family: str) -> list[str]:
     """The names of the secrets that the flags of the family's function mount."""
-    flags = _flags(family)
-    mounts = [str(value) for flag in _SECRET_FLAGS for value in dict(flags.get(flag) or {}).values()]
-    return sorted({value.rpartition(":")[0] for value in mounts})
+    return sorted({str(mount).rpartition(":")[0] for mount in _mapped(family, _SECRET_FLAGS).values()})
 
 
 def reads_key_list(family: str) -> bool:
     """Whether its function reads the access keys in the bucket."""
-    flags = _flags(family)
-    variables: dict[str, str] = {}
-    for flag in _VARIABLE_FLAGS:
-        variables |= dict(flags.get(flag) or {})
+    variables = _mapped(family, _VARIABLE_FLAGS)
     modes = str(variables.get("ACCESS", "")).replace(",", " ").split()
     return "keys" in modes and not variables.get("ACCESS_KEYS")
 
@@ -129,11 +124,11 @@ def _condition(only: dict[str, str] | None, family: str, configuration: Configur
     return Condition(only["title"], only["if"].format(**values))
 
 
-def _flags(family: str) -> dict[str, Any]:
-    """Those of both backends: a grant too many, of the family's own secret, is better than a release that fails."""
-    files = [FUNCTIONS / family / name for name in ("flags.yaml", "run.yaml")]
-    flags: dict[str, Any] = {}
-    for file in files:
-        if file.exists():
-            flags |= yaml.safe_load(file.read_text()) or {}
-    return flags
+def _mapped(family: str, flags: Sequence[str]) -> dict[str, Any]:
+    """What these flags of the family's function map to what, for whichever backend."""
+    found: dict[str, Any] = {}
+    for file in [FUNCTIONS / family / "flags.yaml", FUNCTIONS / family / "run.yaml"]:
+        written = (yaml.safe_load(file.read_text()) if file.exists() else None) or {}
+        for flag in flags:
+            found |= written.get(flag) or {}
+    return found

@@ -1,3 +1,5 @@
+import errno
+import os
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +20,7 @@ from model_functions.errors import (
     ArtifactRefused,
     DigestMismatch,
     GlobalRefused,
+    InsufficientMemory,
     ManifestInvalid,
     ModelNotFound,
     PackageMismatch,
@@ -192,6 +195,26 @@ def test_an_older_alias_that_is_put_back_is_refused(
         f'"prod" of tabular/wine has the serial {serial}, and {serial + 1} was read before: an old alias was put back. '
         "Promote the revision that is wanted."
     )
+
+
+@pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG], ids=["full", "over a quota", "too large"])
+def test_a_disk_without_room_is_no_fault_of_the_artifact(
+    loader: ModelLoader, monkeypatch: pytest.MonkeyPatch, reason: int
+) -> None:
+    def unpickle(*_: Any) -> Any:
+        raise OSError(reason, os.strerror(reason), "/tmp/model.pt2")
+
+    manifest = loader.resolve("wine", Phases())
+    with monkeypatch.context() as patched:
+        patched.setattr(stream, "load", unpickle)
+        with pytest.raises(InsufficientMemory) as caught:
+            loader.load(manifest, Phases())
+    assert caught.value.message == (
+        "wine has files that its engine reads from /tmp, and there is no room for them: it is this instance's memory. "
+        "Ask again in 5 s, or deploy the function with more memory."
+    )
+    assert caught.value.headers["Retry-After"] == "5"
+    assert loader.load(manifest, Phases()).predict(ROW)
 
 
 def test_an_alias_that_was_deleted_and_published_again_is_newer_than_it_was(

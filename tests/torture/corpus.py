@@ -30,6 +30,7 @@ from tests.fakes.bucket import FakeBucket
 from tests.running import EDGES, ROOT, Process
 from tests.torture.part import Bar
 from tests.torture.place import Place
+from tests.torture.processes import worker
 from tests.torture.raising import publish_raising
 from tests.torture.sockets import Reply, exchange
 
@@ -112,7 +113,7 @@ class Served:
         self._connection: socket.socket | None = None
         self._ids = list[str]()
         self._unlogged = set[str]()
-        self.pid = _worker(self.process.process.pid)
+        self.pid = worker(self.process.process.pid)
         self._prediction = self._predict()
         self._fill()
         self.remember_memory()
@@ -170,7 +171,7 @@ class Served:
             self.found.calls.append(f"{self}: {what}: {calls[:3]}")
         if self._predict() != self._prediction:
             self.found.canaries.append(f"{self}: {what}: another prediction")
-        pid = _worker(self.process.process.pid)
+        pid = worker(self.process.process.pid)
         if pid != self.pid:
             self.found.canaries.append(f"{self}: {what}: another process")
             self.pid = pid
@@ -221,12 +222,6 @@ class Served:
 
     def __str__(self) -> str:
         return f"{self.family} by {self.edge}"
-
-
-def _worker(master: int) -> int:
-    """The process that answers: the only child of gunicorn's master."""
-    children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
-    return int(children[0]) if children else master
 
 
 def _memory(pid: int) -> dict[str, float]:

@@ -57,7 +57,7 @@ class Accounts:
 
     def id_token(self, email: str, audience: str, *, names: bool = True) -> str:
         """With the account's address in it, where it ``names`` it."""
-        hidden = {} if names else {"email_verified": None}
+        hidden: dict[str, Any] = {} if names else {"email_verified": None}
         subject = self.by_email.get(email, {}).get("uniqueId", "1")
         return self.google.token(email if names else None, audience, sub=subject, **hidden)
 

@@ -37,7 +37,12 @@ class Operations:
         self._threads: list[threading.Thread] = []
 
     def start(
-        self, request: Request, prefix: str, metadata: dict[str, Any], work: Callable[[], dict[str, Any]]
+        self,
+        request: Request,
+        prefix: str,
+        metadata: dict[str, Any],
+        work: Callable[[], dict[str, Any]],
+        on_failure: Callable[[str], None] = lambda _: None,
     ) -> dict[str, Any]:
         """Works in the background; ``work`` returns the operation's response or raises ApiError."""
         fault = request.operation_fault
@@ -52,6 +57,7 @@ class Operations:
                     raise ApiError(fault.status, fault.operation_error, fault.word)
                 operation.response = work()
             except ApiError as exc:
+                on_failure(str(exc))
                 operation.error = {"code": CODES.get(exc.word, 2), "message": str(exc)}
             except Exception as exc:
                 operation.error = {"code": 13, "message": f"The fake broke: {exc!r}"}

@@ -7,25 +7,36 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from tests.fakes.control_plane.accounts import Accounts
 from tests.fakes.control_plane.artifact_registry import ArtifactRegistry
+from tests.fakes.control_plane.cloud_build import Builds
+from tests.fakes.control_plane.cloud_run import CloudRun
 from tests.fakes.control_plane.conditions import Asked
 from tests.fakes.control_plane.faults import Faults
+from tests.fakes.control_plane.front_end import FrontEnd
+from tests.fakes.control_plane.functions import Functions
+from tests.fakes.control_plane.instances import Instances
+from tests.fakes.control_plane.log_entries import Log
 from tests.fakes.control_plane.operations import Operations
 from tests.fakes.control_plane.policies import Policies
 from tests.fakes.control_plane.projects import Projects
 from tests.fakes.control_plane.routing import Answer, Api, ApiError, Request, as_json
+from tests.fakes.control_plane.scheduler import Scheduler
 from tests.fakes.control_plane.secret_manager import SecretManager
 from tests.fakes.control_plane.server import Server
 from tests.fakes.control_plane.service_accounts import Credentials, ServiceAccounts
-from tests.fakes.control_plane.service_usage import GATED, ServiceUsage
+from tests.fakes.control_plane.service_usage import GATED, KNOWN, ServiceUsage
+from tests.fakes.control_plane.services import Services
 from tests.fakes.control_plane.storage import CloudStorage
 from tests.fakes.id_tokens import FakeGoogle
 
 #: No such host: gcloud reaches it through its proxy, which is the fake.
 HOST = "gcp.test"
+
+#: The first step of the addresses that source is put to.
+UPLOADS = "signed-uploads"
 
 #: gcloud's own names of the APIs.
 OVERRIDES = (
@@ -38,37 +49,53 @@ class ControlPlane:
     """A Google Cloud with one project, for as long as it is entered.
 
     Args:
-        apis: services that are enabled already, as ``run.googleapis.com``.
+        apis: services that are enabled already, as ``run.googleapis.com``; or ``all``.
+        owner: a person who may do anything.
+        probes: a revision has to start before it serves, as on Cloud Run; else it starts at its first request.
     """
 
     def __init__(
-        self, project: str = "demo-project", apis: Iterable[str] = (), owner: str = "owner@example.com"
+        self,
+        project: str = "demo-project",
+        apis: Iterable[str] | Literal["all"] = (),
+        owner: str = "owner@example.com",
+        *,
+        probes: bool = True,
     ) -> None:
         self.project = project
         self.number = "415926535897"
         self.owner = owner
         self.project_name = f"projects/{project}"
+        self._folder = tempfile.TemporaryDirectory(prefix="control-plane-", ignore_cleanup_errors=True)
+        self._lock = threading.RLock()
+        self.faults = Faults()
+        self.requests: list[Request] = []
+        self.operations = Operations()
         self.google = FakeGoogle()
         self.accounts = Accounts(project, self.number, owner, self.google)
         self.policies = Policies(self.accounts.exists)
-        self.policies.set(self.project_name, {"bindings": [{"role": "roles/owner", "members": [f"user:{owner}"]}]})
-        self.operations = Operations()
-        self.faults = Faults()
-        self.requests: list[Request] = []
+        self._begin_policy()
         self.storage = CloudStorage(self)
+        self.front_end = FrontEnd(self)
+        self.instances = Instances(self, probes=probes)
+        self.services = Services(self)
         self.service_usage = ServiceUsage(self)
-        self.service_usage.enabled.update(apis)
+        self.service_usage.enabled.update(KNOWN if apis == "all" else apis)
         self.secrets = SecretManager(self)
         self.artifacts = ArtifactRegistry(self)
-        self._apis: dict[str, Api] = {}
-        for api in (
-            *(self.service_usage, self.secrets, self.artifacts),
-            *(Projects(self), ServiceAccounts(self), Credentials(self)),
-        ):
-            self._apis[api.name] = api
+        self.builds = Builds(self)
+        self.functions = Functions(self)
+        self.scheduler = Scheduler(self)
+        self.log = Log(self)
+        listed: list[Api] = [self.service_usage, self.secrets, self.artifacts, self.builds, self.functions]
+        listed += [self.scheduler, self.log, CloudRun(self), Projects(self), ServiceAccounts(self), Credentials(self)]
+        self._apis = {api.name: api for api in listed}
         self._server = Server(self.answer)
-        self._folder = tempfile.TemporaryDirectory(prefix="control-plane-")
-        self._lock = threading.RLock()
+
+    def _begin_policy(self) -> None:
+        compute = f"serviceAccount:{self.number}-compute@developer.gserviceaccount.com"
+        owner = {"role": "roles/owner", "members": [f"user:{self.owner}"]}
+        self.policies.set(self.project_name, {"bindings": [owner, {"role": "roles/editor", "members": [compute]}]})
 
     @property
     def folder(self) -> Path:
@@ -82,7 +109,10 @@ class ControlPlane:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.operations.join()
+        self.scheduler.join()
         self._server.__exit__(kind, error, at)
+        self.front_end.stop()
+        self.instances.stop_all()
         self.google.__exit__(kind, error, at)
         self._folder.cleanup()
         self.storage.__exit__(kind, error, at)
@@ -133,6 +163,10 @@ class ControlPlane:
         kept = {name: value for name, value in os.environ.items() if name not in hidden and "CLOUDSDK" not in name}
         return kept | ours
 
+    def upload_url(self, name: str) -> str:
+        """Where source is put; who knows the address needs no token."""
+        return f"http://{self._server.address}/{UPLOADS}/{name}"
+
     def now(self) -> str:
         return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{time.time_ns() % 10**9 // 1000:06}Z"
 
@@ -153,6 +187,8 @@ class ControlPlane:
 
     def _answer(self, request: Request) -> Answer:
         name, _, path = request.path.lstrip("/").partition("/")
+        if name == UPLOADS:
+            return self.functions.receive(path, request)
         if name not in self._apis:
             raise ApiError(404, f"There is no API at {request.method} {request.host}{request.path}")
         known, values = self._apis[name].find(request.method, path)

@@ -11,7 +11,7 @@ _STORAGE_WRITE = ("storage.objects.create", "storage.objects.delete", "storage.o
 
 ROLES: dict[str, tuple[str, ...]] = {
     "roles/owner": ("*",),
-    "roles/editor": ("*.get", "*.list", "*.create", "*.update", "*.delete", "*.use"),
+    "roles/editor": ("*",),
     "roles/viewer": ("*.get", "*.list"),
     "roles/browser": ("resourcemanager.projects.get", "resourcemanager.projects.getIamPolicy"),
     # Storage.
@@ -110,5 +110,14 @@ ROLES: dict[str, tuple[str, ...]] = {
 }
 
 
+#: What an editor may not, of all that an owner may.
+_OWNERS_ALONE = (
+    *("*.setIamPolicy", "iam.serviceAccounts.getAccessToken", "iam.serviceAccounts.getOpenIdToken"),
+    *("secretmanager.versions.access", "resourcemanager.projects.delete"),
+)
+
+
 def grants(role: str, permission: str) -> bool:
+    if role == "roles/editor" and any(fnmatchcase(permission, pattern) for pattern in _OWNERS_ALONE):
+        return False
     return any(fnmatchcase(permission, pattern) for pattern in ROLES.get(role, ()))
