@@ -19,7 +19,11 @@ VERBS = (
     "lock",
     "audit",
     "stage",
+    "bootstrap",
+    "doctor",
+    "release",
     "warmup",
+    "status",
     "emulate",
 )
 

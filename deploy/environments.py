@@ -168,7 +168,8 @@ def _folder(source: Path) -> Path:
     python = f"{sys.version}\n{sys.base_prefix}\n".encode()
     wanted = (source / "requirements.txt").read_bytes() + (FOR_FUNCTIONS.read_bytes() if _is_locked(source) else b"")
     digest = hashlib.sha256(python + wanted).hexdigest()
-    return ENVIRONMENTS / f"{source.name}-{digest[:12]}"
+    # Functions that run on the same packages share one.
+    return ENVIRONMENTS / f"{'function' if _is_locked(source) else source.name}-{digest[:12]}"
 
 
 @contextlib.contextmanager

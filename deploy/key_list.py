@@ -12,6 +12,7 @@ from model_functions.access.keys import KEYS_NAME, KIND, KeyList
 from model_functions.artifact.signing import Trust, signing_key_id
 from model_functions.artifact.signing_key import SigningKey
 from model_functions.errors import ConfigurationInvalid, Conflict, ObjectNotFound
+from model_functions.repository import first_serial
 from model_functions.store import NEW, Store
 from model_functions.store.folder import FolderStore
 
@@ -68,7 +69,7 @@ class KeptList:
         try:
             stored = self.store.read(self.name)
         except ObjectNotFound:
-            return KeyList(0, ()), NEW, None
+            return KeyList(first_serial(), ()), NEW, None
         document = self.trust.verify(KIND, stored.data)
         return KeyList.from_document(document), stored.generation, signing_key_id(KIND, stored.data)
 

@@ -1,8 +1,8 @@
 """Reads deploy/locks/: every package that the project installs, with the digests of its files."""
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packaging.markers import Marker
@@ -30,6 +30,13 @@ FUNCTIONS_RUN_ON = {
 }
 
 _ENTRY = re.compile(r"([a-z0-9-]+)==([^\s;]+)(?: ; (.+?))? \\\n")
+
+
+#: Where CPU_TORCH comes from: a line of requirements.txt, which pip heeds. The digests keep all else from there out.
+_CPU_INDEX = "--extra-index-url https://download.pytorch.org/whl/cpu\n"
+
+#: How the names of the packages begin that torch brings for GPUs alone.
+FOR_GPUS = ("nvidia-", "cuda-", "triton")
 
 
 @dataclass(frozen=True)
@@ -88,9 +95,28 @@ def of_function(pins: Mapping[str, str], locked: Mapping[str, Locked]) -> list[L
     return [there[name] for name in sorted(names)]
 
 
-def requirements(packages: Iterable[Locked]) -> str:
+def on_cpus(packages: Iterable[Locked]) -> list[Locked]:
+    """The same with PyTorch's build for CPUs alone, and without what only GPUs need.
+
+    Raises ValueError where that build is locked at another version.
+    """
+    return [_cpu_torch(one) if one.name == "torch" else one for one in packages if not one.name.startswith(FOR_GPUS)]
+
+
+def _cpu_torch(torch: Locked) -> Locked:
+    line = re.search(r"^torch==(\S+\+cpu)((?: --hash=sha256:[0-9a-f]{64})+)$", CPU_TORCH.read_text(), re.MULTILINE)
+    if line is None or line[1] != f"{torch.version}+cpu":
+        raise ValueError(
+            f"{CPU_TORCH} does not lock torch=={torch.version}+cpu. Write there the digest that its index tells, "
+            "or stage with --no-cpu-torch."
+        )
+    return replace(torch, version=line[1], digests=tuple(re.findall(r"sha256:([0-9a-f]{64})", line[2])))
+
+
+def requirements(packages: Sequence[Locked]) -> str:
     """The packages as a requirements.txt, by whose digests pip checks what it downloads."""
-    return "".join(f"{one.name}=={one.version}{_digests(one)}\n" for one in packages)
+    index = _CPU_INDEX if any(one.version.endswith("+cpu") for one in packages) else ""
+    return index + "".join(f"{one.name}=={one.version}{_digests(one)}\n" for one in packages)
 
 
 def _digests(package: Locked) -> str:

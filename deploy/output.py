@@ -25,7 +25,7 @@ def tell(args: argparse.Namespace, result: Any, sentence: str) -> None:
 def tell_pointer(args: argparse.Namespace, pointer: Pointer) -> None:
     """Where an alias points now."""
     model = f"{pointer.family}/{pointer.name}"
-    tell(args, asdict(pointer), f'"{pointer.alias}" of {model} is revision {pointer.revision} (move {pointer.serial}).')
+    tell(args, asdict(pointer), f'"{pointer.alias}" of {model} is revision {pointer.revision}.')
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What many tests stand on: tiny models, a publisher's key, a repository in a folder."""
 
 import os
+import warnings
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from model_functions.store.folder import FolderStore
 from model_functions.wrapper import ModelWrapper
 from tests import tiny_models
 from tests.fakes.fixtures import fake_bucket  # noqa: F401 - a fixture for all
+from tests.made_once import made_once
 
 # So small models are not worth a second thread, which would wait for a processor that an engine's own thread spins on.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -40,8 +42,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def key() -> SigningKey:
-    return SigningKey.generate()
+def key(tmp_path_factory: pytest.TempPathFactory) -> SigningKey:
+    """All workers' own: it signs the stores that they share."""
+    made = made_once(tmp_path_factory, "key", lambda folder: SigningKey.generate().write(folder / "key.pem"))
+    return SigningKey.read(made / "key.pem")
 
 
 @pytest.fixture(scope="session")
@@ -167,19 +171,38 @@ def models(
 
 @pytest.fixture(scope="session")
 def store_folder(
-    tmp_path_factory: pytest.TempPathFactory, models: dict[str, tuple[ModelWrapper, Any]], trust: Trust, key: SigningKey
+    tmp_path_factory: pytest.TempPathFactory, trust: Trust, key: SigningKey, request: pytest.FixtureRequest
 ) -> Path:
     """A store of the models as they were made: nothing is exported for it."""
-    return _store(tmp_path_factory.mktemp("store"), models, trust, key)
+    return made_once(
+        tmp_path_factory, "store", lambda folder: _store(folder, request.getfixturevalue("models"), trust, key)
+    )
 
 
 @pytest.fixture(scope="session")
 def graph_store_folder(
-    tmp_path_factory: pytest.TempPathFactory, models: dict[str, tuple[ModelWrapper, Any]], trust: Trust, key: SigningKey
+    tmp_path_factory: pytest.TempPathFactory, trust: Trust, key: SigningKey, request: pytest.FixtureRequest
 ) -> Path:
     """The same, where the tagger, the translator and the eye run by graphs."""
     graphs = {"tiny_tagger", "tiny_translator", "tiny_eye"}
-    return _store(tmp_path_factory.mktemp("graphs"), models, trust, key, graphs)
+    return made_once(
+        tmp_path_factory, "graphs", lambda folder: _store(folder, request.getfixturevalue("models"), trust, key, graphs)
+    )
+
+
+@pytest.fixture(scope="session")
+def described_store(tmp_path_factory: pytest.TempPathFactory, trust: Trust, key: SigningKey) -> Path:
+    """A store with a model of each family, for who asks whatever the functions' descriptions allow."""
+    # Imported here: few tests want it.
+    from tests.described_models import publish_all
+
+    def make(folder: Path) -> None:
+        with warnings.catch_warnings():
+            # torch warns of its own exporter.
+            warnings.simplefilter("ignore")
+            publish_all(Repository(FolderStore(folder), trust), key, tmp_path_factory.mktemp("described"))
+
+    return made_once(tmp_path_factory, "described_store", make)
 
 
 def _store(
@@ -188,12 +211,11 @@ def _store(
     trust: Trust,
     key: SigningKey,
     graphs: Collection[str] = (),
-) -> Path:
+) -> None:
     repository = Repository(FolderStore(folder), trust)
     for name, (wrapper, example) in models.items():
         engine = "onnxruntime" if name in graphs else "torch"
         publish(wrapper, name=name, examples=[example], repository=repository, key=key, engine=engine)
-    return folder
 
 
 @pytest.fixture(scope="session")

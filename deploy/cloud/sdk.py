@@ -15,6 +15,7 @@ from typing import Any
 #: Kinds of failure, each with the words by which gcloud and Google's APIs tell it, in the order of looking.
 _KINDS = {
     "credentials": (r"do(es)? not currently have an active account", r"UNAUTHENTICATED", r"\b401\b", r"auth login"),
+    "disabled": (r"SERVICE_DISABLED", r"has not been used in project", r"API \[\S+\] not enabled"),
     "permission": (r"PERMISSION_DENIED", r"\b403\b", r"does not have permission", r"forbidden"),
     "missing": (r"NOT_FOUND", r"\b404\b", r"could not be found", r"does not exist", r"not found"),
     "quota": (r"RESOURCE_EXHAUSTED", r"\b429\b", r"[Qq]uota"),
@@ -24,6 +25,7 @@ _KINDS = {
 
 _WAYS_OUT = {
     "credentials": "Log in: gcloud auth login (or activate a service account).",
+    "disabled": "An API is off, or was enabled a moment ago. Enable all and try again: python -m deploy bootstrap",
     "permission": "Ask an owner of the project for the role, or run as the deployer's account; python -m deploy doctor "
     "shows what is missing.",
     "quota": "Wait, or ask for more: https://console.cloud.google.com/iam-admin/quotas",
@@ -37,7 +39,8 @@ class GcloudFailed(ValueError):
 
     Args:
         command: as it may be typed.
-        kind: ``missing``, ``credentials``, ``permission``, ``quota``, ``conflict``, ``unavailable`` or ``other``.
+        kind: ``missing``, ``credentials``, ``disabled`` (the API), ``permission``, ``quota``, ``conflict``,
+            ``unavailable`` or ``other``.
         reason: what gcloud said of it.
     """
 
@@ -62,23 +65,30 @@ class Gcloud:
     dry_run: bool = False
     changes: list[str] = field(default_factory=list)
     _is_away: threading.Event = field(default_factory=threading.Event)
+    _telling: threading.Lock = field(default_factory=threading.Lock)
 
     def read(self, *arguments: str) -> Any:
-        """What ``gcloud ARGUMENTS… --format=json`` answers; None for what is not there.
+        """What ``gcloud ARGUMENTS… --format=json`` answers; None for what is not there, or whose API is off.
 
         In a dry run nothing has to be reachable: what cannot be read counts as not there, which is said once.
         Raises GcloudFailed.
         """
+        if self._is_away.is_set():
+            return None
         try:
             text = _run([*arguments, f"--project={self.project}", "--format=json"])
         except GcloudFailed as error:
-            if error.kind == "missing":
+            if error.kind in ("missing", "disabled"):
                 return None
-            if self.dry_run:
-                self._tell_away()
-                return None
-            raise
+            if not self.dry_run:
+                raise
+            self._tell_away(error)
+            return None
         return json.loads(text) if text.strip() else None
+
+    def access_token(self) -> str:
+        """By which Google's APIs are asked what gcloud has no command for. Raises GcloudFailed."""
+        return _run(["auth", "print-access-token"]).strip()
 
     def change(self, *arguments: str) -> str:
         """Runs it, and returns what it printed; in a dry run prints it. Raises GcloudFailed."""
@@ -89,10 +99,13 @@ class Gcloud:
             return ""
         return _run(command)
 
-    def _tell_away(self) -> None:
-        if not self._is_away.is_set():
-            self._is_away.set()
-            print("# Google Cloud could not be asked: this is what a first run would do.", file=sys.stderr, flush=True)
+    def _tell_away(self, error: GcloudFailed) -> None:
+        """Of a dry run that cannot see the project: nobody is asked again, which takes a second each time."""
+        with self._telling:
+            if not self._is_away.is_set():
+                self._is_away.set()
+                why = f"# Google Cloud could not be asked: {error.reason.splitlines()[0]}"
+                print(f"{why}\n# This is what a first run would do.", file=sys.stderr, flush=True)
 
 
 def spelled(arguments: Sequence[str]) -> str:
@@ -106,6 +119,12 @@ def default_project() -> str | None:
     if named or shutil.which("gcloud") is None:
         return named or None
     return _run(["config", "get", "project"]).strip() or None
+
+
+def version() -> str:
+    """That of the gcloud here. Raises GcloudFailed."""
+    told = json.loads(_run(["version", "--format=json"]))
+    return str(told["Google Cloud SDK"])
 
 
 def _run(arguments: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 """From a model's name to a wrapper that predicts: alias, manifest, bytes, digests, dill."""
 
+import errno
 import json
 import logging
 from typing import Any
@@ -9,12 +10,17 @@ from model_functions.artifact.download import Download
 from model_functions.artifact.manifest import PREDICTIONS_FILE, SOURCES_FOLDER, Manifest
 from model_functions.artifact.region import Region
 from model_functions.boot import BOOT
-from model_functions.errors import ArtifactRefused, ManifestInvalid, ServingError
+from model_functions.errors import ArtifactRefused, InsufficientMemory, ManifestInvalid, ServingError
 from model_functions.phases import Phases
 from model_functions.repository import Pointer, Repository
 from model_functions.wrapper import ModelWrapper
 
 log = logging.getLogger(__name__)
+
+#: How a disk says that it takes no more: it is full, or somebody's share of it, or a file is as large as one may be.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+#: Seconds after which there may be room on it: other models' files are there while they are loaded.
+_FULL_S = 5
 
 
 class ModelLoader:
@@ -54,7 +60,7 @@ class ModelLoader:
         return pointer.manifest
 
     def load(self, manifest: Manifest, phases: Phases) -> ModelWrapper:
-        """The revision's wrapper. Raises ArtifactRefused, StoreUnavailable."""
+        """The revision's wrapper. Raises ArtifactRefused, StoreUnavailable, InsufficientMemory."""
         BOOT.charge(phases)
         # All files are on their way while the engine's packages are imported.
         loaded = manifest.files_here()
@@ -127,6 +133,12 @@ class ModelLoader:
         except ServingError:
             raise
         except Exception as exc:
+            if isinstance(exc, OSError) and exc.errno in _FULL:
+                raise InsufficientMemory(
+                    f"{manifest.name} has files that its engine reads from /tmp, and there is no room for them: it is "
+                    f"this instance's memory. Ask again in {_FULL_S} s, or deploy the function with more memory.",
+                    retry_after=_FULL_S,
+                ) from exc
             # Signed and whole, yet it fails here: a package that changed within its minor version, most often.
             raise ArtifactRefused(
                 f"{manifest.name} cannot be unpickled here ({type(exc).__name__}). The function's log has the "

@@ -57,7 +57,10 @@ def context(headers: Mapping[str, str], span: Trace | None = None) -> str:
 def of_parent(traceparent: str) -> str:
     """The same, where there is no other header of it."""
     found = TRACEPARENT.fullmatch(traceparent)
-    return "" if found is None else _traced(found[1], found[2], found[3] in SAMPLED)
+    if found is None:
+        return ""
+    trace, span, flags = found.groups()
+    return _traced(trace, span, flags in SAMPLED)
 
 
 def _traced(trace: str, span: str, sampled: bool) -> str:

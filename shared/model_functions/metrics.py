@@ -41,8 +41,12 @@ class Histogram:
         self.sum = 0.0
 
     def add(self, value: float) -> None:
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.sum += value
+        self.add_all([value])
+
+    def add_all(self, values: list[float]) -> None:
+        for value in values:
+            self.counts[bisect_left(self.bounds, value)] += 1
+        self.sum += sum(values)
 
     @property
     def count(self) -> int:
@@ -110,14 +114,20 @@ class Metrics:
         self.streams = Gauge()
         self.watch("gauge", "open_streams", "Answers that are being sent piece by piece.", lambda: self.streams.value)
 
-    def request(self, route: str, model: str, status: int, seconds: float, code: str | None = None) -> None:
-        """Args: model: one that there is, or an empty text. code: of an error, that of who is not let in, too."""
+    def requests(self, route: str, model: str, status: int, seconds: list[float], code: str | None = None) -> None:
+        """Some that are alike.
+
+        Args:
+            model: one that there is, or an empty text.
+            seconds: of each.
+            code: of an error, that of who is not let in, too.
+        """
         with self._lock:
             counted = self._requests.get((route, model, status)) or self._counted(route, model, status)
-            counted.count += 1
-            counted.seconds.add(seconds)
+            counted.count += len(seconds)
+            counted.seconds.add_all(seconds)
             if code is not None:
-                self._errors[code] = self._errors.get(code, 0) + 1
+                self._errors[code] = self._errors.get(code, 0) + len(seconds)
 
     def _counted(self, route: str, model: str, status: int) -> "_Requests":
         if len(self._seconds) > MODELS and model not in self._seconds:

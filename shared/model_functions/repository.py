@@ -1,5 +1,6 @@
 """What the store's names mean: families, models, revisions, aliases."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
@@ -28,7 +29,7 @@ class Pointer:
 
     Args:
         manifest: the whole digest of the revision's manifest.
-        serial: one more at every move, so that an old pointer cannot pass for a new one.
+        serial: one more at every move, so that an old pointer cannot pass for a new one; first ``first_serial``.
         previous: the revisions it pointed at before, the latest first.
     """
 
@@ -172,7 +173,7 @@ class Repository:
                 f"promote the one that is wanted; this one is revision {manifest.revision}."
             )
         if old is None:
-            new = Pointer(family, name, alias, manifest.revision, manifest.digest, serial=1)
+            new = Pointer(family, name, alias, manifest.revision, manifest.digest, first_serial())
         else:
             new = old.moved(manifest, (old.revision, *old.previous)[:HISTORY])
         return self._move(new, generation, key)
@@ -222,6 +223,11 @@ class Repository:
             parts = name.split("/")
             if len(parts) > 3 and parts[2] == folder and is_family(parts[0]) and is_model_name(parts[1]):
                 yield parts
+
+
+def first_serial() -> int:
+    """Of a document that is there for the first time, or again: more than it had before it was deleted."""
+    return time.time_ns() // 1_000_000
 
 
 def listing(repository: Repository, alias: str, family: str | None = None) -> Iterator[tuple[Pointer, Manifest]]:

@@ -45,7 +45,8 @@ class Settings:
 
     functions_url: str | None = None
     """``FUNCTIONS_URL``: what the gateway puts before ``/<function-name>``, as
-    ``https://REGION-PROJECT.cloudfunctions.net``."""
+    ``https://REGION-PROJECT.cloudfunctions.net``; or with ``{function}`` where the name stands, as
+    ``https://{function}-NUMBER.REGION.run.app``."""
 
     predict_route: str | None = None
     """``AIP_PREDICT_ROUTE``, which Vertex AI sets: the path at which it asks for predictions."""

@@ -134,7 +134,7 @@ class Succession:
 
     def _refusal(self, manifest: Manifest, exc: BaseException) -> ServingError:
         """Why the revision does not take another's place; without the traceback, which holds what was loaded."""
-        if isinstance(exc, StoreUnavailable):
+        if isinstance(exc, StoreUnavailable | InsufficientMemory):
             return exc.again()
         self._cache.refuse(manifest)
         return failure_of(manifest.name, exc, logging.WARNING)

@@ -129,7 +129,7 @@ TYPES = [
     Raw("C058 BentoML's", PICKLE, _MEDIA, {"content-type": "application/vnd.bentoml+pickle"}, protocols=("predict",)),
     Raw("C058 a pickle as an image", PICKLE, INVALID, {"content-type": "image/png"}, **_FILES),
     Raw("C058 a pickle as JSON", PICKLE, _ENCODING),
-    Raw("C121 a JPEG that is declared a PNG", picture(kind="JPEG"), None, {"content-type": "image/png"}, **_FILES),
+    Raw("C121 a JPEG whose header says PNG", picture(kind="JPEG"), None, {"content-type": "image/png"}, **_FILES),
     Raw("C060 no known type", GOOD, _MEDIA, {"content-type": "application/vnd.x+json"}, protocols=("predict",)),
     Raw(
         "D120 a form without a boundary",

@@ -1,10 +1,10 @@
 """What logs, metrics and traces cost: ``python -m tests.benchmarks.observability``.
 
-A model that answers its input, through functions-framework by both edges. Without any of it: no log line, nothing
-counted, no trace's header; with what is on by default: a line for each request into a pipe that is read, metrics, and
-the ``traceparent`` that Google Cloud sends; and, where no bar is set, with spans exported besides. The load is wrk's,
-in turns of all of them; each turn is compared with its own one without, by its requests a second and by what the server
-used of the processor for each.
+A model that answers its input, through functions-framework by both edges, asked the same each time, with the
+``traceparent`` that Google Cloud sends. Without any of it: no log line, nothing counted; with what is on by default: a
+line for each request into a pipe that is read, and metrics; and, where no bar is set, with spans exported besides. The
+load is wrk's, in turns of all of them; each turn is compared with its own one without, by its requests a second and by
+what the server used of the processor for each.
 """
 
 import json
@@ -28,7 +28,10 @@ FOLDER = BUILD / "bench" / "observability"
 NOOP = Path(__file__).parent / "warm" / "functions" / "noop"
 CONNECTIONS, TURNS, SECONDS = 8, 12, 1
 BODY = '{"model_name": "noop", "data": "' + "x" * 100 + '"}'
-TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+HEADERS = {
+    "Content-Type": "application/json",
+    "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+}
 
 #: The part of its throughput that what is on by default may cost.
 BOUND = 0.02
@@ -46,7 +49,6 @@ class Contender(NamedTuple):
     edge: str
     url: str
     pid: int
-    headers: dict[str, str]
 
 
 class Measured(NamedTuple):
@@ -93,18 +95,17 @@ def running(edge: str) -> Iterator[list[Contender]]:
     folder = stage("tabular", build=FOLDER)
     (folder / "without.py").write_text((folder / "main.py").read_text() + WITHOUT)
     common = {"MODEL_STORE": str(FOLDER / "store"), "THREADS": str(CONNECTIONS)} | EDGES[edge]
-    traced = {"traceparent": TRACE}
     with ExitStack() as stack:
         collector = stack.enter_context(FakeCollector(keeps=False))
         exporting = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
         made = {
-            "without": (folder / "without.py", common, {}),
-            "by default": (folder / "main.py", common, traced),
-            "spans too": (folder / "main.py", common | exporting, traced),
+            "without": (folder / "without.py", common),
+            "by default": (folder / "main.py", common),
+            "spans too": (folder / "main.py", common | exporting),
         }
         yield [
-            Contender(name, edge, *stack.enter_context(served(source, environment)), headers)
-            for name, (source, environment, headers) in made.items()
+            Contender(name, edge, *stack.enter_context(served(source, environment)))
+            for name, (source, environment) in made.items()
         ]
 
 
@@ -145,8 +146,7 @@ def until_it_answers(url: str, process: "subprocess.Popen[bytes]") -> None:
 
 
 def load(contender: Contender) -> Measured:
-    headers = {"Content-Type": "application/json"} | contender.headers
-    lines = [f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}" for name, value in headers.items()]
+    lines = [f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}" for name, value in HEADERS.items()]
     script = FOLDER / "post.lua"
     script.write_text("\n".join(['wrk.method = "POST"', *lines, f"wrk.body = '{BODY}'", ""]))
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "-s", str(script), f"{contender.url}/predict"]

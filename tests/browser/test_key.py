@@ -127,7 +127,6 @@ def test_a_client_sends_the_key_that_its_reader_puts_in(page: Playground, key: M
 
 def test_the_key_is_forgotten_when_its_owner_says_so(page: Playground, key: MadeKey) -> None:
     entered(page, key)
-    assert not page.one("#docs").is_displayed()
     page.one("#leave").click()
     page.wait(lambda: page.one("#entrance").is_displayed())
     assert not page.one("#workbench").is_displayed()
@@ -159,3 +158,34 @@ def test_a_key_that_is_revoked_meanwhile_is_asked_for_again(page: Playground, ke
     page.choose("sums_model")
     page.send()
     assert not page.all("#result .error")
+
+
+def test_the_docs_ask_for_a_key_and_then_show_what_it_may(page: Playground, key: MadeKey) -> None:
+    entered(page, key)
+    page.one("#docs").click()
+    page.wait(lambda: page.focus() == "key")
+    assert problems(page.driver) == []
+    assert page.all("section") == []
+    page.one("#key").send_keys(made().text)
+    page.one("#door button").click()
+    page.wait(lambda: page.text("#refusal"))
+    assert page.text("#refusal") == "This key does not count here."
+    assert page.focus() == "key"
+    page.one("#key").send_keys(key.text)
+    page.one("#door button").click()
+    page.wait(lambda: page.all("section"))
+    assert page.driver.title == "gateway: interface"
+    assert 'with -H "X-Api-Key: YOUR-ACCESS-KEY" behind each' in page.text("#hint")
+    assert f'curl -X POST "{page.url}/predict"' in page.script("return document.querySelector('main').textContent")
+    assert key.text not in page.script(_EVERYTHING)
+    assert problems(page.driver) == []
+
+
+def test_a_command_of_the_docs_runs_with_the_key_behind_it(page: Playground, key: MadeKey, tmp_path: Path) -> None:
+    page.driver.get(f"{page.url}/docs")
+    page.one("#key").send_keys(key.text)
+    page.one("#door button").click()
+    page.wait(lambda: page.all("section"))
+    commands = page.script("return [...document.querySelectorAll('figure pre')].map((one) => one.textContent)")
+    command = next(one for one in commands if "sums_model" in one and "/predict" in one)
+    assert "body" in json.loads(run_shell(f'{command} -H "X-Api-Key: {key.text}"', tmp_path))

@@ -104,6 +104,8 @@ class Bucket:
     versioning: bool = False
     live: dict[str, Version] = field(default_factory=dict)
     archived: dict[tuple[str, int], Version] = field(default_factory=dict)
+    fields: dict[str, Any] = field(default_factory=dict)
+    """What else stands in its resource."""
 
     def find(self, name: str, query: dict[str, str]) -> Version | None:
         live = self.live.get(name)
@@ -119,7 +121,9 @@ class Bucket:
 
     def resource(self) -> dict[str, Any]:
         versioning = {"enabled": self.versioning}
-        return {"kind": "storage#bucket", "name": self.name, "location": "US", "versioning": versioning}
+        return (
+            {"location": "US"} | self.fields | {"kind": "storage#bucket", "name": self.name, "versioning": versioning}
+        )
 
 
 @dataclass
@@ -143,6 +147,8 @@ class Call:
     query: dict[str, str]
     headers: dict[str, str]
     received: int
+    account: str = ""
+    """Whose every request to this port is, where it brings no token."""
     operation: str = ""
     bucket: str = ""
     object: str = ""
@@ -291,6 +297,7 @@ class FakeBucket:
 
     def __init__(self, *names: str, port: int = 0, required_token: str = "", page_size: int = 1000) -> None:
         self.buckets = {name: Bucket(name) for name in names}
+        self.routes = ROUTES
         self.required_token = required_token
         self.page_size = page_size
         self.calls: list[Call] = []
@@ -300,8 +307,8 @@ class FakeBucket:
         self._sessions: dict[str, Session] = {}
         self._generation = 0
         self._lock = threading.RLock()
-        self._ended: list[_Server] = []
-        self._server = _Server(self, port)
+        self._ended: list[BucketServer] = []
+        self._server = BucketServer(self, port)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
     @property
@@ -364,7 +371,7 @@ class FakeBucket:
     def listen(self) -> None:
         """At the same address as before."""
         self._ended.append(self._server)
-        self._server = _Server(self, self._server.server_address[1], self._server.crashes)
+        self._server = BucketServer(self, self._server.server_address[1], self._server.crashes)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
 
@@ -397,7 +404,7 @@ class FakeBucket:
         framing = {"content-length", "transfer-encoding"}
         if call.method in ("POST", "PUT", "PATCH") and not framing & call.headers.keys():
             raise ApiError(411, "Length Required")
-        for method, pattern, _, answer in ROUTES:
+        for method, pattern, _, answer in self.routes:
             match = re.fullmatch(pattern, call.path)
             if method == call.method and match:
                 with self._lock:
@@ -586,14 +593,15 @@ ROUTES: list[tuple[str, str, str, Callable[..., Answer]]] = [
 ]
 
 
-class _Server(socketserver.ThreadingTCPServer):
+class BucketServer(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, fake: FakeBucket, port: int, crashes: list[Exception] | None = None) -> None:
+    def __init__(self, fake: FakeBucket, port: int, crashes: list[Exception] | None = None, account: str = "") -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.fake = fake
+        self.account = account
         self.crashes: list[Exception] = [] if crashes is None else crashes
         self._open: set[socket.socket] = set()
         self._changed = threading.Condition()
@@ -643,7 +651,7 @@ class _Server(socketserver.ThreadingTCPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    server: _Server
+    server: BucketServer
 
     def serve(self) -> None:
         fake = self.server.fake
@@ -690,8 +698,8 @@ class _Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
         query = dict(parse_qsl(url.query, keep_blank_values=True))
-        call = Call(self.command, url.path, query, headers, len(body))
-        for method, pattern, operation, _ in ROUTES:
+        call = Call(self.command, url.path, query, headers, len(body), self.server.account)
+        for method, pattern, operation, _ in self.server.fake.routes:
             match = re.fullmatch(pattern, call.path)
             if method == call.method and match:
                 call.operation = operation

@@ -45,7 +45,7 @@ class FakeGoogle(FakeHttpServer):
         """In PEM, by the names of the keys."""
         return {name: _certificate(key) for name, key in self._keys.items()}
 
-    def token(self, email: str = ACCOUNT, audience: str = AUDIENCE, key: str = "first", **claims: Any) -> str:
+    def token(self, email: str | None = ACCOUNT, audience: str = AUDIENCE, key: str = "first", **claims: Any) -> str:
         """An ID token, as Google signs it; a claim that is None is left out, and so is a header's field."""
         now = int(time.time())
         header = {"alg": "RS256", "kid": claims.pop("kid", key), "typ": "JWT"}

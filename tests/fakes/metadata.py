@@ -14,10 +14,17 @@ class FakeMetadataServer(FakeHttpServer):
 
     Args:
         id_token: makes an ID token for an audience, where its signature is looked at.
+        email: of the instance's service account.
     """
 
     def __init__(
-        self, lifetime_s: int = 3600, access_token: str = "", id_token: Callable[[str], str] | None = None
+        self,
+        lifetime_s: int = 3600,
+        access_token: str = "",
+        id_token: Callable[[str], str] | None = None,
+        *,
+        email: str = "gateway@project.iam.gserviceaccount.com",
+        project: str = "project",
     ) -> None:
         self.audiences: list[str] = []
         fake = self
@@ -35,9 +42,9 @@ class FakeMetadataServer(FakeHttpServer):
                     token = {"access_token": access_token, "expires_in": lifetime_s, "token_type": "Bearer"}
                     return self._answer(200, json.dumps(token), "application/json")
                 if url.path == "/computeMetadata/v1/project/project-id":
-                    return self._answer(200, "project")
+                    return self._answer(200, project)
                 if url.path in ("/", "/computeMetadata/v1/instance/service-accounts/default/"):
-                    account = {"email": "gateway@project.iam.gserviceaccount.com", "scopes": [], "aliases": ["default"]}
+                    account = {"email": email, "scopes": [], "aliases": ["default"]}
                     return self._answer(200, json.dumps(account), "application/json")
                 return self._answer(404, "not found")
 

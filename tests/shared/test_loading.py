@@ -1,3 +1,5 @@
+import errno
+import os
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +20,7 @@ from model_functions.errors import (
     ArtifactRefused,
     DigestMismatch,
     GlobalRefused,
+    InsufficientMemory,
     ManifestInvalid,
     ModelNotFound,
     PackageMismatch,
@@ -182,16 +185,50 @@ def test_an_older_alias_that_is_put_back_is_refused(
     loader: ModelLoader, store: CountingStore, repository: Repository, key: SigningKey
 ) -> None:
     [path] = store.root.rglob("prod.json")
-    old = path.read_bytes()
+    old, serial = path.read_bytes(), repository.resolve("tabular", "wine", "prod").serial
     republish(repository, key, description="newer")
     assert loader.resolve("wine", Phases()).description == "newer"
     path.write_bytes(old)
     with pytest.raises(ManifestInvalid) as caught:
         loader.resolve("wine", Phases())
     assert caught.value.message == (
-        '"prod" of tabular/wine has the serial 1, and 2 was read before: an old alias was put back. '
+        f'"prod" of tabular/wine has the serial {serial}, and {serial + 1} was read before: an old alias was put back. '
         "Promote the revision that is wanted."
     )
+
+
+@pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG], ids=["full", "over a quota", "too large"])
+def test_a_disk_without_room_is_no_fault_of_the_artifact(
+    loader: ModelLoader, monkeypatch: pytest.MonkeyPatch, reason: int
+) -> None:
+    def unpickle(*_: Any) -> Any:
+        raise OSError(reason, os.strerror(reason), "/tmp/model.pt2")
+
+    manifest = loader.resolve("wine", Phases())
+    with monkeypatch.context() as patched:
+        patched.setattr(stream, "load", unpickle)
+        with pytest.raises(InsufficientMemory) as caught:
+            loader.load(manifest, Phases())
+    assert caught.value.message == (
+        "wine has files that its engine reads from /tmp, and there is no room for them: it is this instance's memory. "
+        "Ask again in 5 s, or deploy the function with more memory."
+    )
+    assert caught.value.headers["Retry-After"] == "5"
+    assert loader.load(manifest, Phases()).predict(ROW)
+
+
+def test_an_alias_that_was_deleted_and_published_again_is_newer_than_it_was(
+    loader: ModelLoader, store: CountingStore, repository: Repository, key: SigningKey
+) -> None:
+    [path] = store.root.rglob("prod.json")
+    for number in range(3):
+        republish(repository, key, description=f"number {number}")
+        last = loader.resolve("wine", Phases())
+    path.unlink()
+    with pytest.raises(ModelNotFound):
+        loader.resolve("wine", Phases())
+    repository.point(last, "prod", key)
+    assert loader.resolve("wine", Phases()) == last
 
 
 @pytest.fixture(scope="module")

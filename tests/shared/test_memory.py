@@ -165,8 +165,9 @@ def resident():
 def request():
     # What is in between keeps the others from going back to the system.
     parts = [bytearray(4096) for _ in range(1024)]
-    kept.append(parts[::16])
+    few = parts[::16]
     del parts
+    kept.append(few)
     done.wait()
 
 if sys.argv[1] == "share":

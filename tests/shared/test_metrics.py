@@ -11,11 +11,10 @@ from model_functions.metrics import MODELS, ROWS, SECONDS, Histogram, Metrics
 
 def made() -> Metrics:
     metrics = Metrics()
-    metrics.request("/predict", "wine", 200, 0.03)
-    metrics.request("/predict", "wine", 200, 100)
-    metrics.request("/predict", "wine", 503, 0.0001, "overloaded")
-    metrics.request("other", "", 401, 0.001, "unauthenticated")
-    metrics.request('/a"b\\c\nd', "", 404, 0.001, "not_found")
+    metrics.requests("/predict", "wine", 200, [0.03, 100])
+    metrics.requests("/predict", "wine", 503, [0.0001], "overloaded")
+    metrics.requests("other", "", 401, [0.001], "unauthenticated")
+    metrics.requests('/a"b\\c\nd', "", 404, [0.001], "not_found")
     metrics.load("wine")
     metrics.cold_start({"boot": 500.0, "load": 250.0}, 1.25)
     metrics.cold_start({"load": 750.0}, 1.0)
@@ -87,7 +86,7 @@ def test_the_process_is_this_one() -> None:
 def test_models_beyond_the_limit_are_counted_together() -> None:
     metrics = Metrics()
     for number in range(3 * MODELS):
-        metrics.request("/predict", f"model{number}", 200, 0.01)
+        metrics.requests("/predict", f"model{number}", 200, [0.01])
         metrics.load(f"model{number}")
     found = samples(metrics)
     for name in ("model_functions_requests_total", "model_functions_cold_loads_total"):

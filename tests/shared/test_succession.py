@@ -7,6 +7,7 @@ from model_functions import succession
 from model_functions.artifact.manifest import MemoryNeed
 from model_functions.errors import (
     ArtifactRefused,
+    InsufficientMemory,
     ManifestInvalid,
     PythonMismatch,
     SelfTestFailed,
@@ -222,6 +223,16 @@ def test_a_revision_that_finds_no_room_beside_others_in_use_comes_later(store: F
         assert instance.cache.loaded() == ["a", "b"]
     assert instance.updates.failures == 0
     assert instance.after(REFRESH_S) == ("two", False)
+
+
+def test_a_revision_for_whose_files_there_is_no_room_comes_once_there_is(instance: Instance, store: FakeStore) -> None:
+    store.aliases["a"] = "two"
+    store.failing["two"] = InsufficientMemory("No room in /tmp.", retry_after=5)
+    assert instance.after(REFRESH_S) == ("one", True)
+    assert instance.updates.failures == 0
+    store.failing.clear()
+    assert instance.after(REFRESH_S) == ("two", False)
+    freed(store, "two")
 
 
 # Bad ones.

@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-import warnings
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,7 +15,9 @@ import pytest
 
 from deploy.publisher import open_repository, signing_key
 from model_functions.names import function_name
+from model_functions.settings import ACTIONS
 from tests.described_models import FAMILIES, publish_all
+from tests.made_keys import Writer, made
 from tests.running import ROOT, emulator
 
 FUNCTIONS = (*FAMILIES, "gateway")
@@ -37,15 +38,11 @@ LENIENT = {
 
 
 @pytest.fixture(scope="module")
-def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, subprocess.CompletedProcess[str]]:
+def reports(
+    described_store: Path, trust_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, subprocess.CompletedProcess[str]]:
     """What schemathesis says of each function, behind one emulator with a model of each family."""
-    store = tmp_path_factory.mktemp("store")
-    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        # torch warns of its own exporter.
-        warnings.simplefilter("ignore")
-        patch.setenv("MODEL_STORE", str(store))
-        publish_all(open_repository(), signing_key(), tmp_path_factory.mktemp("models"))
-    with emulator(store) as (url, _), ThreadPoolExecutor(2) as pool:
+    with emulator(described_store, MODEL_TRUST=str(trust_file)) as (url, _), ThreadPoolExecutor(2) as pool:
         running: dict[str, Future[subprocess.CompletedProcess[str]]] = {
             name: pool.submit(_report, name, url, tmp_path_factory.mktemp(name)) for name in FUNCTIONS
         }
@@ -61,9 +58,29 @@ def test_schemathesis_finds_nothing(reports: dict[str, subprocess.CompletedProce
     assert int(found[2]) >= 100
 
 
-def _report(name: str, site: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+@pytest.mark.parametrize("name", ["tabular", "gateway"])
+def test_nobody_is_answered_without_the_key_that_the_description_demands(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key that may everything is given to schemathesis, which then leaves it out, and makes up others."""
+    monkeypatch.setenv("MODEL_STORE", str(tmp_path / "store"))
+    publish_all(open_repository(), signing_key(), tmp_path / "models", ("tabular",))
+    key = made(may=ACTIONS)
+    Writer(open_repository().store, signing_key()).write(key)
+    with emulator(tmp_path / "store", ACCESS="keys") as (url, _):
+        done = _report(name, url, tmp_path, key.text)
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+    found = re.search(r"(\d+) generated, (\d+) passed", done.stdout)
+    assert found is not None, done.stdout[-2000:]
+    assert int(found[2]) >= 100
+
+
+def _report(name: str, site: str, folder: Path, key: str | None = None) -> "subprocess.CompletedProcess[str]":
     url = site if name == "gateway" else f"{site}/{function_name(name)}"
     arguments = ["--max-examples", "1", "--seed", "1", "--no-color", "--continue-on-failure", *_selection(name)]
+    if key is not None:
+        # What else there is to find, is found where everybody may ask.
+        arguments += ["--header", f"X-Api-Key: {key}", "--checks", "ignored_auth,status_code_conformance"]
     program = str(Path(sys.executable).parent / "st")
     command = [program, "--config-file", str(ROOT / "tests" / "system" / "schemathesis.toml")]
     return subprocess.run(

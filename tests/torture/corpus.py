@@ -8,6 +8,7 @@ what it did before, that the log has one valid line of it, and that what is refu
 import json
 import re
 import socket
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,9 +27,10 @@ from tests.bad_inputs import bodies, images, keys, models, names, tables, texts,
 from tests.bad_inputs.entries import GOOD, LIMIT, Asked, Raw, Told, Wire, kind_of
 from tests.bad_inputs.protocols import PROTOCOLS, STATUSES, Protocol
 from tests.fakes.bucket import FakeBucket
-from tests.running import EDGES, Process
+from tests.running import EDGES, ROOT, Process
 from tests.torture.part import Bar
 from tests.torture.place import Place
+from tests.torture.processes import worker
 from tests.torture.raising import publish_raising
 from tests.torture.sockets import Reply, exchange
 
@@ -47,9 +49,13 @@ _TIMEOUT_S = 30
 #: Of each function.
 THREADS = 16
 
+#: Folders below which this project, its packages and its interpreter lie, and what may lie elsewhere.
+_PLACES = {Path(place).resolve().parts[1] for place in (ROOT, sys.prefix, sys.base_prefix)} | {"tmp", "home", "usr"}
+
 #: What no answer may tell: where we are, in what words we think.
 _LEAKS = re.compile(
-    rb"Traceback|site-packages|/tmp/|/work/|/home/|/usr/|\.py\b|model_functions|object at 0x|<class|gs://models|Wrapper|"
+    f"/({'|'.join(map(re.escape, sorted(_PLACES)))})/|".encode()
+    + rb"Traceback|site-packages|\.py\b|model_functions|object at 0x|<class|gs://models|Wrapper|"
     rb"\b(Key|Value|Type|Index|Attribute|Runtime|Assertion|Recursion|Memory|Unicode\w+|OS|IO|Overflow)Error\b"
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -107,7 +113,7 @@ class Served:
         self._connection: socket.socket | None = None
         self._ids = list[str]()
         self._unlogged = set[str]()
-        self.pid = _worker(self.process.process.pid)
+        self.pid = worker(self.process.process.pid)
         self._prediction = self._predict()
         self._fill()
         self.remember_memory()
@@ -165,7 +171,7 @@ class Served:
             self.found.calls.append(f"{self}: {what}: {calls[:3]}")
         if self._predict() != self._prediction:
             self.found.canaries.append(f"{self}: {what}: another prediction")
-        pid = _worker(self.process.process.pid)
+        pid = worker(self.process.process.pid)
         if pid != self.pid:
             self.found.canaries.append(f"{self}: {what}: another process")
             self.pid = pid
@@ -216,12 +222,6 @@ class Served:
 
     def __str__(self) -> str:
         return f"{self.family} by {self.edge}"
-
-
-def _worker(master: int) -> int:
-    """The process that answers: the only child of gunicorn's master."""
-    children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
-    return int(children[0]) if children else master
 
 
 def _memory(pid: int) -> dict[str, float]:

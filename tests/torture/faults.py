@@ -33,7 +33,14 @@ from tests.fakes.bucket import Call, FakeBucket
 from tests.fakes.metadata import FakeMetadataServer
 from tests.torture.part import Bar
 from tests.torture.place import Place
-from tests.torture.processes import killed, private_temporary, temporary, without_disk
+from tests.torture.processes import (
+    killed,
+    killed_workers,
+    private_temporary,
+    temporary,
+    without_disk,
+    without_room,
+)
 from tests.torture.weighty import publish_weighty
 
 #: The share of the cells of the matrix that is tried.
@@ -285,7 +292,8 @@ def _bars_of(length: str, place: Place) -> list[Bar]:
             patient.cell(*cell)
         bars += _bars(patient.findings, ", with the patience of a function")
     bars += [*_credentials(place), _unreachable(place), _misfits(place, manifest)]
-    return [*bars, killed(place, KILLS[length]), without_disk(place), _clocks(place)]
+    bars += [killed(place, KILLS[length]), killed_workers(place)]
+    return [*bars, without_disk(place), without_room(place), _clocks(place)]
 
 
 def _bars(found: Findings, where: str) -> list[Bar]:

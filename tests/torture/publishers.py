@@ -62,15 +62,24 @@ class Races:
         self._context.set_forkserver_preload([__name__, "model_functions.store.upload", *verbs])
         self.repository = Repository(open_store(STORE), publisher.open_repository().trust)
 
-    def start(self, number: int) -> BaseProcess:
-        """Publishes the model of that number."""
+    def start(self, number: int, together: Any = None) -> BaseProcess:
+        """Publishes the model of that number.
+
+        Args:
+            together: a barrier that is waited at before.
+        """
         path = self.folder / f"{number}.joblib"
         if not path.exists():
             rows = np.random.default_rng(number).normal(size=(40, 3))
             joblib.dump(LogisticRegression().fit(rows, rows.sum(axis=1) > 0), path)
-        process = self._context.Process(target=_publish, args=(str(path), self.bucket.url))
+        process = self._context.Process(target=_publish, args=(str(path), self.bucket.url, together))
         process.start()
         return process
+
+    def start_together(self, numbers: Sequence[int]) -> list[BaseProcess]:
+        """So that none waits for another longer than its patience with a bucket is, however busy the machine."""
+        together = self._context.Barrier(len(numbers))
+        return [self.start(number, together) for number in numbers]
 
     def ended(self, process: BaseProcess, number: int) -> Ended:
         process.join(_PATIENCE_S)
@@ -98,8 +107,10 @@ class Races:
         return len(begun - set(self.repository.revisions("tabular", NAME)))
 
 
-def _publish(path: str, bucket: str) -> None:
+def _publish(path: str, bucket: str, together: Any) -> None:
     """The verb, in a process whose end is its own."""
+    if together is not None:
+        together.wait(_PATIENCE_S)
     os.environ |= {"STORAGE_EMULATOR_HOST": bucket, "MODEL_STORE": STORE}
     # Another process for each, which imports everything anew, is the proof's own test.
     proof._in_a_fresh_process = proof.examine_here
@@ -163,21 +174,28 @@ def run(length: str, place: Place) -> Sequence[Bar]:
 
 def _races(races: Races, count: int) -> Sequence[Bar]:
     assert races.publish(0).status == 0
-    single = told = kept = 0
+    single = kept = 0
+    other: list[str] = []
     for race in range(count):
         serial = races.repository.resolve("tabular", NAME, "prod").serial
         races.bucket.on_call = _Together(2)
         numbers = 2 * race + 1, 2 * race + 2
-        processes = [races.start(number) for number in numbers]
+        processes = races.start_together(numbers)
         ends = sorted(map(races.ended, processes, numbers))
         races.bucket.on_call = lambda _: None
         single += [end.status for end in ends] == [0, 1]
-        told += ends[-1].said.startswith("conflict: ")
+        if not ends[-1].said.startswith("conflict: "):
+            other.append(f"race {race}: {ends[-1].said[:200]}")
         pointer = races.repository.resolve("tabular", NAME, "prod")
         kept += pointer.serial == serial + 1 and f"as revision {races.served()}" in ends[0].said
     return [
         Bar(f"{count} races of two publishers: one wins", f"{count}", f"{single}", single == count),
-        Bar("the other ends with status 1 and says conflict", f"{count}", f"{told}", told == count),
+        Bar(
+            "the other ends with status 1 and says conflict",
+            f"{count}",
+            "; ".join([f"{count - len(other)}", *other]),
+            not other,
+        ),
         Bar("the alias has moved once, to the winner's, which loads", f"{count}", f"{kept}", kept == count),
     ]
 

@@ -4,12 +4,13 @@ Tensors, arrays and long byte strings leave the stream for weights.safetensors, 
 tied, shared or a view of something else is so again after loading.
 """
 
+import functools
 import importlib
 import importlib.metadata
 import io
 import pickle
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -97,10 +98,16 @@ def load_foreign(data: bytes) -> tuple[Any, dict[str, Any]]:
 
 def packages_of(names: Iterable[str]) -> dict[str, str]:
     """The installed packages that the named globals come from, with their versions."""
-    distributions = importlib.metadata.packages_distributions()
+    distributions = _distributions()
     modules = {name.partition(":")[0].partition(".")[0] for name in names} | {"dill"}
     packages = {package for module in modules - sys.stdlib_module_names for package in distributions.get(module, ())}
     return {package: installed_version(package) or "" for package in sorted(packages)}
+
+
+@functools.cache
+def _distributions() -> Mapping[str, list[str]]:
+    """The packages that each top-level module comes from: what is installed is read once, file by file."""
+    return importlib.metadata.packages_distributions()
 
 
 class _Pickler(dill.Pickler):  # type: ignore[misc]

@@ -7,6 +7,7 @@ occupies neither, and a caller who hangs up is noticed.
 import asyncio
 import contextvars
 import math
+import os
 import threading
 import time
 from collections import deque
@@ -22,7 +23,7 @@ from urllib.parse import parse_qsl
 from model_functions import logs
 from model_functions.caller import Caller
 from model_functions.errors import BodyTimeout, Overloaded, ServingError
-from model_functions.http import observed
+from model_functions.http import observed, pulse
 from model_functions.http.body import broken, has_body, make_room, too_large
 from model_functions.http.message import (
     BODY,
@@ -53,12 +54,17 @@ def asgi_function(
 ) -> Callable[[Any], Coroutine[Any, Any, Application]]:
     """A target for functions-framework, which demands a plain function."""
     edge = AsgiEdge(handle, threads, max_body_bytes, body_timeout_s)
+    master = os.getpid()
 
     async def predict(request: Any) -> Application:
         # Called once: the requests after it go past the framework's router, which knows but seven methods and takes
         # longer than all of ours.
         request.scope["app"].middleware_stack = edge.serve
-        observed.collect(asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        observed.collect(loop)
+        if os.getppid() == master:
+            # Only where somebody starts another worker.
+            pulse.watch(loop)
         return edge.serve
 
     return predict

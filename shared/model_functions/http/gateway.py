@@ -93,6 +93,6 @@ def open_functions(settings: Settings) -> FunctionClient:
     if settings.functions_url is None:
         raise ConfigurationInvalid(
             "FUNCTIONS_URL is not set. Set it to what stands before /FUNCTION-NAME in the functions' URLs, "
-            "as https://REGION-PROJECT.cloudfunctions.net."
+            "as https://REGION-PROJECT.cloudfunctions.net, or as https://{function}-NUMBER.REGION.run.app."
         )
     return FunctionClient(settings.functions_url, send_tokens=settings.on_google_cloud)

@@ -8,7 +8,7 @@ import atexit
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from model_functions import logs, spans
@@ -31,8 +31,9 @@ class Loop(Protocol):
     def call_later(self, seconds: float, call: Callable[[], None], /) -> object: ...
 
 
-#: What many requests have in common: route, model, status, error's code, revision, caller, method, trouble.
-Kind = tuple[str, str, int, str | None, str | None, str | None, str, str]
+#: What many requests have in common: whose they are, route, model, status, error's code, revision, caller, method,
+#: trouble.
+Kind = tuple["Observer", str, str, int, str | None, str | None, str | None, str, str]
 
 #: A request: its kind, id, seconds, ``Server-Timing``, when it ended, ``traceparent``, and what else it belongs to. Not
 #: the request itself: what it holds would be in the way of the next ones.
@@ -61,50 +62,77 @@ class Observer:
         if trace is not None or execution is not None or parent is None:
             belonging, parent = logs.context(request.headers, trace), None
         kind = (
-            *(request.route, request.served, status, headers.get("X-Error-Code"), headers.get("X-Model-Revision")),
-            *(request.identity.name, request.method, request.trouble),
+            self,
+            request.route,
+            request.served,
+            status,
+            headers.get("X-Error-Code"),
+            headers.get("X-Model-Revision"),
+            request.identity.name,
+            request.method,
+            request.trouble,
         )
         one = kind, request.id, ended - request.came, timing, ended, parent, belonging
-        if not (_loops and _loops[0].takes(self, one)):
-            logs.write(self.told(one, time.time() - ended))
+        if not (_loops and _loops[0].takes(one)):
+            logs.write(told([one], time.time() - ended))
         if "load" in request.phases.milliseconds and status < 400:
             self._metrics.cold_start(request.phases.milliseconds, ended - request.came)
         if trace is not None and trace.sampled:
             spans.ended(request, status, self._about(kind), ended, time.time() - ended)
 
-    def told(self, one: Answered, zero: float) -> str:
-        """The request's line, once it is counted. Args: zero: when the requests' clock was 0, since 1970."""
-        kind, request_id, seconds, timing, ended, parent, belonging = one
-        route, model, status, code, *_ = kind
-        self._metrics.request(route, model, status, seconds, code)
-        level = logging.INFO if status < 500 else logging.ERROR if status == 500 else logging.WARNING
-        if not self._log.isEnabledFor(level):
-            return ""
-        if logs.is_the_sites():
-            self._leave_to_the_site(level, kind, request_id, seconds)
-            return ""
-        head = self._heads.get(kind) or self._head(level, kind)
-        if parent is not None:
-            belonging = logs.of_parent(parent)
-        return logs.request_line(head, request_id, seconds, timing, zero + ended, belonging)
+    def count(self, kind: Kind, seconds: list[float]) -> None:
+        """Args: seconds: of each of the requests."""
+        _, route, model, status, code, *_ = kind
+        self._metrics.requests(route, model, status, seconds, code)
 
-    def _head(self, level: int, kind: Kind) -> str:
-        route, _, status, _, _, _, method, trouble = kind
-        if len(self._heads) == MOST:
-            self._heads.clear()
-        head = logs.head(level, self._log.name, method[:10], route, status, self._about(kind), trouble)
-        self._heads[kind] = head
+    def head(self, kind: Kind) -> str:
+        """What the requests' lines begin with; an empty text where they have none of ours."""
+        level = _level(kind)
+        if logs.is_the_sites() or not self._log.isEnabledFor(level):
+            return ""
+        head = self._heads.get(kind)
+        if head is None:
+            if len(self._heads) == MOST:
+                self._heads.clear()
+            _, route, _, status, _, _, _, method, trouble = kind
+            head = logs.head(level, self._log.name, method[:10], route, status, self._about(kind), trouble)
+            self._heads[kind] = head
         return head
 
-    def _leave_to_the_site(self, level: int, kind: Kind, request_id: str, seconds: float) -> None:
-        route, _, status, _, _, _, method, _ = kind
+    def leave_to_the_site(self, kind: Kind, request_id: str, seconds: float) -> None:
+        _, route, _, status, _, _, _, method, _ = kind
         told = {name: value for name, value in self._about(kind) if value} | {"request_id": request_id}
-        self._log.log(level, "%s %s %d in %.1f ms", method[:10], route, status, seconds * 1000, extra=told)
+        self._log.log(_level(kind), "%s %s %d in %.1f ms", method[:10], route, status, seconds * 1000, extra=told)
 
     def _about(self, kind: Kind) -> tuple[tuple[str, str | None], ...]:
-        _, model, _, code, revision, caller, _, _ = kind
+        _, _, model, _, code, revision, caller, _, _ = kind
         fields = ("family", self._family), ("model", model), ("revision", revision), ("error", code)
         return (*fields, ("caller", caller))
+
+
+def _level(kind: Kind) -> int:
+    status = kind[3]
+    return logging.INFO if status < 500 else logging.ERROR if status == 500 else logging.WARNING
+
+
+def told(some: Iterable[Answered], zero: float) -> str:
+    """The requests' lines, once they are counted. Args: zero: when the requests' clock was 0, since 1970."""
+    lines: list[str] = []
+    alike: dict[Kind, tuple[str, list[float]]] = {}
+    for kind, request_id, seconds, timing, ended, parent, belonging in some:
+        found = alike.get(kind)
+        if found is None:
+            found = alike[kind] = kind[0].head(kind), []
+        head, all_seconds = found
+        all_seconds.append(seconds)
+        if head:
+            context = belonging if parent is None else logs.of_parent(parent)
+            lines.append(logs.request_line(head, request_id, seconds, timing, zero + ended, context))
+        elif logs.is_the_sites():
+            kind[0].leave_to_the_site(kind, request_id, seconds)
+    for kind, (_, all_seconds) in alike.items():
+        kind[0].count(kind, all_seconds)
+    return "".join(lines)
 
 
 class _Together:
@@ -113,13 +141,13 @@ class _Together:
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
         self._thread = threading.get_ident()
-        self._waiting: list[tuple[Observer, Answered]] = []
+        self._waiting: list[Answered] = []
         self._written = 0.0
 
     def is_here(self) -> bool:
         return threading.get_ident() == self._thread
 
-    def takes(self, observer: Observer, one: Answered) -> bool:
+    def takes(self, one: Answered) -> bool:
         if not self.is_here():
             return False
         waiting = self._waiting
@@ -132,7 +160,7 @@ class _Together:
             except RuntimeError:
                 # The loop is closed.
                 return False
-        waiting.append((observer, one))
+        waiting.append(one)
         return True
 
     def write(self) -> None:
@@ -140,8 +168,7 @@ class _Together:
         if not waiting:
             return
         self._written = time.perf_counter()
-        zero = time.time() - self._written
-        logs.write("".join([observer.told(one, zero) for observer, one in waiting]))
+        logs.write(told(waiting, time.time() - self._written))
 
     def write_now(self) -> None:
         if self.is_here():

@@ -50,6 +50,11 @@ def docs(document: dict[str, Any]) -> Response:
     return _page(html, _file("page.css") + _file("docs/docs.css"), _file("docs/docs.js"))
 
 
+def docs_entrance() -> Response:
+    """The same page before it is known who asks: it asks for a key, and with that for the rest."""
+    return _page(_file("docs/entrance.html"), _file("page.css") + _file("docs/docs.css"), _file("docs/docs.js"))
+
+
 def description(title: str, models: list[dict[str, Any]]) -> Response:
     """What a family serves, for people.
 

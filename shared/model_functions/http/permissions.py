@@ -13,3 +13,6 @@ ACTIONS = {
     "/v2/repository/models/{model}/load": "manage",
     "/v2/repository/models/{model}/unload": "manage",
 }
+
+#: The headers that prove who asks.
+PROOFS = ("x-api-key", "authorization", "x-serverless-authorization")

@@ -90,7 +90,14 @@ class Service(ABC):
         """What a request demands of who asks, one of settings.ACTIONS; None: nothing."""
         if request.route in permissions.PUBLIC or request.route == self.settings.health_route:
             return None
+        if request.route == "/docs" and self._asks_for_a_key(request):
+            return None
         return permissions.ACTIONS.get(request.route, "predict")
+
+    def _asks_for_a_key(self, request: Request) -> bool:
+        """Whether a browser comes without proof of who asks: it gets a page that asks for it, and tells nothing."""
+        proven = any(name in request.headers for name in permissions.PROOFS)
+        return self.guard is not None and request.accepts_html() and not proven
 
     def front_page(self, request: Request) -> Response:
         """What the function serves, as JSON, or for a browser as a page."""
@@ -175,6 +182,8 @@ class Service(ABC):
         return Response.json(self._described(request))
 
     def docs(self, request: Request) -> Response:
+        if self._asks_for_a_key(request):
+            return pages.docs_entrance()
         return pages.docs(self._described(request))
 
     @abstractmethod
@@ -190,7 +199,9 @@ class Service(ABC):
         default = self.default_model()
         models = models_of(seen, default if default in {model["model_name"] for model in seen} else None)
         routes = self.settings.predict_route, self.settings.health_route
-        return document(Served(self.name, models, self.family is None, *routes))
+        proofs = {"keys": ("key", "bearer"), "iam": ("bearer",)}
+        access = tuple(dict.fromkeys(proof for way in self.settings.access for proof in proofs.get(way, ())))
+        return document(Served(self.name, models, self.family is None, *routes, access=access))
 
     def warm_up_name(self, request: Request) -> str | None:
         """The model that ``POST /warmup`` names, if it does."""

@@ -26,6 +26,9 @@ _ASKED_WITH = (
     *("accept", "accept-encoding", "content-type", "content-encoding", "inference-header-content-length"),
     *("x-amzn-sagemaker-custom-attributes",),
 )
+#: What stands for a function's name.
+PLACE = "{function}"
+
 _LET_IN = (
     "Let the gateway in: grant its service account roles/run.invoker, and list it in the ACCESS_ACCOUNTS of a function "
     "with ACCESS=keys."
@@ -45,7 +48,7 @@ class FunctionClient:
     """Asks the function of a family over HTTP.
 
     Args:
-        url: what stands before ``/<function-name>``.
+        url: what stands before ``/<function-name>``, or with ``{function}`` where the name stands.
         send_tokens: prove who we are by an ID token of the metadata server, as a private function demands.
     """
 
@@ -61,7 +64,7 @@ class FunctionClient:
         Raises FunctionUnreachable, DeadlineExceeded.
         """
         name = function_name(family)
-        url = f"{self.url}/{name}"
+        url = function_url(self.url, name)
         headers = {header: request.headers[header] for header in _ASKED_WITH if header in request.headers}
         # Else the client would name what it could unpack itself.
         headers |= {"X-Request-Id": request.id, "Accept-Encoding": headers.pop("accept-encoding", "identity")}
@@ -101,6 +104,11 @@ class FunctionClient:
                 f"The function {name} cannot be reached. Is it deployed, and FUNCTIONS_URL right?", retry_after=2
             ) from exc
         return Response(answer.status, answer.data, _headers(answer))
+
+
+def function_url(functions_url: str, name: str) -> str:
+    """A function's URL, by FUNCTIONS_URL: hosts of its own, as Cloud Run has them, hold the name elsewhere."""
+    return functions_url.replace(PLACE, name) if PLACE in functions_url else f"{functions_url}/{name}"
 
 
 #: Whose answer each thread waits for.

@@ -70,7 +70,7 @@ WRONG: dict[str, Callable[[FakeGoogle], str]] = {
     "without an issuer": lambda google: google.token(iss=None),
     "of an address that nobody verified": lambda google: google.token(email_verified=False),
     "of an address that nobody speaks of": lambda google: google.token(email_verified=None),
-    "without an address": lambda google: google.token(email=None),  # type: ignore[arg-type]
+    "without an address": lambda google: google.token(email=None),
     "by a key that is none": lambda google: google.token(kid="nobodys"),
     "without a key's name": lambda google: google.token(kid=None),
     "by a key that is a list": lambda google: google.token(kid=["first"]),
@@ -121,7 +121,8 @@ def test_what_is_remembered_of_a_token_ends_with_it(
 ) -> None:
     token = google.token()
     tokens.caller(token)
-    monkeypatch.setattr(time, "time", lambda: NOW + 3800.0)
+    later = time.time() + 3800
+    monkeypatch.setattr(time, "time", lambda: later)
     assert type(refused(tokens, token)) is Unauthenticated
 
 

@@ -287,6 +287,21 @@ def test_the_page_is_for_everybody_and_what_it_asks_for_is_not(gateway: Gateway)
     assert asked(gateway, None, "/docs").status == 401
 
 
+def test_the_docs_ask_a_browser_for_a_key_and_tell_nothing_before(service: Service) -> None:
+    browser = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+    def docs(**more: str) -> Response:
+        return service.handle(request(b"", browser | more, method="GET", target="/docs"))
+
+    entrance, wrong, shown = docs(), docs(**made().headers), docs(**KEYS["wine"].headers)
+    assert (entrance.status, wrong.status, shown.status) == (200, 401, 200)
+    assert b'id="key"' in entrance.body
+    assert not re.search(rb"wine|beer|persons|<b>POST</b>", entrance.body)
+    assert b"wine" in shown.body
+    assert docs(authorization="Bearer nothing").status == 401
+    assert asked(service, None, "/openapi.json").status == 401
+
+
 def test_ready_is_who_knows_whom_to_let_in(settings: Settings, trust: Trust, key: SigningKey, tmp_path: Path) -> None:
     function = FamilyFunction(TabularWrapper, replace(settings, model_store=str(tmp_path)))
     for target in ("/ready", "/v2/health/ready"):

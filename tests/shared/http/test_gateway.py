@@ -20,6 +20,7 @@ from model_functions.families.token_classification import TokenClassificationWra
 from model_functions.http.flask_edge import flask_function
 from model_functions.http.function import FamilyFunction
 from model_functions.http.gateway import Gateway
+from model_functions.http.upstream import function_url
 from model_functions.once import Once
 from model_functions.repository import Repository
 from model_functions.settings import Settings
@@ -97,6 +98,24 @@ def test_a_name_leads_to_its_familys_function(gateway: Gateway, site: Site) -> N
     assert response.headers["X-Model-Revision"] == body(response)["revision"]
     tagged = gateway.handle(post({"model_name": "tiny_tagger", "data": "Anna"}))
     assert body(tagged)["model_name"] == "tiny_tagger"
+
+
+def test_functions_may_have_hosts_of_their_own(family_settings: Settings, site: Site) -> None:
+    url = f"{site.url}/{{function}}"
+    gateway = Gateway(replace(family_settings, functions_url=url))
+    response = gateway.handle(post({"model_name": "tiny_classifier", "data": ROW}))
+    assert (response.status, body(response)["model_name"]) == (200, "tiny_classifier")
+
+
+@pytest.mark.parametrize(
+    ("functions_url", "url"),
+    [
+        pytest.param("https://r-p.cloudfunctions.net", "https://r-p.cloudfunctions.net/tabular", id="below"),
+        pytest.param("https://{function}-1.r.run.app", "https://tabular-1.r.run.app", id="host"),
+    ],
+)
+def test_a_function_has_the_url_that_the_variable_says(functions_url: str, url: str) -> None:
+    assert function_url(functions_url, "tabular") == url
 
 
 def test_the_request_keeps_its_id_and_the_answer_its_timing(gateway: Gateway, site: Site) -> None:

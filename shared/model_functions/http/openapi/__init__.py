@@ -16,6 +16,12 @@ _ABOUT = (
     "X-Error-Code what went wrong, whatever the protocol; where another try helps, Retry-After says when."
 )
 
+#: How a caller may prove who it is.
+PROOFS = {
+    "key": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+    "bearer": {"type": "http", "scheme": "bearer", "description": "An access key, or an ID token of Google's."},
+}
+
 
 def document(served: Served) -> Record:
     """OpenAPI 3.1, a part for each protocol."""
@@ -39,7 +45,13 @@ def document(served: Served) -> Record:
         "servers": [{"url": "."}],
         "tags": [{"name": section.tag, "description": section.about} for section in sections if section.paths],
         "paths": paths,
-        "components": {"schemas": schemas, "responses": responses, "headers": _headers(), "parameters": _parameters()},
+        "components": {
+            "schemas": schemas,
+            "responses": responses,
+            "headers": _headers(),
+            "parameters": _parameters(),
+            "securitySchemes": {proof: PROOFS[proof] for proof in served.access},
+        },
     }
 
 

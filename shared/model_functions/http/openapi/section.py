@@ -8,9 +8,11 @@ from typing import Any
 
 from model_functions.errors import (
     ArtifactRefused,
+    AuthUnavailable,
     BodyTimeout,
     ConfigurationInvalid,
     DeadlineExceeded,
+    Forbidden,
     FunctionUnreachable,
     InvalidInput,
     InvalidJson,
@@ -23,14 +25,17 @@ from model_functions.errors import (
     ObjectNotFound,
     Overloaded,
     PayloadTooLarge,
+    RateLimited,
     RouteNotFound,
     ServingError,
+    Unauthenticated,
     UnsupportedMediaType,
     UriTooLong,
     error_classes,
 )
 from model_functions.http.message import EVENTS, JSON, Refuse, Request
 from model_functions.http.openapi.served import Model, Record, Served, reference
+from model_functions.http.permissions import PUBLIC
 from model_functions.schemas import string
 
 Errors = Sequence[type[ServingError]]
@@ -45,6 +50,8 @@ def _kinds(*roots: type[ServingError]) -> Errors:
 ANY: Errors = [ServingError, UriTooLong, InvalidInput]
 #: Of what asks the store.
 STORE: Errors = [*_kinds(ModelUnavailable), ObjectNotFound, ConfigurationInvalid]
+#: Of what not everybody may ask.
+GUARDED: Errors = [*_kinds(Unauthenticated), Forbidden, RateLimited, AuthUnavailable]
 #: Of what models here do not do, whatever they are asked.
 NEVER: Errors = [NotSupported]
 #: Of what has a body, and of what has one in JSON.
@@ -128,6 +135,9 @@ class Section:
         operation["parameters"] = given
         if body is not None:
             operation["requestBody"] = {"required": body_required, "content": body}
+        if self.served.access and route not in (*PUBLIC, self.served.health_route):
+            operation["security"] = [{proof: []} for proof in self.served.access]
+            errors = [*errors, *GUARDED]
         operation["responses"] = answer | self._refusals({*ANY, *errors})
         self.paths.setdefault(path, {})[method.lower()] = operation
 
@@ -235,7 +245,10 @@ class Section:
 
 
 #: Codes of errors that say when to come back.
-RETRIED = {"model_unavailable", "overloaded", "store_unavailable", "insufficient_memory", "function_unreachable"}
+RETRIED = {
+    *("model_unavailable", "overloaded", "store_unavailable", "insufficient_memory", "function_unreachable"),
+    *("rate_limited", "auth_unavailable"),
+}
 
 
 def answer(

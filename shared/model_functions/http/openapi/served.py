@@ -121,6 +121,7 @@ class Served:
     Args:
         is_gateway: whether it asks other functions.
         predict_route, health_route: where Vertex AI asks a container.
+        access: how a caller proves who it is, any of http.openapi.PROOFS; none: everybody may ask.
     """
 
     title: str
@@ -128,6 +129,7 @@ class Served:
     is_gateway: bool
     predict_route: str | None = None
     health_route: str | None = None
+    access: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:

@@ -1,7 +1,6 @@
 """Functions of every family over described_models, and what they say of themselves."""
 
 import io
-import warnings
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -9,28 +8,14 @@ from typing import Any
 
 import pytest
 
-from model_functions.artifact.signing import Trust
-from model_functions.artifact.signing_key import SigningKey
 from model_functions.http.function import FamilyFunction
 from model_functions.http.gateway import Gateway
 from model_functions.http.message import Request, Response
 from model_functions.http.service import Service
-from model_functions.repository import Repository
 from model_functions.settings import Settings
-from model_functions.store.folder import FolderStore
 from model_functions.wrapper import ModelWrapper
-from tests.described_models import FAMILIES, publish_all
+from tests.described_models import FAMILIES
 from tests.shared.http.requests import body, get
-
-
-@pytest.fixture(scope="session")
-def described_store(tmp_path_factory: pytest.TempPathFactory, trust: Trust, key: SigningKey) -> Path:
-    folder = tmp_path_factory.mktemp("described")
-    with warnings.catch_warnings():
-        # torch warns of its own exporter.
-        warnings.simplefilter("ignore")
-        publish_all(Repository(FolderStore(folder), trust), key, tmp_path_factory.mktemp("models"))
-    return folder
 
 
 @pytest.fixture(scope="session")

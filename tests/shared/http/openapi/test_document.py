@@ -14,6 +14,7 @@ from model_functions.http import pages
 from model_functions.http.message import Request, Response
 from model_functions.http.openapi import document as document_of
 from model_functions.http.openapi.served import Served, models_of
+from model_functions.http.permissions import PUBLIC
 from model_functions.http.protocols import module_names
 from model_functions.http.service import Service
 from tests.shared.http.openapi.conftest import resolved
@@ -110,6 +111,16 @@ def test_a_function_without_models_describes_itself() -> None:
     assert "/predict" in found["paths"]
     assert not [path for path in found["paths"] if path.startswith("/v2/models/") and path.endswith("/infer")]
     assert pages.docs(found).status == 200
+
+
+@pytest.mark.parametrize("access", [(), ("bearer",), ("key", "bearer")], ids=["everybody", "tokens", "keys"])
+def test_what_not_everybody_may_ask_says_how_to_prove_who_asks(access: tuple[str, ...]) -> None:
+    found = document_of(Served("guarded", [], False, access=access))
+    assert tuple(found["components"]["securitySchemes"]) == access
+    for path, method, operation in operations(found):
+        is_open = not access or operation["x-route"] in PUBLIC
+        assert operation.get("security", []) == ([] if is_open else [{proof: []} for proof in access]), (method, path)
+        assert ({"401", "403", "429"} <= set(operation["responses"])) is not is_open, (method, path)
 
 
 def test_models_that_are_called_alike_have_operations_of_their_own() -> None:

@@ -16,6 +16,7 @@ from tests.bad_inputs.bodies import BINARY, BODIES, MARKER, NO_OBJECTS, NOT_FINI
 from tests.bad_inputs.entries import GOOD, LIMIT, Asked, Raw, kind_of
 from tests.bad_inputs.images import IMAGES
 from tests.bad_inputs.keys import PROOFS
+from tests.bad_inputs.models import FAILURES
 from tests.bad_inputs.names import ADDRESSES, LONG_NAMES, METHODS, NAMES, PATHS
 from tests.bad_inputs.protocols import PROTOCOLS, Protocol
 from tests.bad_inputs.tables import RECORDS, ROWS, TENSORS
@@ -167,7 +168,7 @@ def test_a_body_that_breaks_off_is_refused(protocol: Protocol, family: str, func
 def test_the_corpus_is_as_large_as_it_says() -> None:
     bodies = [one.id for one in [*BODIES, *BINARY, *RECORDS, *NOT_FINITE, *NO_OBJECTS]]
     asked = [one.id for one in [*TEXTS, *IMAGES, *ROWS, *TENSORS]]
-    entries = [*bodies, *asked, *[one.id for one in WIRES], *[one.id for one in PROOFS]]
+    entries = [*bodies, *asked, *[one.id for one in WIRES], *[one.id for one in PROOFS], *[one.id for one in FAILURES]]
     doubled = {one for one in entries if entries.count(one) > 1}
     # Rows and tensors are asked some of the same as texts.
     assert doubled <= {one.id for one in [*ROWS, *TENSORS]}

@@ -35,8 +35,6 @@ function showKey() {
   const hasKey = accessKey !== null;
   byId("entrance").hidden = true;
   byId("leave").hidden = !hasKey;
-  // A link sends no key.
-  byId("docs").hidden = hasKey;
   if (model) update();
 }
 

@@ -1,0 +1,53 @@
+"""The variables that a release sets for a function; what its flags.yaml sets comes before them."""
+
+import re
+from collections.abc import Iterable
+
+from deploy.cloud.configuration import Configuration
+from deploy.cloud.deployed import Deployed
+from deploy.cloud.flags import Flags
+from deploy.cloud.sdk import Gcloud
+from model_functions.http.upstream import PLACE, function_url
+from model_functions.names import function_name
+
+
+def variables(flags: Flags, configuration: Configuration, functions_url: str) -> dict[str, str]:
+    """Args: functions_url: as ``functions_url`` here gives it."""
+    found = {"MODEL_STORE": configuration.model_store, "GOOGLE_CLOUD_PROJECT": configuration.project}
+    if flags.family == "gateway":
+        found["FUNCTIONS_URL"] = functions_url
+    given = flags.environment
+    if "keys" in given.get("ACCESS", "") and "ACCESS_ACCOUNTS" not in given:
+        # Those who come with an ID token and no key: the pings and smoke tests, and the gateway for its callers.
+        accounts = [f"{configuration.account(configuration.accounts.warmup)}:warm+predict"]
+        if flags.family != "gateway" and "gateway" in configuration.families:
+            accounts.append(f"{configuration.function_account('gateway')}:warm+predict")
+        found["ACCESS_ACCOUNTS"] = ",".join(accounts)
+    if "keys" in given.get("ACCESS", "") and "ACCESS_AUDIENCE" not in given:
+        found["ACCESS_AUDIENCE"] = url_of(flags.family, functions_url)
+    return found
+
+
+def url_of(family: str, functions_url: str) -> str:
+    """Where a function is asked."""
+    return function_url(functions_url, function_name(family))
+
+
+def functions_url(gcloud: Gcloud, configuration: Configuration, deployed: Iterable[Deployed]) -> str:
+    """What FUNCTIONS_URL has to be: read off what is deployed, else as Google makes URLs."""
+    patterns = {pattern for one in deployed if (pattern := _pattern(one))}
+    if len(patterns) == 1:
+        return patterns.pop()
+    project, region = configuration.project, configuration.region
+    if configuration.backend == "functions":
+        return f"https://{region}-{project}.cloudfunctions.net"
+    described = gcloud.read("projects", "describe", project) or {}
+    return f"https://{PLACE}-{described.get('projectNumber', 'PROJECTNUMBER')}.{region}.run.app"
+
+
+def _pattern(deployed: Deployed) -> str:
+    url = deployed.url.rstrip("/")
+    if url.endswith(f"/{deployed.name}"):
+        return url.removesuffix(f"/{deployed.name}")
+    found, count = re.subn(rf"(?<=//){re.escape(deployed.name)}(?=-)", PLACE, url, count=1)
+    return found if count else ""

@@ -1,0 +1,175 @@
+"""Release functions: stage them, and deploy those that differ from what is deployed, each as a canary first.
+
+A family whose release was interrupted is finished. The gateway comes last, for it has to know where the others are.
+"""
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+
+from deploy import output, stage, staged
+from deploy.cloud import configuration, deployed, published, rolling_back, validation
+from deploy.cloud.asking import Question, questions
+from deploy.cloud.configuration import Configuration
+from deploy.cloud.deployed import Deployed
+from deploy.cloud.flags import Flags
+from deploy.cloud.identity_tokens import IdTokens
+from deploy.cloud.releasing import Action, Order, Release, Result
+from deploy.cloud.sdk import Gcloud
+from deploy.cloud.variables import functions_url, variables
+from model_functions.artifact.manifest import Manifest
+
+EXAMPLE = "python -m deploy release tabular gateway --dry-run"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("family", nargs="*", help="default: deploy.yaml's families")
+    configuration.add_arguments(parser)
+    parser.add_argument("--rollback", action="store_true", help="give all traffic to the revision that had it before")
+    parser.add_argument("--force", action="store_true", help="deploy also what is the same as what is deployed")
+    parser.add_argument("--no-canary", action="store_true", help="smoke-test it, and give it all traffic at once")
+    parser.add_argument("--no-smoke", action="store_true", help="ask the new revision nothing; only with --no-canary")
+    parser.add_argument(
+        "--cpu-torch",
+        action=argparse.BooleanOptionalAction,
+        help="as stage has it; default: yes, but for a function with a GPU",
+    )
+    parser.add_argument("--parallel", type=int, default=4, help="families at a time (default: 4)")
+    output.add_json_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    settings = Configuration.of(args)
+    families = _families(args.family, settings)
+    if args.no_smoke and not args.no_canary:
+        raise ValueError("--no-smoke leaves nothing to judge a canary by. Give --no-canary too.")
+    if args.parallel < 1:
+        raise ValueError(f"--parallel is {args.parallel}. Give 1 or more.")
+    gcloud = Gcloud(settings.project, dry_run=args.dry_run)
+    # What ends a build ends a release too, with the same words.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if args.rollback:
+        results = rolling_back.roll_back(gcloud, settings, families, every=not args.family)
+    else:
+        results = _release(args, settings, gcloud, families)
+    if args.dry_run:
+        idle = [result.family for result in results if result.action == Action.NOTHING and not result.changed]
+        print(f"# Nothing to do: {', '.join(idle) or 'none of them'}", file=sys.stderr)
+    else:
+        output.tell(args, [asdict(result) for result in results], "\n".join(_line(result) for result in results))
+    return 1 if any(result.failure for result in results) else 0
+
+
+def _families(named: Sequence[str], settings: Configuration) -> list[str]:
+    for family in named:
+        if family not in settings.families:
+            raise ValueError(f'deploy.yaml has no family "{family}". It has: {", ".join(settings.families)}.')
+    return list(named or settings.families)
+
+
+def _release(args: argparse.Namespace, settings: Configuration, gcloud: Gcloud, families: list[str]) -> list[Result]:
+    flags = {family: Flags.read(family) for family in families}
+    # Of all families: their URLs make the gateway's variable, and its sample is one of theirs.
+    models = _models(settings, gcloud)
+    _validate(settings, flags, models)
+    there = deployed.read(gcloud, settings, settings.families)
+    folders = {
+        family: staged.read(family, stage.stage(family, release=True, cpu_torch=args.cpu_torch)) for family in families
+    }
+    tokens = IdTokens(gcloud, settings.account(settings.accounts.warmup))
+    stopped = threading.Event()
+
+    def release(family: str) -> Result:
+        url = functions_url(gcloud, settings, [one for one in there.values() if one.family != "gateway"])
+        order = Order(
+            flags[family],
+            folders[family],
+            there.get(family),
+            variables(flags[family], settings, url),
+            _questions(family, models, there),
+            use_canary=not args.no_canary,
+            use_smoke=not args.no_smoke,
+            force=args.force,
+        )
+        found = Release(gcloud, settings, order, tokens, lambda step: _tell(family, step), stopped)
+        return found.run()
+
+    first = [family for family in families if family != "gateway"]
+    results = _together(release, first, args.parallel if not args.dry_run else 1, stopped)
+    if "gateway" in families:
+        if first and not stopped.is_set() and not args.dry_run:
+            there = deployed.read(gcloud, settings, settings.families)
+        results += _together(release, ["gateway"], 1, stopped)
+    return results
+
+
+def _models(settings: Configuration, gcloud: Gcloud) -> dict[str, list[Manifest]]:
+    try:
+        return published.by_family(published.aliased(settings))
+    except ValueError as error:
+        if not gcloud.dry_run:
+            raise
+        print(f"# {error} Memory was not held against the models.", file=sys.stderr)
+        return {}
+
+
+def _validate(settings: Configuration, flags: dict[str, Flags], models: dict[str, list[Manifest]]) -> None:
+    """Raises ValueError with all that is wrong, before anything is deployed."""
+    found = [
+        problem
+        for family, one in flags.items()
+        for problem in validation.problems(one, settings, models.get(family, ()))
+    ]
+    if found:
+        raise ValueError("\n  ".join(["Nothing was released:", *found]))
+
+
+def _questions(family: str, models: dict[str, list[Manifest]], there: dict[str, Deployed]) -> list[Question]:
+    """The gateway is asked a model of each family that is deployed."""
+    if family != "gateway":
+        return questions(models.get(family, ()))
+    asked = questions(found[0] for other, found in models.items() if other in there)
+    return [question for question in asked if question.path != "/warmup"]
+
+
+def _together(
+    release: Callable[[str], Result], families: Sequence[str], parallel: int, stopped: threading.Event
+) -> list[Result]:
+    """The results of all, in the families' order; Ctrl-C lets each end its step, and stops there."""
+    with ThreadPoolExecutor(parallel) as pool:
+        futures = [pool.submit(release, family) for family in families]
+        try:
+            return [future.result() for future in futures]
+        except KeyboardInterrupt:
+            stopped.set()
+            print("stopping: each family ends its step …", file=sys.stderr, flush=True)
+            for future in futures:
+                future.cancel()
+            return [
+                future.result() if not future.cancelled() else _not_begun(family)
+                for family, future in zip(families, futures, strict=True)
+            ]
+
+
+def _not_begun(family: str) -> Result:
+    return Result(
+        family,
+        "nothing was begun",
+        "interrupted",
+        "nothing was changed",
+        f"python -m deploy release {family} does it",
+    )
+
+
+def _tell(family: str, step: str) -> None:
+    print(f"{family}: {step}", file=sys.stderr, flush=True)
+
+
+def _line(result: Result) -> str:
+    if result.failure:
+        return f"{result.family}: FAILED: {result.failure}\n  now: {result.state}\n  next: {result.next}"
+    return f"{result.family}: {result.action}{'; ' if result.state else ''}{result.state}"

@@ -1,0 +1,142 @@
+"""Status: what is deployed and serves, which models it serves, when it was last warmed up, and what differs."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from deploy import output, stage, staged
+from deploy.cloud import configuration, deployed, published
+from deploy.cloud.configuration import Configuration
+from deploy.cloud.deployed import Deployed
+from deploy.cloud.drift import drift
+from deploy.cloud.flags import Flags
+from deploy.cloud.sdk import Gcloud, GcloudFailed
+from deploy.cloud.variables import functions_url, variables
+from deploy.project import BUILD
+from model_functions.errors import ServingError
+from model_functions.names import function_name
+
+EXAMPLE = "python -m deploy status --json"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("family", nargs="*", help="default: deploy.yaml's families")
+    configuration.add_arguments(parser, dry_run=False)
+    output.add_json_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    settings = Configuration.of(args)
+    for family in args.family:
+        if family not in settings.families:
+            raise ValueError(f'deploy.yaml has no family "{family}". It has: {", ".join(settings.families)}.')
+    gcloud = Gcloud(settings.project)
+    there = deployed.read(gcloud, settings, settings.families)
+    models, trouble = _models(settings)
+    warmups = _warmups(gcloud, settings)
+    url = functions_url(gcloud, settings, [one for one in there.values() if one.family != "gateway"])
+    rows = [
+        _row(family, there.get(family), settings, url)
+        | {"models": models.get(family, []), "warmup": warmups.get(function_name(family))}
+        for family in args.family or settings.families
+    ]
+    found = {"project": settings.project, "region": settings.region, "backend": settings.backend, "families": rows}
+    found |= {"store": settings.model_store, "trouble": trouble}
+    output.tell(args, found, "\n".join(_lines(found)))
+    return 0
+
+
+def _row(family: str, now: Deployed | None, settings: Configuration, url: str) -> dict[str, Any]:
+    if now is None:
+        return {"family": family, "deployed": False, "drift": []}
+    flags = Flags.read(family)
+    # Beside what emulators run in.
+    folder = staged.read(family, stage.stage(family, release=True, build=BUILD / "status"))
+    return {
+        "family": family,
+        "deployed": True,
+        "url": now.url,
+        "revision": now.ready,
+        "traffic": dict(now.shares),
+        "tags": {tag: revision for tag, (revision, _) in now.tags.items()},
+        "staged": now.label,
+        "in_progress": now.in_progress,
+        "trouble": now.trouble,
+        "drift": drift(now, flags, settings, variables(flags, settings, url), folder.label),
+    }
+
+
+def _models(settings: Configuration) -> tuple[dict[str, list[dict[str, Any]]], str]:
+    """Revisions and aliases of every model, by family; and why they cannot be read."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    try:
+        repository = published.repository(settings)
+        for family, name in repository.names_of_all():
+            aliases = {pointer.alias: pointer.revision for pointer in repository.aliases(family, name)}
+            row = {"name": name, "aliases": aliases, "revisions": repository.revisions(family, name)}
+            found.setdefault(family, []).append(row)
+    except ServingError as exc:
+        return found, f"The models in {settings.model_store} cannot be read: {exc}"
+    return found, ""
+
+
+def _warmups(gcloud: Gcloud, settings: Configuration) -> dict[str, dict[str, Any]]:
+    """The last ping of each function, by its name: a job asks at its path /warmup."""
+    try:
+        jobs = gcloud.read("scheduler", "jobs", "list", f"--location={settings.region}") or []
+    except GcloudFailed as error:
+        print(f"The warm-up jobs cannot be read: {error.reason}", file=sys.stderr)
+        return {}
+    found = {}
+    for job in jobs:
+        uri = job.get("httpTarget", {}).get("uri", "")
+        name = next((one for one in map(function_name, settings.families) if _asks(uri, one)), None)
+        if name is not None and uri.endswith("/warmup"):
+            status = job.get("status", {})
+            found[name] = {
+                "job": job["name"].rpartition("/")[2],
+                "schedule": job.get("schedule"),
+                "state": job.get("state"),
+                "last_attempt": job.get("lastAttemptTime"),
+                "last_error": (status.get("message") or f"code {status['code']}") if status.get("code") else "",
+            }
+    return found
+
+
+def _asks(uri: str, name: str) -> bool:
+    return f"/{name}/" in uri or f"//{name}-" in uri
+
+
+def _lines(found: dict[str, Any]) -> Iterator[str]:
+    yield f"{found['project']}, {found['region']}, backend {found['backend']}; models in {found['store']}"
+    if found["trouble"]:
+        yield found["trouble"]
+    for row in found["families"]:
+        yield from _told(row)
+
+
+def _told(row: dict[str, Any]) -> Iterator[str]:
+    if not row["deployed"]:
+        yield f"{row['family']}: not deployed; python -m deploy release {row['family']}"
+    else:
+        traffic = ", ".join(f"{revision} {percent} %" for revision, percent in row["traffic"].items())
+        yield f"{row['family']}: {traffic or 'no traffic'}; {row['url']}"
+        if row["in_progress"]:
+            yield "  being deployed at this moment"
+        elif row["trouble"]:
+            yield f"  trouble: {row['trouble']}"
+        elif row["revision"] and row["traffic"].get(row["revision"]) != 100:
+            yield (
+                f"  {row['revision']} is newer and does not serve all; python -m deploy release {row['family']} goes on "
+                "with it"
+            )
+        yield from (f"  differs: {difference}" for difference in row["drift"])
+    for model in row["models"]:
+        aliases = ", ".join(f"{alias} = {revision}" for alias, revision in model["aliases"].items())
+        yield f"  model {model['name']}: {aliases or 'no alias'}; {len(model['revisions'])} revisions"
+    warmup = row["warmup"]
+    if warmup is not None:
+        last = warmup["last_attempt"] or "never"
+        how = f"failed, {warmup['last_error']}" if warmup["last_error"] else "went well"
+        yield f"  warm-up: last {last}{'' if last == 'never' else f', {how}'}; {warmup['schedule']}, {warmup['state']}"

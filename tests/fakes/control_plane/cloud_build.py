@@ -1,0 +1,209 @@
+"""Cloud Build: what builds functions, builds of one's own, and the triggers that start them."""
+
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from tests.fakes.control_plane.images import BuildFailed, build
+from tests.fakes.control_plane.routing import Api, ApiError, Request, only, page, required, route
+from tests.fakes.control_plane.rules import check_name
+
+if TYPE_CHECKING:
+    from tests.fakes.control_plane.plane import ControlPlane
+
+PLACE = "v1/projects/{project}/locations/{location}"
+_BUILD = (
+    *("steps", "source", "timeout", "queueTtl", "options", "substitutions", "serviceAccount", "tags", "images"),
+    *("artifacts", "availableSecrets", "logsBucket", "secrets", "name", "id", "projectId", "approval", "gitConfig"),
+)
+_STEP = (
+    *("name", "id", "args", "script", "entrypoint", "env", "dir", "waitFor", "timeout", "secretEnv", "volumes"),
+    *("allowFailure", "allowExitCodes", "automapSubstitutions"),
+)
+_TRIGGER = (
+    *("name", "description", "filename", "build", "autodetect", "substitutions", "serviceAccount", "tags", "disabled"),
+    *("github", "repositoryEventConfig", "gitFileSource", "sourceToBuild", "includedFiles", "ignoredFiles", "filter"),
+    *("approvalConfig", "includeBuildLogs", "eventType", "webhookConfig", "pubsubConfig", "triggerTemplate", "id"),
+    *("createTime", "resourceName"),
+)
+_SOURCES = ("repositoryEventConfig", "github", "sourceToBuild", "triggerTemplate", "webhookConfig", "pubsubConfig")
+
+
+class Builds(Api):
+    name = "cloudbuild"
+
+    def __init__(self, plane: "ControlPlane") -> None:
+        super().__init__()
+        self.plane = plane
+        self.builds: dict[str, dict[str, Any]] = {}
+        self.triggers: dict[str, dict[str, Any]] = {}
+
+    def build_function(self, location: str, name: str, config: dict[str, Any], source: bytes) -> tuple[str, str]:
+        """The build's name and the image's. Raises BuildFailed, ApiError."""
+        account = config["serviceAccount"].rpartition("/")[2]
+        repository = (
+            config.get("dockerRepository")
+            or f"{self.plane.project_name}/locations/{location}/repositories/gcf-artifacts"
+        )
+        _, _, _, place, _, stored = repository.split("/")
+        self.check_builder(account, repository)
+        made = build(source, config["entryPoint"], config.get("environmentVariables", {}), self.plane.folder / "images")
+        uri = f"{place}-docker.pkg.dev/{self.plane.project}/{stored}/{name}@{made.digest}"
+        self.plane.instances.images[uri] = made
+        return self.record(location, {"serviceAccount": config["serviceAccount"]}, "SUCCESS")["name"], uri
+
+    def check_builder(self, account: str, repository: str) -> None:
+        """Raises BuildFailed where the account may not do what every build does."""
+        plane = self.plane
+        if repository not in plane.artifacts.repositories:
+            if not repository.endswith("/gcf-artifacts"):
+                raise BuildFailed(f"the Artifact Registry repository {repository} was not found")
+            plane.artifacts.repositories[repository] = {"name": repository, "format": "DOCKER"}
+        for permission in ("artifactregistry.repositories.uploadArtifacts", "logging.logEntries.create"):
+            if not plane.may(account, permission, repository):
+                raise BuildFailed(
+                    "Could not build the function due to a missing permission on the build service account. "
+                    f"{account} needs {permission}"
+                )
+        if not plane.may(account, "storage.objects.get", plane.project_name):
+            raise BuildFailed(
+                "Could not build the function due to a missing permission on the build service account. "
+                f"{account} does not have storage.objects.get access to the Google Cloud Storage object"
+            )
+
+    def record(self, location: str, fields: dict[str, Any], status: str) -> dict[str, Any]:
+        key = str(uuid4())
+        plane = self.plane
+        self.builds[key] = fields | {
+            "id": key,
+            "name": f"projects/{plane.number}/locations/{location}/builds/{key}",
+            "projectId": plane.project,
+            "status": status,
+            "createTime": plane.now(),
+            "logUrl": f"https://console.cloud.google.com/cloud-build/builds;region={location}/{key}?project={plane.number}",
+        }
+        return self.builds[key]
+
+    def operation_of(self, location: str, made: dict[str, Any]) -> dict[str, Any]:
+        kind = "type.googleapis.com/google.devtools.cloudbuild.v1.BuildOperationMetadata"
+        name = f"projects/{self.plane.project}/locations/{location}/operations/{made['id']}"
+        return {"name": name, "metadata": {"@type": kind, "build": made}, "done": False}
+
+    # What people ask for.
+
+    @route("GET", PLACE + "/defaultServiceAccount", "cloudbuild.builds.get")
+    def default_account(self, _: Request, project: str, location: str) -> dict[str, Any]:
+        email = f"{self.plane.number}-compute@developer.gserviceaccount.com"
+        name = f"projects/{self.plane.number}/locations/{location}/defaultServiceAccount"
+        return {"name": name, "serviceAccountEmail": f"projects/{self.plane.project}/serviceAccounts/{email}"}
+
+    @route("POST", PLACE + "/builds", "cloudbuild.builds.create")
+    @route("POST", "v1/projects/{project}/builds", "cloudbuild.builds.create")
+    def create(self, request: Request, project: str, location: str = "global") -> dict[str, Any]:
+        body = request.json(*_BUILD)
+        self._check(body)
+        self._check_account(body, request.caller)
+        # Steps are commands in containers, and there are none here: deploy's own runner runs cloudbuild.yaml.
+        return self.operation_of(location, self.record(location, body, "QUEUED"))
+
+    @route("GET", PLACE + "/builds", "cloudbuild.builds.list")
+    @route("GET", "v1/projects/{project}/builds", "cloudbuild.builds.list")
+    def list(self, _: Request, project: str, location: str = "global") -> dict[str, Any]:
+        return page("builds", [made for made in self.builds.values() if f"/locations/{location}/" in made["name"]])
+
+    @route("GET", PLACE + "/builds/{key}", "cloudbuild.builds.get")
+    @route("GET", "v1/projects/{project}/builds/{key}", "cloudbuild.builds.get")
+    def get(self, _: Request, project: str, *place: str) -> dict[str, Any]:
+        if place[-1] not in self.builds:
+            raise ApiError(404, f"Build {place[-1]} was not found.")
+        return self.builds[place[-1]]
+
+    @route("GET", PLACE + "/operations/{key}", "cloudbuild.builds.get")
+    def operation(self, request: Request, project: str, location: str, key: str) -> dict[str, Any]:
+        made = self.get(request, project, key)
+        operation = self.operation_of(location, made)
+        if made["status"] in ("SUCCESS", "FAILURE"):
+            operation["done"] = True
+            kind = {"@type": "type.googleapis.com/google.devtools.cloudbuild.v1.Build"}
+            failed = {"error": {"code": 2, "message": f"Build failed; {made.get('statusDetail', '')}"}}
+            operation |= {"response": kind | made} if made["status"] == "SUCCESS" else failed
+        return operation
+
+    @route("GET", PLACE + "/triggers", "cloudbuild.builds.list")
+    def list_triggers(self, _: Request, project: str, location: str) -> dict[str, Any]:
+        found = [trigger for trigger in self.triggers.values() if f"/locations/{location}/" in trigger["resourceName"]]
+        return page("triggers", found)
+
+    @route("POST", PLACE + "/triggers", "cloudbuild.builds.create")
+    def create_trigger(self, request: Request, project: str, location: str) -> dict[str, Any]:
+        body = request.json(*_TRIGGER)
+        self._check_trigger(body, request.caller)
+        if any(known["name"] == body["name"] for known in self.triggers.values()):
+            raise ApiError(409, f"trigger with name {body['name']} already exists")
+        key = str(uuid4())
+        place = f"projects/{self.plane.project}/locations/{location}/triggers/{key}"
+        self.triggers[key] = body | {"id": key, "createTime": self.plane.now(), "resourceName": place}
+        return self.triggers[key]
+
+    @route("GET", PLACE + "/triggers/{key}", "cloudbuild.builds.get")
+    def get_trigger(self, _: Request, project: str, location: str, key: str) -> dict[str, Any]:
+        return self._trigger(key)
+
+    @route("PATCH", PLACE + "/triggers/{key}", "cloudbuild.builds.update")
+    def patch_trigger(self, request: Request, project: str, location: str, key: str) -> dict[str, Any]:
+        known, body = self._trigger(key), request.json(*_TRIGGER)
+        kept = {name: known[name] for name in ("id", "createTime", "resourceName", "name")}
+        self._check_trigger(known | body, request.caller)
+        self.triggers[kept["id"]] = known | body | kept
+        return self.triggers[kept["id"]]
+
+    @route("DELETE", PLACE + "/triggers/{key}", "cloudbuild.builds.update")
+    def delete_trigger(self, _: Request, project: str, location: str, key: str) -> dict[str, Any]:
+        del self.triggers[self._trigger(key)["id"]]
+        return {}
+
+    def _trigger(self, key: str) -> dict[str, Any]:
+        for trigger in self.triggers.values():
+            if key in (trigger["id"], trigger["name"]):
+                return trigger
+        raise ApiError(404, f"Trigger {key} was not found.")
+
+    def _check_trigger(self, body: dict[str, Any], caller: str) -> None:
+        required(body, "name", "serviceAccount")
+        check_name("trigger name", body["name"], r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,62}[a-zA-Z0-9])?")
+        if not any(name in body for name in _SOURCES):
+            raise ApiError(400, "A trigger needs a repository or another event.")
+        if not any(name in body for name in ("filename", "build", "autodetect", "gitFileSource")):
+            raise ApiError(400, "A trigger needs a build config file or a build.")
+        self._check_account(body, caller)
+
+    def _check(self, body: dict[str, Any]) -> None:
+        required(body, "steps")
+        for index, step in enumerate(body["steps"]):
+            only(step, _STEP, f"build.steps[{index}]")
+            required(step, "name")
+            if step.get("script") and (step.get("args") or step.get("entrypoint")):
+                raise ApiError(400, f"step {index}: script can't be combined with args or entrypoint.")
+        logging = body.get("options", {}).get("logging")
+        has_logs = body.get("logsBucket") or logging in ("CLOUD_LOGGING_ONLY", "NONE")
+        if body.get("serviceAccount") and not has_logs:
+            raise ApiError(
+                400,
+                "if 'build.service_account' is specified, the build must either (a) specify "
+                "'build.logs_bucket' or (b) use the CLOUD_LOGGING_ONLY or NONE logging options",
+            )
+
+    def _check_account(self, body: dict[str, Any], caller: str) -> None:
+        account = body.get("serviceAccount", "").rpartition("/")[2]
+        if not account:
+            return
+        place = f"{self.plane.project_name}/serviceAccounts/{account}"
+        if not self.plane.accounts.exists(account) or not self.plane.may(caller, "iam.serviceAccounts.actAs", place):
+            raise ApiError(403, f"caller does not have permission to act as service account {account}")
+
+
+def build_failure(plane: "ControlPlane", location: str, reason: str) -> str:
+    """How an operation tells of a build that failed."""
+    made = plane.builds.record(location, {"statusDetail": reason}, "FAILURE")
+    return (
+        f"Build failed with status: FAILURE and message: {reason}. For more details see the logs at {made['logUrl']}."
+    )

@@ -1,0 +1,115 @@
+"""Secret Manager: secrets, their versions and their policies."""
+
+import base64
+import binascii
+from typing import TYPE_CHECKING, Any
+
+import google_crc32c
+
+from tests.fakes.control_plane.routing import Api, ApiError, Request, page, required, route
+from tests.fakes.control_plane.rules import check_labels, check_name
+
+if TYPE_CHECKING:
+    from tests.fakes.control_plane.plane import ControlPlane
+
+SECRET = "v1/projects/{project}/secrets/{secret}"
+LARGEST_BYTES = 65536
+
+
+class SecretManager(Api):
+    name = "secretmanager"
+
+    def __init__(self, plane: "ControlPlane") -> None:
+        super().__init__()
+        self.plane = plane
+        self.secrets: dict[str, dict[str, Any]] = {}
+        self.versions: dict[str, list[bytes]] = {}
+
+    def value(self, secret: str, version: str) -> bytes:
+        """Raises ApiError where there is none."""
+        self._existing(secret)
+        found = self.versions[secret]
+        number = len(found) if version == "latest" else int(version) if version.isdecimal() else 0
+        if not 1 <= number <= len(found):
+            raise ApiError(404, f"Secret Version [{self._name(secret)}/versions/{version}] not found.")
+        return found[number - 1]
+
+    @route("GET", "v1/projects/{project}/secrets", "secretmanager.secrets.list")
+    def list(self, _: Request, project: str) -> dict[str, Any]:
+        return page("secrets", self.secrets.values())
+
+    @route("POST", "v1/projects/{project}/secrets", "secretmanager.secrets.create")
+    def create(self, request: Request, project: str) -> dict[str, Any]:
+        secret = request.query.get("secretId", "")
+        check_name("secretId", secret, r"[a-zA-Z0-9_-]{1,255}")
+        body = request.json("replication", "labels", "annotations", "ttl", "expireTime", "topics", "versionAliases")
+        required(body, "replication")
+        check_labels(body.get("labels", {}))
+        if secret in self.secrets:
+            raise ApiError(409, f"Secret [{self._name(secret)}] already exists.")
+        self.secrets[secret] = body | {"name": self._name(secret), "createTime": self.plane.now(), "etag": '"16"'}
+        self.versions[secret] = []
+        return self.secrets[secret]
+
+    @route("GET", SECRET, "secretmanager.secrets.get")
+    def get(self, _: Request, project: str, secret: str) -> dict[str, Any]:
+        return self._existing(secret)
+
+    @route("DELETE", SECRET, "secretmanager.secrets.delete")
+    def delete(self, _: Request, project: str, secret: str) -> dict[str, Any]:
+        self.plane.policies.forget(self._existing(secret)["name"])
+        del self.secrets[secret], self.versions[secret]
+        return {}
+
+    @route("POST", SECRET + ":addVersion", "secretmanager.versions.add")
+    def add_version(self, request: Request, project: str, secret: str) -> dict[str, Any]:
+        self._existing(secret)
+        payload = request.json("payload").get("payload", {})
+        try:
+            data = base64.b64decode(payload.get("data", ""), validate=True)
+        except binascii.Error:
+            raise ApiError(400, "Invalid value at 'payload.data' (TYPE_BYTES).") from None
+        if not data or len(data) > LARGEST_BYTES:
+            raise ApiError(400, f"Secret payload of {len(data)} bytes; it must be 1 to {LARGEST_BYTES}.")
+        if "dataCrc32c" in payload and int(payload["dataCrc32c"]) != google_crc32c.value(data):
+            raise ApiError(400, "CRC32C of the payload does not match.")
+        self.versions[secret].append(data)
+        return self._version(secret, len(self.versions[secret]))
+
+    @route("GET", SECRET + "/versions", "secretmanager.versions.list")
+    def list_versions(self, _: Request, project: str, secret: str) -> dict[str, Any]:
+        self._existing(secret)
+        numbers = range(len(self.versions[secret]), 0, -1)
+        return page("versions", [self._version(secret, number) for number in numbers])
+
+    @route("GET", SECRET + "/versions/{version}", "secretmanager.versions.get")
+    def get_version(self, _: Request, project: str, secret: str, version: str) -> dict[str, Any]:
+        self.value(secret, version)
+        return self._version(secret, len(self.versions[secret]) if version == "latest" else int(version))
+
+    @route("GET", SECRET + "/versions/{version}:access", "secretmanager.versions.access")
+    def access(self, _: Request, project: str, secret: str, version: str) -> dict[str, Any]:
+        data = self.value(secret, version)
+        payload = {"data": base64.b64encode(data).decode(), "dataCrc32c": str(google_crc32c.value(data))}
+        return {"name": f"{self._name(secret)}/versions/{version}", "payload": payload}
+
+    @route("GET", SECRET + ":getIamPolicy", "secretmanager.secrets.getIamPolicy")
+    def get_policy(self, _: Request, project: str, secret: str) -> dict[str, Any]:
+        return self.plane.policies.get(self._existing(secret)["name"])
+
+    @route("POST", SECRET + ":setIamPolicy", "secretmanager.secrets.setIamPolicy")
+    def set_policy(self, request: Request, project: str, secret: str) -> dict[str, Any]:
+        policy = request.json("policy", "updateMask").get("policy", {})
+        return self.plane.policies.set(self._existing(secret)["name"], policy)
+
+    def _name(self, secret: str) -> str:
+        return f"projects/{self.plane.project}/secrets/{secret}"
+
+    def _version(self, secret: str, number: int) -> dict[str, Any]:
+        name = f"projects/{self.plane.number}/secrets/{secret}/versions/{number}"
+        return {"name": name, "createTime": self.plane.now(), "state": "ENABLED", "etag": '"16"'}
+
+    def _existing(self, secret: str) -> dict[str, Any]:
+        if secret not in self.secrets:
+            raise ApiError(404, f"Secret [{self._name(secret)}] not found.")
+        return self.secrets[secret]
