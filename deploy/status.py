@@ -128,8 +128,8 @@ def _told(row: dict[str, Any]) -> Iterator[str]:
             yield f"  trouble: {row['trouble']}"
         elif row["revision"] and row["traffic"].get(row["revision"]) != 100:
             yield (
-                f"  {row['revision']} is newer and does not serve all; python -m deploy release {row['family']} goes on "
-                "with it"
+                f"  {row['revision']} is newer and does not serve all; "
+                f"python -m deploy release {row['family']} goes on with it"
             )
         yield from (f"  differs: {difference}" for difference in row["drift"])
     for model in row["models"]:
