@@ -18,7 +18,12 @@ def entry(revision: str, status: int, latency: str) -> dict[str, Any]:
 
 
 def test_the_log_is_counted_by_revision() -> None:
-    logged: list[dict[str, Any]] = [entry("a", 200, "0.1s"), entry("a", 503, "0.3s"), entry("b", 404, "2s"), {"textPayload": "a line"}]
+    logged: list[dict[str, Any]] = [
+        entry("a", 200, "0.1s"),
+        entry("a", 503, "0.3s"),
+        entry("b", 404, "2s"),
+        {"textPayload": "a line"},
+    ]
     assert records(logged) == {"a": Record(2, 1, 0.2), "b": Record(1, 0, 2.0)}
 
 
