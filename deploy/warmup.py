@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import yaml
@@ -18,7 +19,7 @@ from deploy import output
 from deploy.cloud import configuration, costs
 from deploy.cloud.configuration import Configuration
 from deploy.cloud.pings import Pings, flags_of, job_name
-from deploy.cloud.sdk import Gcloud, GcloudFailed
+from deploy.cloud.sdk import Gcloud, GcloudFailed, spelled
 from deploy.project import FUNCTIONS, function_families
 from model_functions.names import function_name
 
@@ -33,7 +34,10 @@ KEPT_MINUTES = 15
 #: A schedule for a family that has none yet.
 USUAL = "*/10 * * * *"
 
-_POLL_S = 1.0
+#: Seconds that a log may be behind.
+LOG_LATE_S = 30
+
+_POLL_S = 2.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -138,19 +142,41 @@ class Jobs:
 
     def ping(self, family: str) -> str:
         """Raises PingFailed."""
-        before = self._found(family).get("lastAttemptTime")
+        self._found(family)
+        # Clocks differ a little; the ping before this one is minutes away.
+        since = datetime.now(UTC) - timedelta(seconds=5)
         self._change("run", job_name(family))
         if self.gcloud.dry_run:
             return "would ping"
-        patience = time.monotonic() + (Pings.of(family) or Pings.read({"--schedule": "* * * * *"})).deadline_s
-        while time.monotonic() < patience:
-            job = self._read("scheduler", "jobs", "describe", job_name(family)) or {}
-            if job.get("lastAttemptTime") != before:
-                if job.get("status", {}).get("code"):
-                    raise PingFailed(f"{_told(job)}. Its log says why: python -m deploy status")
-                return "answered"
+        answer = self._answer(function_name(family), since, self._patience(family))
+        status, took = answer.get("status"), answer.get("latency", "")
+        if status != 200:
+            told = f"answered {status}" if status else "no answer came in time"
+            raise PingFailed(f"{told}. The function's log says why: {self._log_of(family)}")
+        return f"answered 200 within {took}"
+
+    def _answer(self, name: str, since: datetime, patience_s: float) -> Mapping[str, Any]:
+        """The request log's word of it: the job's own status tells no attempt from the one before."""
+        wanted = (
+            f'resource.type="cloud_run_revision" resource.labels.service_name="{name}" httpRequest.status>0 '
+            f'httpRequest.userAgent:"Google-Cloud-Scheduler" timestamp>="{since.isoformat()}"'
+        )
+        deadline = time.monotonic() + patience_s
+        while time.monotonic() < deadline:
+            entries = self.gcloud.read("logging", "read", wanted, "--limit=1")
+            if entries:
+                answer: Mapping[str, Any] = entries[0]["httpRequest"]
+                return answer
             time.sleep(_POLL_S)
-        raise PingFailed("no answer came in time. Its log says why: python -m deploy status")
+        return {}
+
+    def _patience(self, family: str) -> float:
+        pings = Pings.of(family)
+        return (pings.deadline_s if pings else KEPT_MINUTES * 60) + LOG_LATE_S
+
+    def _log_of(self, family: str) -> str:
+        asked = f'resource.labels.service_name="{function_name(family)}" severity>=WARNING'
+        return spelled(["logging", "read", asked, "--limit=5", f"--project={self.where.project}"])
 
     def _switch(self, family: str, deed: str, state: str) -> str:
         if self._found(family).get("state") == state:

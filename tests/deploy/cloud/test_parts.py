@@ -107,9 +107,9 @@ def test_a_bucket_far_from_the_functions_is_noted(bucket: Bucket) -> None:
 
 def test_accounts_are_made_or_enabled(configuration: Configuration) -> None:
     part = ServiceAccounts(configuration)
-    there = [{"email": f"{name}@acme-prod.iam.gserviceaccount.com"} for name in part.wanted]
+    there: list[dict[str, Any]] = [{"email": f"{name}@acme-prod.iam.gserviceaccount.com"} for name in part.wanted]
     assert commands(part, there) == []
-    there[0]["disabled"] = True  # type: ignore[assignment] - as JSON has it
+    there[0]["disabled"] = True
     assert commands(part, there[:-1]) == [
         "iam service-accounts enable model-publisher@acme-prod.iam.gserviceaccount.com",
         "iam service-accounts create fn-tabular --display-name=Runs the function tabular",
