@@ -50,7 +50,7 @@ def test_the_story_of_a_release(there: Place, capfd: pytest.CaptureFixture[str])
     assert there.traffic("tabular") == {first: 100}
     assert there.service("tabular")["metadata"]["labels"]["family"] == "tabular"
     answer = there.predict(there.service("gateway")["status"]["url"])
-    assert answer["model_name"] == MODEL
+    assert answer.get("model_name") == MODEL, answer
     capfd.readouterr()
 
     # Nothing has changed.
@@ -95,3 +95,31 @@ def test_the_story_of_a_release(there: Place, capfd: pytest.CaptureFixture[str])
     assert there.run("release", "tabular", "--rollback") == 0
     assert there.traffic("tabular") == {first: 100}
     assert f"tabular: roll back; {first} serves all; it was {second} 100 %" in capfd.readouterr().out
+
+
+def test_what_goes_wrong_is_told_with_the_state_and_the_way_on(there: Place, capfd: pytest.CaptureFixture[str]) -> None:
+    before = there.traffic("tabular")
+
+    # A build that fails leaves what serves.
+    there.touch("families/tabular.py", "# one more line")
+    is_run = there.settings.backend == "run"
+    broken = "run/*builds:submit" if is_run else "cloudfunctions/*/functions/tabular"
+    fault = there.plane.faults.add("change", broken, operation_error="Build failed: no wheel was found")
+    assert there.run("release", "tabular") == 1
+    told = capfd.readouterr().out
+    assert "tabular: FAILED: " in told
+    assert "no wheel was found" in told
+    assert "next: python -m deploy release tabular goes on from there" in told
+    assert there.traffic("tabular") == before
+
+    # Who may not deploy is told so.
+    api = "run/*" if is_run else "cloudfunctions/*"
+    fault = there.plane.faults.add("change", api, status=403, times=None)
+    assert there.run("release", "tabular") == 1
+    fault.times = 0
+    told = capfd.readouterr().out
+    assert "python -m deploy doctor shows what is missing" in told
+
+    # Once it may, the same command does all that was left.
+    assert there.run("release", "tabular") == 0
+    assert there.traffic("tabular") == {there.revisions("tabular")[-1]: 100}

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import shutil
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -75,7 +76,11 @@ class Place:
         """The gateway's answer to who has an access key."""
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
         body = json.dumps({"model_name": MODEL, "data": ROW}).encode()
-        with urllib.request.urlopen(urllib.request.Request(f"{url}/predict", body, headers)) as answer:
+        try:
+            answer = urllib.request.urlopen(urllib.request.Request(f"{url}/predict", body, headers))
+        except urllib.error.HTTPError as exc:
+            answer = exc
+        with answer:
             found: dict[str, Any] = json.load(answer)
         return found
 
