@@ -18,16 +18,16 @@ pytestmark = [
 #: Appended to the family's module: predictions fail from a number on.
 FAILING_FROM = """
 _asked = iter(range(1000))
-_predict = TabularWrapper.predict
+_finished = TabularWrapper.postprocess
 
 
 def _failing(self, *arguments, **named):
     if next(_asked) >= {number}:
         raise RuntimeError("as the test wants it")
-    return _predict(self, *arguments, **named)
+    return _finished(self, *arguments, **named)
 
 
-TabularWrapper.predict = _failing
+TabularWrapper.postprocess = _failing
 """
 
 
