@@ -106,7 +106,8 @@ def test_what_goes_wrong_is_told_with_the_state_and_the_way_on(there: Place, cap
     there.touch("families/tabular.py", "# one more line")
     is_run = there.settings.backend == "run"
     broken = "run/*builds:submit" if is_run else "cloudfunctions/*/functions/tabular"
-    fault = there.plane.faults.add("change", broken, operation_error="Build failed: no wheel was found")
+    told_how = {"status": 400, "message": "no wheel was found"} if is_run else {"operation_error": "no wheel was found"}
+    fault = there.plane.faults.add("change", broken, **told_how)
     assert there.run("release", "tabular") == 1
     told = capfd.readouterr().out
     assert "tabular: FAILED: " in told
