@@ -77,7 +77,10 @@ def _below(modules: dict[str, Path], package: str) -> dict[str, Path]:
 @cache
 def _imports(path: Path) -> tuple[str, ...]:
     """The full names that a file imports, wherever it does: modules, and what is taken from them."""
-    return tuple(_imported(ast.parse(path.read_bytes(), str(path))))
+    try:
+        return tuple(_imported(ast.parse(path.read_bytes(), str(path))))
+    except SyntaxError as exc:
+        raise ValueError(f"{path}, line {exc.lineno}: {exc.msg}. A function with it would not start.") from exc
 
 
 def _imported(tree: ast.AST) -> Iterator[str]:

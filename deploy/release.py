@@ -7,20 +7,21 @@ import argparse
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict
 
 from deploy import output, stage, staged
 from deploy.cloud import configuration, deployed, published, rolling_back, validation
 from deploy.cloud.asking import Question, questions
 from deploy.cloud.configuration import Configuration
-from deploy.cloud.deployed import Deployed
 from deploy.cloud.flags import Flags
 from deploy.cloud.identity_tokens import IdTokens
 from deploy.cloud.releasing import Action, Order, Release, Result
 from deploy.cloud.sdk import Gcloud
 from deploy.cloud.variables import functions_url, variables
+from deploy.project import BUILD
 from model_functions.artifact.manifest import Manifest
 
 EXAMPLE = "python -m deploy release tabular gateway --dry-run"
@@ -50,18 +51,30 @@ def run(args: argparse.Namespace) -> int:
     if args.parallel < 1:
         raise ValueError(f"--parallel is {args.parallel}. Give 1 or more.")
     gcloud = Gcloud(settings.project, dry_run=args.dry_run)
-    # What ends a build ends a release too, with the same words.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if args.rollback:
-        results = rolling_back.roll_back(gcloud, settings, families, every=not args.family)
-    else:
-        results = _release(args, settings, gcloud, families)
+    with _ended_as_by_ctrl_c():
+        if args.rollback:
+            results = rolling_back.roll_back(gcloud, settings, families, every=not args.family)
+        else:
+            results = _release(args, settings, gcloud, families)
     if args.dry_run:
         idle = [result.family for result in results if result.action == Action.NOTHING and not result.changed]
         print(f"# Nothing to do: {', '.join(idle) or 'none of them'}", file=sys.stderr)
     else:
         output.tell(args, [asdict(result) for result in results], "\n".join(_line(result) for result in results))
     return 1 if any(result.failure for result in results) else 0
+
+
+@contextmanager
+def _ended_as_by_ctrl_c() -> Iterator[None]:
+    """Whoever stops a build that releases is told the same as who presses Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _families(named: Sequence[str], settings: Configuration) -> list[str]:
@@ -73,12 +86,12 @@ def _families(named: Sequence[str], settings: Configuration) -> list[str]:
 
 def _release(args: argparse.Namespace, settings: Configuration, gcloud: Gcloud, families: list[str]) -> list[Result]:
     flags = {family: Flags.read(family) for family in families}
-    # Of all families: their URLs make the gateway's variable, and its sample is one of theirs.
-    models = _models(settings, gcloud)
+    models = _models(settings, gcloud, flags.values())
     _validate(settings, flags, models)
     there = deployed.read(gcloud, settings, settings.families)
     folders = {
-        family: staged.read(family, stage.stage(family, release=True, cpu_torch=args.cpu_torch)) for family in families
+        family: staged.read(family, stage.stage(family, release=True, cpu_torch=args.cpu_torch, build=BUILD))
+        for family in families
     }
     tokens = IdTokens(gcloud, settings.account(settings.accounts.warmup))
     stopped = threading.Event()
@@ -90,7 +103,7 @@ def _release(args: argparse.Namespace, settings: Configuration, gcloud: Gcloud, 
             folders[family],
             there.get(family),
             variables(flags[family], settings, url),
-            _questions(family, models, there),
+            _questions(family, models),
             use_canary=not args.no_canary,
             use_smoke=not args.no_smoke,
             force=args.force,
@@ -107,9 +120,17 @@ def _release(args: argparse.Namespace, settings: Configuration, gcloud: Gcloud, 
     return results
 
 
-def _models(settings: Configuration, gcloud: Gcloud) -> dict[str, list[Manifest]]:
+def _models(settings: Configuration, gcloud: Gcloud, flags: Iterable[Flags]) -> dict[str, list[Manifest]]:
+    """What is published, by family. Raises ValueError where the bucket cannot be read, or lacks keys that are asked."""
     try:
-        return published.by_family(published.aliased(settings))
+        found = published.by_family(published.aliased(settings))
+        guarded = [one for one in flags if validation.reads_keys(one)]
+        if guarded and not published.has_keys(settings):
+            raise ValueError(
+                f"{guarded[0].file}: ACCESS is keys, and {settings.model_store} has no list of keys, so nobody would "
+                f"get in. Make one: MODEL_STORE={settings.model_store} python -m deploy keys create"
+            )
+        return found
     except ValueError as error:
         if not gcloud.dry_run:
             raise
@@ -128,12 +149,9 @@ def _validate(settings: Configuration, flags: dict[str, Flags], models: dict[str
         raise ValueError("\n  ".join(["Nothing was released:", *found]))
 
 
-def _questions(family: str, models: dict[str, list[Manifest]], there: dict[str, Deployed]) -> list[Question]:
-    """The gateway is asked a model of each family that is deployed."""
-    if family != "gateway":
-        return questions(models.get(family, ()))
-    asked = questions(found[0] for other, found in models.items() if other in there)
-    return [question for question in asked if question.path != "/warmup"]
+def _questions(family: str, models: dict[str, list[Manifest]]) -> list[Question]:
+    # The gateway has no model, and asks its callers for keys, of which a release has none.
+    return [Question("/health"), Question("/ready")] if family == "gateway" else questions(models.get(family, ()))
 
 
 def _together(

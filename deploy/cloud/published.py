@@ -2,9 +2,10 @@
 
 from deploy import publisher
 from deploy.cloud.configuration import Configuration
+from model_functions.access.keys import KEYS_NAME
 from model_functions.artifact.manifest import Manifest
 from model_functions.artifact.signing import Trust
-from model_functions.errors import ServingError
+from model_functions.errors import ObjectNotFound, ServingError
 from model_functions.repository import Pointer, Repository
 from model_functions.settings import Settings
 from model_functions.store import open_store
@@ -35,6 +36,15 @@ def aliased(configuration: Configuration) -> list[tuple[Pointer, Manifest]]:
             f"The models in {configuration.model_store} cannot be read: {exc} Is it there (python -m deploy "
             "bootstrap), and are you logged in for it (gcloud auth application-default login)?"
         ) from exc
+
+
+def has_keys(configuration: Configuration) -> bool:
+    """Whether there is a list of access keys, without which nobody gets into a function with ACCESS=keys."""
+    try:
+        repository(configuration).store.read(KEYS_NAME)
+    except ObjectNotFound:
+        return False
+    return True
 
 
 def by_family(models: list[tuple[Pointer, Manifest]]) -> dict[str, list[Manifest]]:

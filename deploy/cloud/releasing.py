@@ -133,7 +133,6 @@ class Release:
         waits = before is not None and bool(self._serving)
         if before is not None and waits:
             self._traffic.pin(before)
-            self.state = f"{self._serving} serves, and no new revision is there yet"
         command = deployment(
             self.order.flags,
             self.configuration,
@@ -145,6 +144,7 @@ class Release:
             command += ["--no-traffic", f"--tag={CANARY}"]
         if not self.gcloud.dry_run:
             self.tell(f"deploying {self.order.staged.size / 1000:.0f} kB: Google builds it, which takes minutes")
+        self.state = f"{self._serving or 'nothing'} serves; what was asked of Google may still go on there"
         self.gcloud.change(*command)
         if self.gcloud.dry_run:
             return before

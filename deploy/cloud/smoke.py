@@ -30,8 +30,8 @@ def check(
 
 
 def _is_settling(answer: Answer) -> bool:
-    """Whether it is what stands before a function that refuses."""
-    return not answer.ours and answer.status in (0, 401, 403, 404)
+    """Whether it is what stands before a function that refuses, or a function that is not ready yet."""
+    return answer.status == 503 or (not answer.ours and answer.status in (0, 401, 403, 404))
 
 
 def _told(answer: Answer) -> str:

@@ -19,7 +19,8 @@ def variables(flags: Flags, configuration: Configuration, functions_url: str) ->
     given = flags.environment
     if "keys" in given.get("ACCESS", "") and "ACCESS_ACCOUNTS" not in given:
         # Those who come with an ID token and no key: the pings and smoke tests, and the gateway for its callers.
-        accounts = [f"{configuration.account(configuration.accounts.warmup)}:warm+predict"]
+        may = "warm" if flags.family == "gateway" else "warm+predict"
+        accounts = [f"{configuration.account(configuration.accounts.warmup)}:{may}"]
         if flags.family != "gateway" and "gateway" in configuration.families:
             accounts.append(f"{configuration.function_account('gateway')}:warm+predict")
         found["ACCESS_ACCOUNTS"] = ",".join(accounts)

@@ -155,6 +155,15 @@ def test_a_torch_for_cpus_of_another_version_is_refused(workshop: Path, monkeypa
         stage.stage("pytorch", cpu_torch=True, build=workshop)
 
 
+def test_a_module_that_is_no_python_is_not_staged(workshop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = workshop / "model_functions"
+    shutil.copytree(SHARED, shared, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(stage, "SHARED", shared)
+    (shared / "families" / "tabular.py").write_text("def broken(:\n")
+    with pytest.raises(ValueError, match=r"tabular.py, line 1: .*\. A function with it would not start"):
+        stage.stage("tabular", build=workshop)
+
+
 def test_the_list_says_what_would_be_uploaded(workshop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = stage.stage("gateway", build=workshop)
     found = staged.read("gateway", folder)

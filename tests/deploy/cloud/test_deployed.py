@@ -133,6 +133,6 @@ def test_who_has_no_key_is_let_in_by_its_account() -> None:
         "MODEL_STORE": "gs://demo-project-models",
         "GOOGLE_CLOUD_PROJECT": "demo-project",
         "FUNCTIONS_URL": "https://r-p.cloudfunctions.net",
-        "ACCESS_ACCOUNTS": "model-warmup@demo-project.iam.gserviceaccount.com:warm+predict",
+        "ACCESS_ACCOUNTS": "model-warmup@demo-project.iam.gserviceaccount.com:warm",
         "ACCESS_AUDIENCE": "https://r-p.cloudfunctions.net/gateway",
     }

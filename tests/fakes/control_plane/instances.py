@@ -188,6 +188,8 @@ class Instances:
             "K_REVISION": revision["metadata"]["name"],
             "CLOUD_RUN_TIMEOUT_SECONDS": str(spec["timeoutSeconds"]),
             "GCE_METADATA_HOST": self._metadata_host(account),
+            # google.auth looks there whether it is on Google Cloud at all.
+            "GCE_METADATA_IP": self._metadata_host(account),
             "STORAGE_EMULATOR_HOST": plane.storage.url_of(account),
             "PYTHONUNBUFFERED": "1",
             "PYTHONDONTWRITEBYTECODE": "1",

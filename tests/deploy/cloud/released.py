@@ -1,0 +1,144 @@
+"""A project in which functions can be released: what bootstrap makes, a published model, and this tree's functions."""
+
+import contextlib
+import io
+import json
+import shutil
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy import publisher, release, stage, status
+from deploy.__main__ import main
+from deploy.cloud import smoke
+from deploy.cloud.configuration import Configuration
+from deploy.project import FUNCTIONS, SHARED
+from deploy.publish import publish
+from model_functions.artifact.signing import Trust
+from model_functions.artifact.signing_key import SigningKey
+from model_functions.families.tabular import TabularWrapper
+from model_functions.repository import Repository
+from model_functions.store import open_store
+from tests.deploy.cloud.written import write_configuration
+from tests.fakes.control_plane import ControlPlane
+
+PROJECT = "demo-project"
+FAMILIES = ["tabular", "gateway"]
+MODEL = "tiny_classifier"
+ROW = [1.0, 2.0, 3.0]
+
+
+class Place:
+    """A project on the control plane, and a tree whose families can be changed.
+
+    Args:
+        key: an access key.
+        folder: holds copies of the tree's functions and shared code, and what is staged.
+    """
+
+    def __init__(self, plane: ControlPlane, folder: Path, configuration: Path) -> None:
+        self.plane = plane
+        self.folder = folder
+        self.configuration = configuration
+        self.key = ""
+        self.settings = Configuration.read(configuration)
+
+    def run(self, *arguments: str) -> int:
+        """A verb, as it is typed."""
+        return main([*arguments, f"--config={self.configuration}"])
+
+    def touch(self, module: str, text: str) -> None:
+        """Adds lines to a module of the shared code, after those that were added before are gone."""
+        original = (SHARED / module).read_text()
+        (self.folder / "model_functions" / module).write_text(f"{original}\n{text}\n")
+
+    def service(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.plane.services.by_name[self.settings.region, name]
+        return found
+
+    def traffic(self, name: str) -> dict[str, int]:
+        """Percentages by revision."""
+        targets = self.service(name)["status"]["traffic"]
+        return {target["revisionName"]: target["percent"] for target in targets if target.get("percent")}
+
+    def tags(self, name: str) -> dict[str, str]:
+        return {one["tag"]: one["revisionName"] for one in self.service(name)["status"]["traffic"] if one.get("tag")}
+
+    def revisions(self, name: str) -> list[str]:
+        return [one for _, one in self.plane.services.revisions if one.startswith(f"{name}-")]
+
+    def predict(self, url: str) -> dict[str, Any]:
+        """The gateway's answer to who has an access key."""
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+        body = json.dumps({"model_name": MODEL, "data": ROW}).encode()
+        try:
+            answer = urllib.request.urlopen(urllib.request.Request(f"{url}/predict", body, headers))
+        except urllib.error.HTTPError as exc:
+            answer = exc
+        with answer:
+            found: dict[str, Any] = json.load(answer)
+        return found
+
+
+@contextmanager
+def place(folder: Path, key: SigningKey, model: TabularWrapper, backend: str) -> Iterator[Place]:
+    """Args: model: published as MODEL."""
+    shutil.copytree(FUNCTIONS, folder / "functions", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(SHARED, folder / "model_functions", ignore=shutil.ignore_patterns("__pycache__"))
+    canary = {"percent": 10, "seconds": 2, "max_error_rate": 0.01, "max_slowdown": 10}
+    configuration = write_configuration(
+        folder / "deploy.yaml", project=PROJECT, backend=backend, families=FAMILIES, canary=canary
+    )
+    (folder / "trust.json").write_text(json.dumps({"keys": [key.trusted("the tests").entry()]}))
+    with ControlPlane(PROJECT, apis="all") as plane, pytest.MonkeyPatch.context() as patched:
+        for name, value in plane.environment.items():
+            patched.setenv(name, value)
+        patched.delenv("GOOGLE_CLOUD_PROJECT", raising=False)
+        patched.setattr(publisher, "RELEASE_TRUST", folder / "trust.json")
+        patched.setattr(stage, "SHARED", folder / "model_functions")
+        for module in (release, status):
+            patched.setattr(module, "BUILD", folder / "build")
+        # The fake's bindings count at once.
+        patched.setattr(smoke, "SETTLING_S", 0)
+        made = Place(plane, folder, configuration)
+        _prepare(plane, made.settings)
+        repository = Repository(open_store(made.settings.model_store), Trust.read(folder / "trust.json"))
+        publish(model, name=MODEL, examples=[ROW], repository=repository, key=key)
+        made.key = _access_key(patched, folder, key, made.settings)
+        yield made
+
+
+def _access_key(patched: pytest.MonkeyPatch, folder: Path, key: SigningKey, settings: Configuration) -> str:
+    key.write(folder / "key.pem")
+    with patched.context() as publisher_s, contextlib.redirect_stdout(io.StringIO()) as told:
+        publisher_s.setenv("MODEL_SIGNING_KEY", str(folder / "key.pem"))
+        publisher_s.setenv("MODEL_STORE", settings.model_store)
+        assert main(["keys", "create", "--json"]) == 0
+    made: str = json.loads(told.getvalue())["key"]
+    return made
+
+
+def _prepare(plane: ControlPlane, settings: Configuration) -> None:
+    """What bootstrap leaves behind, as far as a release needs it."""
+    accounts = [settings.account(name) for name in vars(settings.accounts).values()]
+    accounts += [settings.function_account(family) for family in settings.families]
+    for account in accounts:
+        plane.accounts.add(account)
+    members = [f"serviceAccount:{account}" for account in accounts]
+    policy = plane.policies.get(plane.project_name)
+    policy["bindings"] += [
+        {"role": "roles/storage.objectViewer", "members": members},
+        {"role": "roles/run.builder", "members": members},
+        {"role": "roles/iam.serviceAccountOpenIdTokenCreator", "members": [f"user:{plane.owner}"]},
+    ]
+    plane.policies.set(plane.project_name, policy)
+    body = json.dumps({"name": settings.bucket, "location": settings.region}).encode()
+    url = f"{plane.storage.url_of(plane.owner)}/storage/v1/b?project={plane.project}"
+    urllib.request.urlopen(urllib.request.Request(url, body, {"Content-Type": "application/json"})).close()
+    name = f"projects/{plane.project}/locations/{settings.region}/repositories/{settings.images}"
+    plane.artifacts.repositories[name] = {"name": name, "format": "DOCKER", "createTime": plane.now()}
