@@ -149,6 +149,7 @@ def test_nothing_else_stands_at_the_top() -> None:
         "functions",
         "shared",
         "deploy",
+        "docs",
         "tests",
         "cloudbuild.yaml",
         "requirements.txt",
