@@ -188,7 +188,9 @@ class Instances:
             "K_CONFIGURATION": service,
             "K_REVISION": revision["metadata"]["name"],
             "CLOUD_RUN_TIMEOUT_SECONDS": str(spec["timeoutSeconds"]),
+            # The names are google.auth's own, of what is at a fixed address on Google Cloud.
             "GCE_METADATA_HOST": self._metadata_host(account),
+            "GCE_METADATA_IP": self._metadata_host(account),
             "STORAGE_EMULATOR_HOST": plane.storage.url_of(account),
             "PYTHONUNBUFFERED": "1",
             "PYTHONDONTWRITEBYTECODE": "1",

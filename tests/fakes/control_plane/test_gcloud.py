@@ -74,10 +74,12 @@ def test_the_real_gcloud_makes_a_project_and_deploys_to_it(
         "--role=roles/secretmanager.secretAccessor"
     )
 
+    gcloud(f"secrets versions add greeting --data-file={tmp_path}/note")
+
     (tmp_path / "main.py").write_text(MAIN)
     (tmp_path / "requirements.txt").write_text("functions-framework==3.10.2\n")
     deploy = f"functions deploy hello --gen2 {FLAGS} --source={tmp_path} --run-service-account={ACCOUNT}"
-    gcloud(f"{deploy} --allow-unauthenticated --memory=512Mi --set-secrets=GREETING=greeting:1")
+    gcloud(f"{deploy} --allow-unauthenticated --memory=512Mi --set-secrets=GREETING=greeting:2")
     [function] = gcloud("functions list --regions=us-central1")
     assert json.loads(call(function["url"]).body)["GREETING"] == "a secret"
     gcloud(f"scheduler jobs create http warm {SCHEDULE} --uri={function['url']}/warmup --http-method=POST")
