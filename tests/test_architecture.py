@@ -150,6 +150,7 @@ def test_nothing_else_stands_at_the_top() -> None:
         "shared",
         "deploy",
         "tests",
+        "docs",
         "cloudbuild.yaml",
         "requirements.txt",
         "README.md",
