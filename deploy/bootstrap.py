@@ -35,7 +35,8 @@ def run(args: argparse.Namespace) -> int:
     outcome = make(gcloud, stages(wanted), _telling(args))
     again = shlex.join(["python", "-m", "deploy", *args.arguments])
     if outcome.failed:
-        output.tell(args, _record(wanted, outcome), "")
+        if args.json:
+            output.tell(args, _record(wanted, outcome), "")
         print(f"error: {_failure(outcome, again)}", file=sys.stderr)
         return 1
     if not args.dry_run:

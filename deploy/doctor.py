@@ -5,6 +5,7 @@ wrong.
 """
 
 import argparse
+import shlex
 from dataclasses import asdict
 
 from deploy import output
@@ -32,7 +33,9 @@ def run(args: argparse.Namespace) -> int:
     except ValueError as error:
         findings.append(Finding("deploy.yaml", Verdict.WRONG, str(error)))
     else:
-        findings += examine_project(Gcloud(wanted.project), wanted)
+        flags = [flag for flag in args.arguments[1:] if flag != "--json"]
+        mend = shlex.join(["python", "-m", "deploy", "bootstrap", *flags])
+        findings += examine_project(Gcloud(wanted.project), wanted, mend)
     output.tell(args, [asdict(finding) for finding in findings], "\n".join(map(_line, findings)) + _sum(findings))
     return 1 if any(finding.verdict == Verdict.WRONG for finding in findings) else 0
 

@@ -11,11 +11,11 @@ from deploy.cloud.configuration import Configuration
 from deploy.cloud.deployed import Deployed
 from deploy.cloud.drift import drift
 from deploy.cloud.flags import Flags
+from deploy.cloud.pings import job_name
 from deploy.cloud.sdk import Gcloud, GcloudFailed
 from deploy.cloud.variables import functions_url, variables
 from deploy.project import BUILD
 from model_functions.errors import ServingError
-from model_functions.names import function_name
 
 EXAMPLE = "python -m deploy status --json"
 
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     url = functions_url(gcloud, settings, [one for one in there.values() if one.family != "gateway"])
     rows = [
         _row(family, there.get(family), settings, url)
-        | {"models": models.get(family, []), "warmup": warmups.get(function_name(family))}
+        | {"models": models.get(family, []), "warmup": warmups.get(family)}
         for family in args.family or settings.families
     ]
     found = {"project": settings.project, "region": settings.region, "backend": settings.backend, "families": rows}
@@ -82,30 +82,24 @@ def _models(settings: Configuration) -> tuple[dict[str, list[dict[str, Any]]], s
 
 
 def _warmups(gcloud: Gcloud, settings: Configuration) -> dict[str, dict[str, Any]]:
-    """The last ping of each function, by its name: a job asks at its path /warmup."""
+    """How the last ping of each family went."""
     try:
         jobs = gcloud.read("scheduler", "jobs", "list", f"--location={settings.region}") or []
     except GcloudFailed as error:
         print(f"The warm-up jobs cannot be read: {error.reason}", file=sys.stderr)
         return {}
-    found = {}
-    for job in jobs:
-        uri = job.get("httpTarget", {}).get("uri", "")
-        name = next((one for one in map(function_name, settings.families) if _asks(uri, one)), None)
-        if name is not None and uri.endswith("/warmup"):
-            status = job.get("status", {})
-            found[name] = {
-                "job": job["name"].rpartition("/")[2],
-                "schedule": job.get("schedule"),
-                "state": job.get("state"),
-                "last_attempt": job.get("lastAttemptTime"),
-                "last_error": (status.get("message") or f"code {status['code']}") if status.get("code") else "",
-            }
-    return found
+    by_name = {job["name"].rpartition("/")[2]: job for job in jobs}
+    return {family: _warmup(by_name[job_name(family)]) for family in settings.families if job_name(family) in by_name}
 
 
-def _asks(uri: str, name: str) -> bool:
-    return f"/{name}/" in uri or f"//{name}-" in uri
+def _warmup(job: dict[str, Any]) -> dict[str, Any]:
+    status = job.get("status", {})
+    return {
+        "schedule": job.get("schedule"),
+        "state": job.get("state"),
+        "last_attempt": job.get("lastAttemptTime"),
+        "last_error": (status.get("message") or f"code {status['code']}") if status.get("code") else "",
+    }
 
 
 def _lines(found: dict[str, Any]) -> Iterator[str]:
@@ -128,8 +122,8 @@ def _told(row: dict[str, Any]) -> Iterator[str]:
             yield f"  trouble: {row['trouble']}"
         elif row["revision"] and row["traffic"].get(row["revision"]) != 100:
             yield (
-                f"  {row['revision']} is newer and does not serve all; "
-                f"python -m deploy release {row['family']} goes on with it"
+                f"  {row['revision']} is newer and does not serve all; python -m deploy release {row['family']} goes "
+                "on with it"
             )
         yield from (f"  differs: {difference}" for difference in row["drift"])
     for model in row["models"]:

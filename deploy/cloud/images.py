@@ -39,25 +39,15 @@ class Images(Part):
 
     def _cleans_up(self, state: dict[str, Any]) -> bool:
         found = {name: _known(policy) for name, policy in (state.get("cleanupPolicies") or {}).items()}
-        wanted = {policy["name"]: _wanted(policy) for policy in self.policies}
+        wanted = {policy["name"]: _known(policy | policy["action"]) for policy in self.policies}
         return found == wanted and not state.get("cleanupPolicyDryRun")
 
 
 def _known(policy: dict[str, Any]) -> dict[str, Any]:
-    """As Google tells it."""
-    kept = {"action": policy.get("action")}
-    if (condition := policy.get("condition")) is not None:
-        kept["condition"] = dict(condition)
-    if (newest := policy.get("mostRecentVersions")) is not None:
-        kept["mostRecentVersions"] = dict(newest)
-    return kept
-
-
-def _wanted(policy: dict[str, Any]) -> dict[str, Any]:
-    """The same words for what a file asks for: seconds instead of days, and enumerations in capitals."""
-    told = _known(policy) | {"action": str(policy["action"]["type"]).upper()}
-    condition = told.get("condition")
-    if condition is not None:
-        days = int(str(condition["olderThan"]).removesuffix("d"))
-        told["condition"] = condition | {"tagState": condition["tagState"].upper(), "olderThan": f"{days * 86_400}s"}
-    return told
+    """What Google and our file call alike; ``type`` is the file's name of the action."""
+    known: dict[str, Any] = {"action": policy.get("type") or policy.get("action")}
+    known |= {name: policy[name] for name in ("condition", "mostRecentVersions") if policy.get(name)}
+    if condition := known.get("condition"):
+        # gcloud sends 2592000.0s, and Google answers 2592000s.
+        known["condition"] = condition | {"olderThan": float(str(condition.get("olderThan", "0s")).removesuffix("s"))}
+    return known

@@ -41,9 +41,7 @@ class Outcome:
     notes: list[str] = field(default_factory=list)
 
 
-def make(
-    gcloud: Gcloud, stages: Iterable[Sequence[Part]], tell: Tell, patience: Sequence[float] = PATIENCE_S
-) -> Outcome:
+def make(gcloud: Gcloud, stages: Iterable[Sequence[Part]], tell: Tell) -> Outcome:
     """Makes what is missing and sets right what differs. Raises nothing: what failed is in the outcome."""
     outcome = Outcome()
     # In a dry run the commands are printed in their order, for people to read.
@@ -54,7 +52,7 @@ def make(
                 continue
             read = reading.map(lambda part: _read(gcloud, part, outcome), parts)
             chains = [chain for part, steps in zip(parts, read, strict=True) for chain in _chains(part, steps)]
-            list(changing.map(lambda chain: _change(gcloud, chain, tell, patience, outcome), chains))
+            list(changing.map(lambda chain: _change(gcloud, chain, tell, outcome), chains))
     return outcome
 
 
@@ -73,10 +71,10 @@ def _chains(part: Part, steps: list[Step]) -> list[list[Step]]:
     return [steps] if part.is_ordered else [[step] for step in steps]
 
 
-def _change(gcloud: Gcloud, chain: list[Step], tell: Tell, patience: Sequence[float], outcome: Outcome) -> None:
+def _change(gcloud: Gcloud, chain: list[Step], tell: Tell, outcome: Outcome) -> None:
     for place, step in enumerate(chain):
         try:
-            _patiently(gcloud, step, patience)
+            _patiently(gcloud, step)
         except GcloudFailed as error:
             outcome.failed.append((step.what, error))
             outcome.left += [left.what for left in chain[place + 1 :]]
@@ -85,8 +83,8 @@ def _change(gcloud: Gcloud, chain: list[Step], tell: Tell, patience: Sequence[fl
         tell(step.told)
 
 
-def _patiently(gcloud: Gcloud, step: Step, patience: Sequence[float]) -> None:
-    for pause_s in patience:
+def _patiently(gcloud: Gcloud, step: Step) -> None:
+    for pause_s in PATIENCE_S:
         try:
             gcloud.change(*step.command)
         except GcloudFailed as error:

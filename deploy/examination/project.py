@@ -8,7 +8,7 @@ from deploy.cloud.configuration import Configuration
 from deploy.cloud.foundations import stages
 from deploy.cloud.making import AT_ONCE
 from deploy.cloud.part import Part
-from deploy.cloud.sdk import Gcloud, GcloudFailed, spelled
+from deploy.cloud.sdk import Gcloud, GcloudFailed
 from deploy.examination.finding import Finding, Verdict
 from model_functions.artifact.signing import Trust
 
@@ -17,16 +17,25 @@ SIGNING_KEY = "model-signing-key"
 Question = Callable[[Gcloud, Configuration], Sequence[Finding]]
 
 
-def examine_project(gcloud: Gcloud, configuration: Configuration) -> list[Finding]:
+def examine_project(gcloud: Gcloud, configuration: Configuration, mend: str) -> list[Finding]:
+    """Args: mend: the command that makes what is missing of the project's parts."""
     reached = _reached(gcloud)
     findings = [_trust(), reached]
     if reached.verdict != Verdict.OK:
         return [*findings, Finding("the rest of the project", Verdict.UNKNOWN, "not asked, because of the line above")]
-    parts = [part for stage in stages(configuration) for part in stage]
-    questions: list[Question] = [_billing, _region, *map(_part, parts), _signing_key]
+    apis, *others = stages(configuration)
+    findings += _asked(gcloud, configuration, [_billing, *(_part(part, mend) for part in apis)])
+    if findings[-1].verdict == Verdict.WRONG:
+        told = "cannot be asked before the APIs are on"
+        return [*findings, Finding("the rest of the project", Verdict.UNKNOWN, told)]
+    parts = [_part(part, mend) for stage in others for part in stage]
+    return findings + _asked(gcloud, configuration, [_region, *parts, _signing_key])
+
+
+def _asked(gcloud: Gcloud, configuration: Configuration, questions: Sequence[Question]) -> list[Finding]:
     with ThreadPoolExecutor(AT_ONCE) as asking:
         answers = asking.map(lambda question: question(gcloud, configuration), questions)
-        return [*findings, *(finding for found in answers for finding in found)]
+        return [finding for found in answers for finding in found]
 
 
 def _reached(gcloud: Gcloud) -> Finding:
@@ -68,25 +77,23 @@ def _region(gcloud: Gcloud, configuration: Configuration) -> list[Finding]:
         return [Finding("the region", Verdict.UNKNOWN, f"cannot be read: {error.reason.splitlines()[0]}")]
     regions = [region.get("locationId") for region in found or []]
     if not regions:
-        return [Finding("the region", Verdict.UNKNOWN, "nobody says which there are: the API of Cloud Run is off")]
+        return [Finding("the region", Verdict.UNKNOWN, "nobody says which there are")]
     if configuration.region not in regions:
         told = f"Cloud Run has no {configuration.region}. It has: {', '.join(sorted(regions))}"
         return [Finding("the region", Verdict.WRONG, told)]
     return [Finding("the region", Verdict.OK, configuration.region)]
 
 
-def _part(part: Part) -> Question:
+def _part(part: Part, mend: str) -> Question:
     def ask(gcloud: Gcloud, configuration: Configuration) -> list[Finding]:
         try:
             state = part.read(gcloud)
         except GcloudFailed as error:
             return [Finding(part.name, Verdict.UNKNOWN, f"cannot be read: {error.reason.splitlines()[0]}")]
-        mend = [f"--project={gcloud.project}", "--quiet"]
-        findings = [
-            Finding(step.what, Verdict.WRONG, step.state, (spelled([*step.command, *mend]),))
-            for step in part.steps(state)
-        ]
-        findings += [Finding(part.name, Verdict.WRONG, note) for note in part.notes(state)]
+        findings = [Finding(part.name, Verdict.WRONG, note) for note in part.notes(state)]
+        if steps := part.steps(state):
+            told = "; ".join(f"{step.what}: {step.state}" for step in steps)
+            findings.append(Finding(part.name, Verdict.WRONG, told, (mend,)))
         return findings or [Finding(part.name, Verdict.OK, "as it should be")]
 
     return ask

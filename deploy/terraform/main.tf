@@ -86,13 +86,13 @@ resource "google_artifact_registry_repository" "images" {
     for_each = { for policy in local.resources.images : policy.name => policy }
     content {
       id     = cleanup_policies.key
-      action = upper(cleanup_policies.value.action.type)
+      action = cleanup_policies.value.action.type
 
       dynamic "condition" {
         for_each = try([cleanup_policies.value.condition], [])
         content {
-          tag_state  = upper(condition.value.tagState)
-          older_than = "${tonumber(trimsuffix(condition.value.olderThan, "d")) * 86400}s"
+          tag_state  = condition.value.tagState
+          older_than = condition.value.olderThan
         }
       }
       dynamic "most_recent_versions" {

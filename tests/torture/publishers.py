@@ -78,8 +78,9 @@ class Races:
 
     def start_together(self, numbers: Sequence[int]) -> list[BaseProcess]:
         """So that none waits for another longer than its patience with a bucket is, however busy the machine."""
-        together = self._context.Barrier(len(numbers))
-        return [self.start(number, together) for number in numbers]
+        # Kept: a process that starts late must find it.
+        self._together = self._context.Barrier(len(numbers))
+        return [self.start(number, self._together) for number in numbers]
 
     def ended(self, process: BaseProcess, number: int) -> Ended:
         process.join(_PATIENCE_S)

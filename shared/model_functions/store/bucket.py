@@ -92,7 +92,7 @@ class BucketStore:
 
     def read(self, name: str) -> Stored:
         target = self.target(name)
-        return self._within_patience(name, lambda: self._repeated(lambda: self._read(name, target)))
+        return self._within_patience(name, lambda: self._repeated(lambda by: self._read(name, target, by)))
 
     def open(self, name: str) -> "BucketObject":
         return BucketObject(self, name, self.target(name))
@@ -143,11 +143,11 @@ class BucketStore:
             raise _Passing(_denied(name))
         raise _refusal(name, status, body)
 
-    def _read(self, name: str, target: str) -> Stored:
+    def _read(self, name: str, target: str, deadline: float) -> Stored:
         def whole(response: Response) -> Stored:
             if (response.length or 0) > LARGEST_READ_BYTES:
                 raise _unavailable(f"{name} has {response.length} bytes, too many for a document.")
-            data = response.read()
+            data = response.read_by(deadline)
             declared = response.headers.get("x-goog-hash", "")
             md5 = b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
             if "md5=" in declared and f"md5={md5}" not in declared:
@@ -157,23 +157,26 @@ class BucketStore:
         return self.ask(name, target, whole)
 
     def _page(self, target: str) -> dict[str, Any]:
-        def parsed(response: Response) -> dict[str, Any]:
+        def parsed(response: Response, deadline: float) -> dict[str, Any]:
             try:
-                page: dict[str, Any] = json.loads(response.read())
+                page: dict[str, Any] = json.loads(response.read_by(deadline))
             except ValueError as exc:
                 raise OSError("no JSON") from exc
             return page
 
-        name = "the list of names"
-        return self._within_patience(name, lambda: self._repeated(lambda: self.ask(name, target, parsed)))
+        def asked(deadline: float) -> dict[str, Any]:
+            return self.ask(name, target, lambda response: parsed(response, deadline))
 
-    def _repeated(self, call: Callable[[], T]) -> T:
-        """Repeats what fails in passing, until the patience for a read ends."""
+        name = "the list of names"
+        return self._within_patience(name, lambda: self._repeated(asked))
+
+    def _repeated(self, call: Callable[[float], T]) -> T:
+        """Repeats what fails in passing, until the patience for a read ends: at the time that ``call`` is given."""
         deadline = time.monotonic() + self.patience.read
         pause = self.patience.pause
         while True:
             try:
-                return call()
+                return call(deadline)
             except _Passing as failure:
                 if time.monotonic() + pause > deadline:
                     raise failure.error from failure.__cause__

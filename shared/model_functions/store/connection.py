@@ -3,6 +3,7 @@
 import http.client
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import SplitResult, urlsplit
@@ -10,21 +11,41 @@ from urllib.parse import SplitResult, urlsplit
 #: Kept open at most; more threads than that work too, and close theirs after use.
 KEPT = 32
 
+_PIECE = 64 * 1024
+
 
 class Response(http.client.HTTPResponse):
     """An answer whose bytes can be had as they come."""
 
     def readinto1(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """As many bytes as are there, by one read of the socket, without a copy in between; 0 at the end."""
+        """As many bytes as are there, by one read of the socket, without a copy in between; 0 at the end.
+
+        Raises IncompleteRead when the connection ends before the answer does.
+        """
         if self.isclosed():
             return 0
         wanted = buffer if self.length is None else buffer[: self.length]
         count: int = self.fp.readinto1(wanted)
+        if count == 0 and self.length:
+            raise http.client.IncompleteRead(b"", self.length)
         if self.length is not None:
             self.length -= count
         if count == 0 or self.length == 0:
             self.close()
         return count
+
+    def read_by(self, deadline: float) -> bytes:
+        """All that is left of it. Raises TimeoutError when it comes no faster than that."""
+        parts = []
+        while part := self.read1(_PIECE):
+            parts.append(part)
+            if time.monotonic() > deadline:
+                raise TimeoutError
+        if self.length:
+            raise http.client.IncompleteRead(b"", self.length)
+        # Nothing is left, and the connection can be used again.
+        self.read()
+        return b"".join(parts)
 
 
 class Connections:

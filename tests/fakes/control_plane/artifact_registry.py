@@ -98,13 +98,17 @@ class ArtifactRegistry(Api):
         return self.plane.policies.set(self._existing(location, repository)["name"], policy)
 
     def _check(self, body: dict[str, Any]) -> None:
+        """Raises ApiError; sets the words of enumerations in capitals, as Google does."""
         check_labels(body.get("labels", {}))
         for name, policy in (body.get("cleanupPolicies") or {}).items():
             only(policy, ("id", "action", "condition", "mostRecentVersions"), f"cleanup_policies[{name}]")
-            if policy.get("action") not in ("DELETE", "KEEP"):
+            policy["action"] = str(policy.get("action")).upper()
+            if policy["action"] not in ("DELETE", "KEEP"):
                 raise ApiError(400, f"Clean-up policy {name} has the action {policy.get('action')}.")
             if ("condition" in policy) == ("mostRecentVersions" in policy):
                 raise ApiError(400, f"Clean-up policy {name} needs a condition or mostRecentVersions, not both.")
+            if "condition" in policy:
+                policy["condition"] = _condition(policy["condition"])
 
     def _name(self, location: str, repository: str) -> str:
         return f"projects/{self.plane.project}/locations/{location}/repositories/{repository}"
@@ -114,3 +118,13 @@ class ArtifactRegistry(Api):
         if name not in self.repositories:
             raise ApiError(404, f'Repository "{name}" not found')
         return self.repositories[name]
+
+
+def _condition(given: dict[str, Any]) -> dict[str, Any]:
+    only(given, ("tagState", "tagPrefixes", "versionNamePrefixes", "packageNamePrefixes", "olderThan", "newerThan"))
+    told = dict(given)
+    if "tagState" in told:
+        told["tagState"] = told["tagState"].upper()
+    for name in {"olderThan", "newerThan"} & set(told):
+        told[name] = f"{int(float(told[name].removesuffix('s')))}s"
+    return told

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from tests.fakes.control_plane.conditions import Asked
 from tests.fakes.control_plane.images import BuildFailed, build
 from tests.fakes.control_plane.routing import Api, ApiError, Request, only, page, required, route
 from tests.fakes.control_plane.rules import check_name
@@ -45,14 +46,19 @@ class Builds(Api):
             or f"{self.plane.project_name}/locations/{location}/repositories/gcf-artifacts"
         )
         _, _, _, place, _, stored = repository.split("/")
-        self.check_builder(account, repository)
+        stored_as = f"gcf-v2-sources-{self.plane.number}-{location}/objects/{name}/function-source.zip"
+        self.check_builder(account, repository, stored_as)
         made = build(source, config["entryPoint"], config.get("environmentVariables", {}), self.plane.folder / "images")
         uri = f"{place}-docker.pkg.dev/{self.plane.project}/{stored}/{name}@{made.digest}"
         self.plane.instances.images[uri] = made
         return self.record(location, {"serviceAccount": config["serviceAccount"]}, "SUCCESS")["name"], uri
 
-    def check_builder(self, account: str, repository: str) -> None:
-        """Raises BuildFailed where the account may not do what every build does."""
+    def check_builder(self, account: str, repository: str, source: str) -> None:
+        """Raises BuildFailed where the account may not do what every build does.
+
+        Args:
+            source: BUCKET/objects/NAME of what is built.
+        """
         plane = self.plane
         if repository not in plane.artifacts.repositories:
             if not repository.endswith("/gcf-artifacts"):
@@ -64,10 +70,12 @@ class Builds(Api):
                     "Could not build the function due to a missing permission on the build service account. "
                     f"{account} needs {permission}"
                 )
-        if not plane.may(account, "storage.objects.get", plane.project_name):
+        bucket, _, name = source.partition("/objects/")
+        asked = Asked(f"projects/_/buckets/{bucket}/objects/{name}")
+        if not plane.may(account, "storage.objects.get", f"projects/_/buckets/{bucket}", asked):
             raise BuildFailed(
                 "Could not build the function due to a missing permission on the build service account. "
-                f"{account} does not have storage.objects.get access to the Google Cloud Storage object"
+                f"{account} does not have storage.objects.get access to the Google Cloud Storage object {source}"
             )
 
     def record(self, location: str, fields: dict[str, Any], status: str) -> dict[str, Any]:

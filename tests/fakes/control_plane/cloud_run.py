@@ -133,9 +133,9 @@ class CloudRun(Api):
         target, variables = packs.get("functionTarget", ""), packs.get("environmentVariables", {})
         fields = {"serviceAccount": account}
         try:
-            self.plane.builds.check_builder(
-                account.rpartition("/")[2], f"projects/{project}/locations/{place}/repositories/{stored}"
-            )
+            repository = f"projects/{project}/locations/{place}/repositories/{stored}"
+            source = f"{body['storageSource']['bucket']}/objects/{body['storageSource']['object']}"
+            self.plane.builds.check_builder(account.rpartition("/")[2], repository, source)
             image = build(data, target, variables, self.plane.folder / "images")
         except BuildFailed as exc:
             return self.plane.builds.record(location, fields | {"statusDetail": str(exc)}, "FAILURE")

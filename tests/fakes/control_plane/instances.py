@@ -110,6 +110,10 @@ class Instances:
         self._known: dict[str, threading.Event] = {}
         self._lock = threading.Lock()
 
+    @property
+    def running(self) -> list[Instance]:
+        return [instance for instance in self._running.values() if instance.is_alive]
+
     def trouble(self, location: str, revision: Revision) -> str:
         """Why the revision cannot serve; nothing where it can."""
         try:
@@ -143,6 +147,7 @@ class Instances:
             found.stop()
 
     def stop_all(self) -> None:
+        """And none is started any more that would outlive the rest."""
         threads = [threading.Thread(target=self.stop, args=key) for key in list(self._running)]
         for thread in threads:
             thread.start()

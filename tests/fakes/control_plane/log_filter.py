@@ -11,7 +11,9 @@ from tests.fakes.control_plane.routing import ApiError
 Test = Callable[[dict[str, Any]], bool]
 
 SEVERITIES = ("DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY")
-_TOKEN = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|[()]|!=|>=|<=|=~|!~|=|:|<|>|-(?=[\w"(])|[^\s()"=:<>!]+)""")
+_TOKEN = re.compile(
+    r"""\s*("(?:[^"\\]|\\.)*"|[()]|!=|>=|<=|=~|!~|=|:|<|>|-(?=[\w"(])|[^\s()"=:<>!]+(?:"[^"]*"[^\s()"=:<>!]*)*)"""
+)
 _OPERATORS = ("=", "!=", ">", "<", ">=", "<=", ":", "=~", "!~")
 
 

@@ -118,6 +118,11 @@ class ControlPlane:
         self.storage.__exit__(kind, error, at)
 
     @property
+    def proxy(self) -> str:
+        """Where all APIs are, for who asks as through a proxy."""
+        return f"http://{self._server.address}"
+
+    @property
     def environment(self) -> dict[str, str]:
         """By which gcloud, our verbs and the storage client reach this place, as the project's owner."""
         return self.environment_of(self.owner)
@@ -138,7 +143,7 @@ class ControlPlane:
             "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "1",
             "CLOUDSDK_SURVEY_DISABLE_PROMPTS": "1",
             "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(token),
-            "http_proxy": f"http://{self._server.address}",
+            "http_proxy": self.proxy,
             # The storage fake and the functions are reached without the proxy.
             "no_proxy": "127.0.0.1,localhost",
             "STORAGE_EMULATOR_HOST": self.storage.url_of(account),
@@ -165,7 +170,7 @@ class ControlPlane:
 
     def upload_url(self, name: str) -> str:
         """Where source is put; who knows the address needs no token."""
-        return f"http://{self._server.address}/{UPLOADS}/{name}"
+        return f"{self.proxy}/{UPLOADS}/{name}"
 
     def now(self) -> str:
         return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{time.time_ns() % 10**9 // 1000:06}Z"

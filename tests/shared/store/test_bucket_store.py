@@ -167,6 +167,34 @@ def test_read_into_ends_in_time(fake_bucket: FakeBucket, hasty: BucketStore, eff
     assert time.monotonic() - start < HASTY.read + HASTY.answer + SLACK_S
 
 
+def test_an_answer_that_ends_before_its_first_byte_is_no_end_of_the_object(
+    fake_bucket: FakeBucket, store: BucketStore, hasty: BucketStore
+) -> None:
+    fake_bucket.put("p/x", bytes(range(40)))
+    fake_bucket.fault("read", truncate=0)
+    buffer = bytearray(40)
+    read_into(store, "x", memoryview(buffer))
+    assert buffer == bytes(range(40))
+    fake_bucket.fault("read", times=None, truncate=0)
+    with pytest.raises(StoreUnavailable, match=r"for x\. Try again\.$"):
+        read_into(hasty, "x", memoryview(buffer))
+
+
+@pytest.mark.parametrize("operation", ["read", "list"])
+def test_nobody_reads_on_what_comes_too_slowly(fake_bucket: FakeBucket, hasty: BucketStore, operation: str) -> None:
+    """Of a document that takes a minute, once whoever wanted it has given up."""
+    fake_bucket.put("p/x", bytes(200_000))
+    for number in range(800):
+        fake_bucket.put(f"p/{number:03d}-{'x' * 100}", b"")
+    fake_bucket.fault(operation, times=None, bandwidth=2000)
+    with pytest.raises(StoreUnavailable):
+        hasty.read("x") if operation == "read" else list(hasty.list())
+    deadline = time.monotonic() + HASTY.answer + SLACK_S
+    while any(thread.name == "bucket" for thread in threading.enumerate()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not [thread for thread in threading.enumerate() if thread.name == "bucket"]
+
+
 @pytest.mark.parametrize("effect", [{"cut": 700_000}, {"truncate": 700_000}, {"stall": (700_000, 20)}])
 def test_read_into_goes_on_where_it_was_cut(
     fake_bucket: FakeBucket, store: BucketStore, effect: dict[str, Any]
