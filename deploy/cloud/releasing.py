@@ -142,6 +142,9 @@ class Release:
         )
         if is_run and waits:
             command += ["--no-traffic", f"--tag={CANARY}"]
+        elif is_run and before is None:
+            # Else gcloud looks whether it may ask who is to be let in, which the bindings say.
+            command += ["--no-allow-unauthenticated"]
         if not self.gcloud.dry_run:
             self.tell(f"deploying {self.order.staged.size / 1000:.0f} kB: Google builds it, which takes minutes")
         self.state = f"{self._serving or 'nothing'} serves; what was asked of Google may still go on there"
@@ -248,7 +251,7 @@ class Release:
         result.next = f"Its log: {logs}; then repair it, and run {self._command()}"
 
     def _way_out(self, error: ValueError) -> str:
-        if isinstance(error, GcloudFailed) and error.kind == "missing" and "serviceAccount" in error.command:
+        if isinstance(error, GcloudFailed) and error.kind == "missing" and "serviceAccount" in error.reason:
             return "python -m deploy bootstrap makes the accounts; then " + self._again()
         return self._again()
 

@@ -49,8 +49,10 @@ def test_the_story_of_a_release(there: Place, capfd: pytest.CaptureFixture[str])
     [first] = there.revisions("tabular")
     assert there.traffic("tabular") == {first: 100}
     assert there.service("tabular")["metadata"]["labels"]["family"] == "tabular"
-    answer = there.predict(there.service("gateway")["status"]["url"])
-    assert answer.get("model_name") == MODEL, answer
+    if there.settings.backend == "functions":
+        # The fake has no host for each service, as FUNCTIONS_URL of the backend run tells them to the gateway.
+        answer = there.predict(there.service("gateway")["status"]["url"])
+        assert answer.get("model_name") == MODEL, answer
     capfd.readouterr()
 
     # Nothing has changed.
