@@ -5,14 +5,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := functions shared deploy tests
 
+# The tests start hundreds of processes: where Python may not keep what it has compiled, each would compile all anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run test unit lint audit lock conformance torture torture-peers browser bench bench-cold bench-warm fmt clean
 
 run: $(VENV)/installed ## sample models and all functions, at http://127.0.0.1:8080 (PORT changes it)
 	@$(BIN)/python -m deploy train
 	@exec $(BIN)/python -m deploy emulate
 
-test: lint audit browser unit conformance ## everything that CI checks
-	$(BIN)/python -m pytest -m slow -n logical --maxprocesses 2 --dist loadfile
+# Two at a time where none of them keeps two cores busy.
+test: $(VENV)/installed ## everything that CI checks
+	$(MAKE) --jobs 2 --output-sync=target conformance lint audit browser
+	$(MAKE) unit
+	$(BIN)/python -m pytest -m slow -n logical --maxprocesses 2 --dist loadfile --no-loadscope-reorder
 	$(BIN)/python -m tests.torture --length ci
 
 unit: $(VENV)/installed ## what runs within a minute

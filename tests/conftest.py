@@ -33,12 +33,17 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 #: Its tests run where the clients are that they call: ``python -m tests.conformance``.
 collect_ignore = ["conformance"]
 
+#: Folders whose files take minutes.
+_LONGEST = ("functions", "browser", "system", "openapi")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What starts whole functions, or a browser, is slow without saying so."""
     for item in items:
         if item.path.parent.name in ("system", "browser"):
             item.add_marker(pytest.mark.slow)
+    # What takes longest begins first: at the end no worker waits for another. The sort keeps files together.
+    items.sort(key=lambda item: _LONGEST.index(item.path.parent.name) if item.path.parent.name in _LONGEST else 9)
 
 
 @pytest.fixture(scope="session")

@@ -146,10 +146,10 @@ def test_nothing_else_stands_at_the_top() -> None:
         pytest.skip("the tree is no git checkout")
     tops = {name.split("/")[0] for name in listed.stdout.splitlines()}
     promised = {
-        "docs",
         "functions",
         "shared",
         "deploy",
+        "docs",
         "tests",
         "cloudbuild.yaml",
         "requirements.txt",

@@ -1,6 +1,8 @@
 """cloudbuild.yaml: its schema, its references, what it promises; and the checker and the runner of such files."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 import yaml
 
 from deploy.__main__ import VERBS
+from tests.fakes.control_plane import ControlPlane
 from tests.local_build import BUILT_IN, LocalBuild, mistakes, substitutions
 
 ROOT = Path(__file__).parents[1]
@@ -23,6 +26,24 @@ def test_it_has_the_schema_of_cloud_build() -> None:
     command = [str(program), "--builtin-schema", "vendor.cloudbuild", str(ROOT / "cloudbuild.yaml")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed, and it is what reads the file")
+def test_gcloud_reads_it_whole(tmp_path: Path) -> None:
+    with ControlPlane(apis="all") as plane:
+        told = submit(plane, ROOT / "cloudbuild.yaml")
+        assert told.returncode == 0, told.stderr
+        sent = next(request for request in plane.requests if request.method == "POST" and "/builds" in request.path)
+        assert [step["id"] for step in sent.json()["steps"]] == list(STEPS)
+        (tmp_path / "wrong.yaml").write_text((ROOT / "cloudbuild.yaml").read_text().replace("waitFor:", "waitfor:"))
+        told = submit(plane, tmp_path / "wrong.yaml")
+        assert "waitfor: unused" in told.stderr
+
+
+def submit(plane: ControlPlane, file: Path) -> subprocess.CompletedProcess[str]:
+    command = ["gcloud", "builds", "submit", "--no-source", f"--config={file}", "--async", "--region=us-central1"]
+    return subprocess.run(command, env={**os.environ, **plane.environment}, capture_output=True, text=True)
 
 
 def test_its_references_lead_somewhere() -> None:

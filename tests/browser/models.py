@@ -40,8 +40,12 @@ SIMILAR = {"source_sentence": "anna", "sentences": ["sales", "anna"]}
 MODELS = ["entity_model", "hostile_model", "image_model", "nli_model", "picture_model", "size_model", "summary_model"]
 MODELS += ["sums_model", "translation_model", "untouched_model", "vector_model", "writing_model"]
 
-#: Those that import torch before they answer.
-TRANSFORMERS_MODELS = ("entity_model", "translation_model", "summary_model", "writing_model")
+#: Those that import torch before they answer. What lanes there are is no matter of the page: to look for the fastest,
+#: all of them would be made.
+TRANSFORMERS_MODELS = ("translation_model", "summary_model", "writing_model")
+#: The others that could run by torch too, and have one graph made.
+_GRAPH_MODELS = ("entity_model", "nli_model", "vector_model", "image_model")
+_ENGINES = dict.fromkeys(TRANSFORMERS_MODELS, "torch") | dict.fromkeys(_GRAPH_MODELS, "onnxruntime")
 
 
 def publish_all(repository: Repository, key: SigningKey, folder: Path) -> None:
@@ -74,7 +78,16 @@ def publish_all(repository: Repository, key: SigningKey, folder: Path) -> None:
         ("sums_model", sums, [{"values": [1, 2], "weights": [3, -4]}], "Sums up."),
     ]
     for name, wrapper, examples, description in models:
-        publish(wrapper, name=name, examples=examples, repository=repository, key=key, description=description)
+        engine = _ENGINES.get(name, "auto")
+        publish(
+            wrapper,
+            name=name,
+            examples=examples,
+            repository=repository,
+            key=key,
+            description=description,
+            engine=engine,
+        )
 
 
 def _eye(folder: Path) -> ImageClassificationWrapper:

@@ -31,6 +31,7 @@ PASSING = (408, 429, 500, 502, 503, 504)
 """Statuses that may be gone a moment later."""
 
 T = TypeVar("T")
+SPAN = re.compile(r"bytes (\d+)-(\d+)/")
 LOCATION = re.compile(r"gs://([a-z0-9][a-z0-9._-]{1,220}[a-z0-9])(?:/(.*))?")
 _BROKEN = (OSError, http.client.HTTPException)
 
@@ -262,6 +263,8 @@ class BucketObject:
             def use(response: Response) -> None:
                 self._generation = self._generation or response.headers["x-goog-generation"]
                 whole = response.headers.get("content-range", "").rpartition("/")[2]
+                if _is_packed(response):
+                    raise OSError("The bytes are packed, by somebody on their way.")
                 self.size = int(whole) if whole.isdecimal() else self.size
                 # The others have waited for these headers, and not for the bytes; they ask for the same generation.
                 pinning.close()
@@ -306,6 +309,14 @@ class _Reading:
 
 class _RangeEnded(Exception):
     """The object ends before the bytes that were asked for."""
+
+
+def _is_packed(response: Response) -> bool:
+    """Whether it has other bytes than those of the object that it says it has."""
+    span = SPAN.match(response.headers.get("content-range", ""))
+    if span is None or response.length is None or "content-encoding" not in response.headers:
+        return False
+    return response.length != int(span[2]) - int(span[1]) + 1
 
 
 def _refusal(name: str, status: int, body: bytes) -> Exception:

@@ -63,6 +63,14 @@ class ArtifactRegistry(Api):
     def get(self, _: Request, project: str, location: str, repository: str) -> dict[str, Any]:
         return self._existing(location, repository)
 
+    @route("GET", REPOSITORY + "/dockerImages", "artifactregistry.repositories.downloadArtifacts")
+    def images(self, _: Request, project: str, location: str, repository: str) -> dict[str, Any]:
+        name = self._existing(location, repository)["name"]
+        place = f"{location}-docker.pkg.dev/{self.plane.project}/{repository}/"
+        uris = [uri for uri in self.plane.instances.images if uri.startswith(place) and "@" in uri]
+        found = [{"name": f"{name}/dockerImages/{uri.removeprefix(place)}", "uri": uri, "tags": []} for uri in uris]
+        return page("dockerImages", found)
+
     @route("PATCH", REPOSITORY, "artifactregistry.repositories.update")
     def patch(self, request: Request, project: str, location: str, repository: str) -> dict[str, Any]:
         found, body = self._existing(location, repository), request.json(*FIELDS)

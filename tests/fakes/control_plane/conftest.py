@@ -22,6 +22,10 @@ import functions_framework
 
 @functions_framework.http
 def handle(request):
+    if request.path == "/token":
+        from google.auth.transport.requests import Request
+        from google.oauth2.id_token import fetch_id_token
+        return fetch_id_token(Request(), "https://example.com")
     said = {"path": request.path, "authorization": request.headers.get("Authorization", "")}
     return said | {name: os.environ[name] for name in ("GREETING", "K_SERVICE", "K_REVISION")}
 """

@@ -122,6 +122,8 @@ def template_of(function: dict[str, Any], location: str, name: str, plane: "Cont
     if service.get("minInstanceCount"):
         scale["autoscaling.knative.dev/minScale"] = str(service["minInstanceCount"])
     container = {"name": "worker", "image": build["_image"], "env": plain + secret, "resources": resources}
+    volumes = service.get("secretVolumes", [])
+    container["volumeMounts"] = [{"name": entry["secret"], "mountPath": entry["mountPath"]} for entry in volumes]
     container["ports"] = [{"name": "http1", "containerPort": 8080}]
     return {
         "apiVersion": "serving.knative.dev/v1",
@@ -153,7 +155,13 @@ def template_of(function: dict[str, Any], location: str, name: str, plane: "Cont
                     "timeoutSeconds": service["timeoutSeconds"],
                     "serviceAccountName": service["serviceAccountEmail"],
                     "containers": [container],
+                    "volumes": [_volume(entry) for entry in volumes],
                 },
             }
         },
     }
+
+
+def _volume(entry: dict[str, Any]) -> dict[str, Any]:
+    items = [{"key": version["version"], "path": version["path"].lstrip("/")} for version in entry.get("versions", [])]
+    return {"name": entry["secret"], "secret": {"secretName": entry["secret"], "items": items}}

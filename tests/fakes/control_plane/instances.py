@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from deploy import environments
 from deploy.project import function_families
 from model_functions.names import function_name
+from tests.fakes.control_plane import given_secrets
 from tests.fakes.control_plane.images import Image
 from tests.fakes.control_plane.revisions import account_of, container_of
 from tests.fakes.control_plane.routing import ApiError
@@ -181,12 +182,13 @@ class Instances:
         plane, spec, account = self.plane, revision["spec"], account_of(revision)
         service = revision["status"]["serviceName"]
         image = self._image(revision)
-        user = {entry["name"]: self._value(entry, account) for entry in container_of(revision).get("env", [])}
+        user = given_secrets.variables(plane, revision)
         given = {
             "K_SERVICE": service,
             "K_CONFIGURATION": service,
             "K_REVISION": revision["metadata"]["name"],
             "CLOUD_RUN_TIMEOUT_SECONDS": str(spec["timeoutSeconds"]),
+            # The names are google.auth's own, of what is at a fixed address on Google Cloud.
             "GCE_METADATA_HOST": self._metadata_host(account),
             # google.auth looks there whether it is on Google Cloud at all.
             "GCE_METADATA_IP": self._metadata_host(account),
@@ -196,22 +198,6 @@ class Instances:
         }
         ours = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "OMP_NUM_THREADS") if name in os.environ}
         return {**ours, **image.variables, **user, **given}
-
-    def _value(self, entry: dict[str, Any], account: str) -> str:
-        if "valueFrom" not in entry:
-            return str(entry.get("value", ""))
-        named = entry["valueFrom"]["secretKeyRef"]
-        secret, version = named["name"], str(named["key"])
-        place = f"projects/{self.plane.project}/secrets/{secret}"
-        value = self.plane.secrets.value(secret, version)
-        if not self.plane.may(account, "secretmanager.versions.access", place):
-            raise ApiError(
-                403,
-                f"Permission denied on secret: {place}/versions/{version} for Revision service account {account}. The "
-                "service account used must be granted the 'Secret Manager Secret Accessor' role "
-                "(roles/secretmanager.secretAccessor) at the secret, project or higher level.",
-            )
-        return value.decode()
 
     def _metadata_host(self, account: str) -> str:
         with self._lock:

@@ -214,6 +214,8 @@ class ControlPlane:
         """Raises ApiError where no policy on the way to the resource lets the caller."""
         if not permission or self.may(request.caller, permission, self.project_name):
             return
+        # An account is found without its project.
+        path = path.replace("projects/-/", f"{self.project_name}/")
         nearer = [name for name in list(self.policies.by_resource) if _is_below(path, name)]
         if not any(self.policies.allows(request.caller, permission, name) for name in nearer):
             raise ApiError(403, f"Permission '{permission}' denied on resource '{path}' (or it may not exist).")

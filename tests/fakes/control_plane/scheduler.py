@@ -1,6 +1,7 @@
 """Cloud Scheduler: jobs that ask an address, with an ID token of their own."""
 
 import base64
+import copy
 import re
 import threading
 import urllib.error
@@ -60,15 +61,11 @@ class Scheduler(Api):
     @route("PATCH", JOB, "cloudscheduler.jobs.update")
     def patch(self, request: Request, project: str, location: str, job: str) -> dict[str, Any]:
         known, body = self._existing(location, job), request.json(*_JOB)
-        wanted = {key: dict(value) if isinstance(value, dict) else value for key, value in known.items()}
+        wanted = copy.deepcopy(known)
         for path in request.mask() or [key for key in body if key != "name"]:
-            first, _, rest = path.partition(".")
-            if first not in _JOB:
+            if path.partition(".")[0] not in _JOB:
                 raise ApiError(400, f"Invalid update mask path: {path}")
-            if not rest:
-                wanted[first] = body.get(first)
-            else:
-                wanted.setdefault(first, {})[rest] = body.get(first, {}).get(rest)
+            _put(wanted, path.split("."), body)
         wanted = {key: value for key, value in wanted.items() if value is not None}
         self.jobs[known["name"]] = self._checked(wanted, request.caller) | {"userUpdateTime": self.plane.now()}
         return self.jobs[known["name"]]
@@ -185,3 +182,13 @@ class Scheduler(Api):
         if name not in self.jobs:
             raise ApiError(404, f"Job not found: {name}")
         return self.jobs[name]
+
+
+def _put(wanted: dict[str, Any], steps: list[str], body: dict[str, Any]) -> None:
+    """What the body has at the place, or nothing where it has nothing."""
+    for step in steps[:-1]:
+        wanted, body = wanted.setdefault(step, {}), body.get(step, {})
+    if steps[-1] in body:
+        wanted[steps[-1]] = body[steps[-1]]
+    else:
+        wanted.pop(steps[-1], None)

@@ -74,7 +74,8 @@ class SecretManager(Api):
         if "dataCrc32c" in payload and int(payload["dataCrc32c"]) != google_crc32c.value(data):
             raise ApiError(400, "CRC32C of the payload does not match.")
         self.versions[secret].append(data)
-        return self._version(secret, len(self.versions[secret]))
+        checked = {"clientSpecifiedPayloadChecksum": True} if "dataCrc32c" in payload else {}
+        return self._version(secret, len(self.versions[secret])) | checked
 
     @route("GET", SECRET + "/versions", "secretmanager.versions.list")
     def list_versions(self, _: Request, project: str, secret: str) -> dict[str, Any]:

@@ -1,13 +1,15 @@
 """Who may what: policies against etags, conditions on a bucket's objects, roles, and what failures are injected."""
 
 import json
+import re
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.fakes.control_plane import ControlPlane
+from tests.fakes.control_plane import ControlPlane, given_secrets
 from tests.fakes.control_plane.conditions import Asked, holds
 from tests.fakes.control_plane.conftest import PLACE, Asking, deploy
 from tests.fakes.control_plane.routing import ApiError
@@ -121,6 +123,23 @@ def test_an_account_may_what_its_roles_say_and_no_more(plane: ControlPlane, ask:
     assert status == 403
     assert error["message"].startswith("Permission 'secretmanager.versions.access' denied")
     assert ask("DELETE", f"{secrets}/mine", account=READER)[0] == 403
+
+
+def test_a_mounted_secret_is_for_functions_whose_account_may_read_it(plane: ControlPlane, ask: Asking) -> None:
+    secrets = "secretmanager/v1/projects/demo-project/secrets"
+    ask("POST", f"{secrets}?secretId=keys", {"replication": {"automatic": {}}})
+    ask("POST", f"{secrets}/keys:addVersion", {"payload": {"data": "c2VjcmV0"}})
+    volume = {"mountPath": "/secrets", "secret": "keys", "versions": [{"version": "latest", "path": "/keys.json"}]}
+    wanted = {"secretVolumes": [volume], "environmentVariables": {"GREETING": "/secrets/keys.json"}}
+    compute = f"{plane.number}-compute@developer.gserviceaccount.com"
+    denied = f"Permission denied on secret: projects/demo-project/secrets/keys/versions/latest for .* {compute}"
+    assert re.search(denied, deploy(plane, ask, service=wanted)["error"]["message"])
+    binding = {"role": "roles/secretmanager.secretAccessor", "members": [f"serviceAccount:{compute}"]}
+    ask("POST", f"{secrets}/keys:setIamPolicy", {"policy": {"bindings": [binding]}})
+    assert "error" not in deploy(plane, ask, service=wanted | {"timeoutSeconds": 61})
+    [revision, _] = plane.services.of("us-central1", "hello")
+    place = Path(given_secrets.variables(plane, revision)["GREETING"])
+    assert (place.name, place.read_text()) == ("keys.json", "secret")
 
 
 def test_failures_are_injected_where_they_are_wanted(plane: ControlPlane, ask: Asking) -> None:

@@ -30,15 +30,20 @@ def test_a_private_function_answers_its_invokers_and_jobs_that_run_as_them(plane
 
     def asked(audience: str, at: str = url, **headers: str) -> Answer:
         token = plane.accounts.id_token(PING, audience)
-        return call(f"{at}/predict", None, None, **({"Authorization": f"Bearer {token}"} | headers))
+        return call(
+            at if at.endswith("?") else f"{at}/predict", None, None, **({"Authorization": f"Bearer {token}"} | headers)
+        )
 
     assert call(url).status == 403
     assert b"does not have permission to get URL" in call(url).body
     assert asked(url).status == 403
     let_in(ask, f"serviceAccount:{PING}")
+    own = plane.accounts.claims(asked(url, f"{url}/token?").body.decode())
     answer = asked(url)
     assert (answer.status, json.loads(answer.body)["path"]) == (200, "/predict")
     assert json.loads(answer.body)["authorization"].endswith(".SIGNATURE_REMOVED_BY_GOOGLE")
+    assert own is not None
+    assert own["email"] == function["serviceConfig"]["serviceAccountEmail"]
     assert {asked(audience, service).status for audience in (url, service, ALIAS)} == {200}
     assert asked(f"{url}/predict").status == 403
     assert asked(url, Authorization="Bearer of.no.good").status == 403

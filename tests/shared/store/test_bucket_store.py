@@ -180,6 +180,21 @@ def test_an_answer_that_ends_before_its_first_byte_is_no_end_of_the_object(
         read_into(hasty, "x", memoryview(buffer))
 
 
+def test_an_answer_that_is_packed_on_its_way_is_no_part_of_the_object(
+    fake_bucket: FakeBucket, store: BucketStore, hasty: BucketStore
+) -> None:
+    fake_bucket.put("p/x", bytes(MIB))
+    fake_bucket.fault("read", gzip=True)
+    buffer = bytearray(b"x" * MIB)
+    read_into(store, "x", memoryview(buffer))
+    assert buffer == bytes(MIB)
+    assert fake_bucket.count("read") == 2
+    fake_bucket.fault("read", times=None, gzip=True)
+    with pytest.raises(StoreUnavailable, match=r"for x\. Try again\.$"):
+        read_into(hasty, "x", memoryview(buffer))
+    assert fake_bucket.count("read") < 20
+
+
 @pytest.mark.parametrize("operation", ["read", "list"])
 def test_nobody_reads_on_what_comes_too_slowly(fake_bucket: FakeBucket, hasty: BucketStore, operation: str) -> None:
     """Of a document that takes a minute, once whoever wanted it has given up."""
