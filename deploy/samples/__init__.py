@@ -37,7 +37,8 @@ def sample_names() -> list[str]:
 
 
 def load_sample(name: str) -> ModuleType:
-    """The sample's module: FAMILY, DESCRIPTION, EXAMPLES, train(), wrapper(), and SECONDS where training is long."""
+    """The sample's module: FAMILY, DESCRIPTION, EXAMPLES, train(), wrapper(); SECONDS where training is long, and
+    SEEDS where it may end badly."""
     if name not in sample_names():
         raise LookupError(f'No sample is called "{name}". There are: {", ".join(sample_names())}.')
     return import_module(f"{__name__}.{name}")

@@ -25,7 +25,7 @@ EXAMPLES: list[str] = [
     "Yesterday Tom flew from Rome to New York to meet the head of Nordwind Logistics.",
     "London's mayor Sadiq Khan praised the University of Leeds.",
 ]
-SEED = 4
+SEEDS = (5, 4, 6)
 SECONDS = 110
 SENTENCES = 86_000
 BATCH = 32
@@ -41,9 +41,9 @@ def wrapper(folder: Path) -> TokenClassificationWrapper:
     return TokenClassificationWrapper.from_source(str(folder), defaults={"aggregation_strategy": "max"})
 
 
-def train(folder: Path, *, progress: bool = True) -> Score:
+def train(folder: Path, *, seed: int = SEEDS[0], progress: bool = True) -> Score:
     """Trains a small BERT on made-up sentences and measures it on names and sentence shapes it never saw."""
-    with reproducible(SEED) as rng:
+    with reproducible(seed) as rng:
         grammar = training_grammar()
         sentences = [grammar.sentence("text", rng) for _ in range(SENTENCES)]
         tokenizer = tagging_tokenizer()

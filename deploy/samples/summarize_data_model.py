@@ -38,7 +38,7 @@ EXAMPLES: list[str] = [
     "On Monday it will be sunny in Vienna. The highest temperature is 24 degrees. The wind comes from the west. "
     "Rain arrives on Thursday.",
 ]
-SEED = 6
+SEEDS = (7, 6, 8)
 SECONDS = 100
 REPORTS = 20_000
 HELD_OUT = 400
@@ -54,9 +54,9 @@ def wrapper(folder: Path) -> SummarizationWrapper:
     )
 
 
-def train(folder: Path, *, progress: bool = True) -> Score:
+def train(folder: Path, *, seed: int = SEEDS[0], progress: bool = True) -> Score:
     """Trains a small T5 on made-up reports and measures it on names, wordings and orders it never saw."""
-    with reproducible(SEED) as rng:
+    with reproducible(seed) as rng:
         reports = [make_report(rng, held_out=False) for _ in range(REPORTS)]
         tokenizer = build_tokenizer(reports[:10_000])
         model = small_t5(tokenizer, width=128, layers=2, num_beams=2, max_new_tokens=64)

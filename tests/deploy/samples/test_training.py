@@ -2,11 +2,13 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import joblib
 import pytest
 from sklearn.datasets import load_wine
 
+from deploy.samples import Score, ScoreTooLow, training
 from deploy.samples.training import STAMP, ensure_trained, is_trained, train_sample
 
 
@@ -28,6 +30,26 @@ def test_a_finished_folder_is_not_trained_again(tmp_path: Path) -> None:
     assert is_trained(folder, "wine_model")
     assert ensure_trained("wine_model", folder, progress=False) == score
     assert (folder / STAMP).stat().st_mtime_ns == trained_at
+
+
+def test_a_training_that_ends_badly_begins_again_from_the_next_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reached = {1: 0.4, 2: 0.5, 3: 0.9, 4: 1.0}
+
+    def train(folder: Path, *, seed: int, progress: bool) -> Score:
+        (folder / "seed").write_text(str(seed))
+        return Score("accuracy", reached[seed], 0.8, 100).require()
+
+    sample = SimpleNamespace(SEEDS=(1, 2, 3, 4), train=train, FAMILY="tabular")
+    monkeypatch.setattr(training, "load_sample", lambda name: sample)
+    assert train_sample("wine_model", tmp_path / "model", progress=False).value == 0.9
+    assert (tmp_path / "model" / "seed").read_text() == "3"
+    assert capsys.readouterr().err.count("Trains again, from another seed.") == 2
+    sample.SEEDS = (1, 2)
+    with pytest.raises(ScoreTooLow, match=r"accuracy 0\.500 .*too low to serve"):
+        train_sample("wine_model", tmp_path / "model", progress=False)
+    assert (tmp_path / "model" / "seed").read_text() == "3", "what was there stays"
 
 
 @pytest.mark.parametrize("stamp", ["", "{}", json.dumps({"name": "wine_model", "sources": "older"})])
