@@ -431,13 +431,13 @@ def picture(width: int = 40, height: int = 30, *, grey: bool = False, kind: str 
 COLUMNS = ("length", "width", "weight")
 
 
-def classifier() -> Any:
+def classifier(seed: int = 0) -> Any:
     """A scikit-learn Pipeline with its preprocessing, fitted on an array: ``small`` or ``large``."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    rows = np.random.default_rng(0).normal(size=(60, 3))
+    rows = np.random.default_rng(seed).normal(size=(60, 3))
     return make_pipeline(StandardScaler(), LogisticRegression()).fit(
         rows, np.where(rows.sum(axis=1) > 0, "large", "small")
     )

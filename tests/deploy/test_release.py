@@ -8,51 +8,34 @@ import pytest
 
 from model_functions.artifact.signing_key import SigningKey
 from model_functions.families.tabular import TabularWrapper
-from tests.deploy.cloud.released import FAMILIES, MODEL, Place, place
+from tests.deploy.cloud.released import FAILING_FROM, FAMILIES, Place, place
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed, and releases are made by it"),
 ]
 
-#: Appended to the family's module: predictions fail from a number on.
-FAILING_FROM = """
-_asked = iter(range(1000))
-_finished = TabularWrapper.postprocess
 
-
-def _failing(self, *arguments, **named):
-    if next(_asked) >= {number}:
-        raise RuntimeError("as the test wants it")
-    return _finished(self, *arguments, **named)
-
-
-TabularWrapper.postprocess = _failing
-"""
-
-
-@pytest.fixture(scope="module", params=["functions", "run"])
+@pytest.fixture(scope="module")
 def there(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
     key: SigningKey,
     classifier: TabularWrapper,
 ) -> Iterator[Place]:
-    """One project for each backend; the tests below go on from each other's state."""
+    """One project for each backend; a test goes on from the state in which the one before it left it."""
     with place(tmp_path_factory.mktemp(request.param), key, classifier, request.param) as made:
         yield made
 
 
+# The other backend's is a part of tests/system/test_delivery.py.
+@pytest.mark.parametrize("there", ["run"], indirect=True)
 def test_the_story_of_a_release(there: Place, capfd: pytest.CaptureFixture[str]) -> None:
     # Nothing is deployed yet.
     assert there.run("release") == 0
     [first] = there.revisions("tabular")
     assert there.traffic("tabular") == {first: 100}
     assert there.service("tabular")["metadata"]["labels"]["family"] == "tabular"
-    if there.settings.backend == "functions":
-        # The fake has no host for each service, as FUNCTIONS_URL of the backend run tells them to the gateway.
-        answer = there.predict(there.service("gateway")["status"]["url"])
-        assert answer.get("model_name") == MODEL, answer
     capfd.readouterr()
 
     # Nothing has changed.
@@ -99,7 +82,11 @@ def test_the_story_of_a_release(there: Place, capfd: pytest.CaptureFixture[str])
     assert f"tabular: roll back; {first} serves all; it was {second} 100 %" in capfd.readouterr().out
 
 
+@pytest.mark.parametrize("there", ["run", "functions"], indirect=True)
 def test_what_goes_wrong_is_told_with_the_state_and_the_way_on(there: Place, capfd: pytest.CaptureFixture[str]) -> None:
+    if not there.revisions("tabular"):
+        assert there.run("release", "tabular") == 0
+        capfd.readouterr()
     before = there.traffic("tabular")
 
     # A build that fails leaves what serves.

@@ -5,10 +5,7 @@ which this test is a part of.
 """
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,12 +23,12 @@ from tests import tiny_models
 from tests.fakes.control_plane import ControlPlane
 from tests.local_build import LocalBuild
 from tests.running import call
+from tests.system.checkout import Checkout
 
 pytestmark = pytest.mark.skipif(
     shutil.which("gcloud") is None, reason="gcloud is not installed, and it is what deploys"
 )
 
-ROOT = Path(__file__).parents[2]
 INSTEAD = {
     "unpack": """mkdir -p build
         ln -s "$(gcloud info --format='value(installation.sdk_root)')" build/google-cloud-sdk
@@ -42,45 +39,29 @@ DEPLOYER = "model-deployer@demo-project.iam.gserviceaccount.com"
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, trust_file: Path) -> Path:
-    """A checkout, of a project with one family that is pinged."""
-    folder = tmp_path / "workspace"
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True)
-    if listed.returncode != 0:
-        pytest.skip("the tree is no git checkout")
-    for name in listed.stdout.splitlines():
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
-    (folder / ".venv").symlink_to(sys.prefix)
-    settings = yaml.safe_load((folder / "deploy" / "deploy.yaml").read_text())
-    settings["canary"]["seconds"] = 5
-    (folder / "deploy" / "deploy.yaml").write_text(yaml.safe_dump(settings | {"families": ["tabular"]}))
-    (folder / "functions" / "tabular" / "warmup.yaml").write_text('--schedule: "*/5 * * * *"\n')
-    shutil.copy(trust_file, folder / "deploy" / "trust.json")
+def checkout(tmp_path: Path, trust_file: Path) -> Checkout:
+    """Of a project with one family that is pinged."""
+    made = Checkout.at(tmp_path / "workspace")
+    made.configure(["tabular"], canary_seconds=5)
+    (made.folder / "functions" / "tabular" / "warmup.yaml").write_text('--schedule: "*/5 * * * *"\n')
     # The tests' key is of a laptop, and is to count in production here.
-    keys = json.loads((folder / "deploy" / "trust.json").read_text())
+    keys = json.loads(trust_file.read_text())
     for key in keys["keys"]:
         key.pop("local", None)
-    (folder / "deploy" / "trust.json").write_text(json.dumps(keys))
-    return folder
+    (made.folder / "deploy" / "trust.json").write_text(json.dumps(keys))
+    return made
 
 
 @pytest.fixture
-def plane(workspace: Path) -> Iterator[ControlPlane]:
+def plane(checkout: Checkout) -> Iterator[ControlPlane]:
     with ControlPlane() as made:
-        done = verb(workspace, made.environment, "bootstrap")
+        done = checkout.run(made.variables(), "bootstrap")
         assert done.returncode == 0, done.stdout + done.stderr
         yield made
 
 
-def verb(workspace: Path, environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
-    command = [".venv/bin/python", "-m", "deploy", *words]
-    return subprocess.run(command, cwd=workspace, env={**os.environ, **environment}, capture_output=True, text=True)
-
-
 def test_a_build_releases_what_is_another_one_and_pings_it(
-    workspace: Path,
+    checkout: Checkout,
     plane: ControlPlane,
     classifier: TabularWrapper,
     trust: Trust,
@@ -92,9 +73,10 @@ def test_a_build_releases_what_is_another_one_and_pings_it(
     store = Repository(open_store("gs://demo-project-models"), trust)
     publish(classifier, name="tiny_classifier", examples=[row], repository=store, key=key)
 
-    parsed: dict[str, Any] = yaml.safe_load((workspace / "cloudbuild.yaml").read_text())
+    parsed: dict[str, Any] = yaml.safe_load((checkout.folder / "cloudbuild.yaml").read_text())
     known = {"PROJECT_ID": plane.project}
-    build = LocalBuild(parsed, workspace, plane.environment_of(DEPLOYER), known, INSTEAD)
+    deployer = plane.environment_of(DEPLOYER)
+    build = LocalBuild(parsed, checkout.folder, deployer, known, INSTEAD)
     ended = build.run()
     told = "\n".join(f"== {name}: {step.status}\n{step.output}" for name, step in ended.items())
     assert {step.status for step in ended.values()} == {0}, told
@@ -111,7 +93,7 @@ def test_a_build_releases_what_is_another_one_and_pings_it(
     answer = call(f"{url}/predict", asked, Authorization=f"Bearer {token}")
     assert answer.status == 200, answer.body
 
-    again = LocalBuild(parsed, workspace, plane.environment_of(DEPLOYER), known, INSTEAD | {"unpack": "true"}).run()
+    again = LocalBuild(parsed, checkout.folder, deployer, known, INSTEAD | {"unpack": "true"}).run()
     assert {step.status for step in again.values()} == {0}
     assert "tabular: nothing" in again["release"].output
     assert "nothing to do" in again["warm-up"].output

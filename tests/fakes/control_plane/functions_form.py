@@ -123,7 +123,9 @@ def template_of(function: dict[str, Any], location: str, name: str, plane: "Cont
         scale["autoscaling.knative.dev/minScale"] = str(service["minInstanceCount"])
     container = {"name": "worker", "image": build["_image"], "env": plain + secret, "resources": resources}
     volumes = service.get("secretVolumes", [])
-    container["volumeMounts"] = [{"name": entry["secret"], "mountPath": entry["mountPath"]} for entry in volumes]
+    # Nothing is kept that is empty: who reads it and writes it back leaves that out, and would change the template.
+    if volumes:
+        container["volumeMounts"] = [{"name": entry["secret"], "mountPath": entry["mountPath"]} for entry in volumes]
     container["ports"] = [{"name": "http1", "containerPort": 8080}]
     return {
         "apiVersion": "serving.knative.dev/v1",
@@ -155,7 +157,7 @@ def template_of(function: dict[str, Any], location: str, name: str, plane: "Cont
                     "timeoutSeconds": service["timeoutSeconds"],
                     "serviceAccountName": service["serviceAccountEmail"],
                     "containers": [container],
-                    "volumes": [_volume(entry) for entry in volumes],
+                    **({"volumes": [_volume(entry) for entry in volumes]} if volumes else {}),
                 },
             }
         },

@@ -31,6 +31,7 @@ from tests.fakes.control_plane.service_usage import GATED, KNOWN, ServiceUsage
 from tests.fakes.control_plane.services import Services
 from tests.fakes.control_plane.storage import CloudStorage
 from tests.fakes.id_tokens import FakeGoogle
+from tests.fakes.tls import GoogleByTls
 
 #: No such host: gcloud reaches it through its proxy, which is the fake.
 HOST = "gcp.test"
@@ -72,6 +73,7 @@ class ControlPlane:
         self.requests: list[Request] = []
         self.operations = Operations()
         self.google = FakeGoogle()
+        self.google_by_tls = GoogleByTls(self.google, self.folder)
         self.accounts = Accounts(project, self.number, owner, self.google)
         self.policies = Policies(self.accounts.exists)
         self._begin_policy()
@@ -103,6 +105,7 @@ class ControlPlane:
 
     def __enter__(self) -> Self:
         self.google.__enter__()
+        self.google_by_tls.__enter__()
         self.storage.__enter__()
         self._server.__enter__()
         return self
@@ -113,6 +116,7 @@ class ControlPlane:
         self._server.__exit__(kind, error, at)
         self.front_end.stop()
         self.instances.stop_all()
+        self.google_by_tls.__exit__(kind, error, at)
         self.google.__exit__(kind, error, at)
         self._folder.cleanup()
         self.storage.__exit__(kind, error, at)
