@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from deploy.__main__ import VERBS
+from deploy.cloud.configuration import Configuration
 from tests.fakes.control_plane import ControlPlane
 from tests.local_build import BUILT_IN, LocalBuild, mistakes, substitutions
 
@@ -54,6 +55,7 @@ def test_it_runs_as_the_deployer_of_deploy_yaml() -> None:
     named = substitutions(BUILD, dict.fromkeys(BUILT_IN, "acme-prod"))
     assert named["_DEPLOYER"] == DEPLOYMENT["accounts"]["deployer"]
     assert "${_DEPLOYER}@" in BUILD["serviceAccount"]
+    assert named["_KEPT"].startswith(f"gs://{Configuration.read(flags={'project': 'acme-prod'}).builds}/")
     assert BUILD["options"]["logging"] == "CLOUD_LOGGING_ONLY"
 
 

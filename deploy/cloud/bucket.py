@@ -1,11 +1,10 @@
-"""The bucket of the models: private, versioned, and cleaned up after."""
+"""A bucket, of models or of what builds keep: private, versioned, and cleaned up after."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from deploy.cloud.configuration import Configuration
 from deploy.cloud.part import Part, Step
 from deploy.cloud.sdk import Gcloud
 from deploy.project import BUILD
@@ -16,11 +15,10 @@ _DAY_S = 86_400
 class Bucket(Part):
     """Args: wanted: ``soft_delete_days`` and ``lifecycle``."""
 
-    name = "the bucket"
-
-    def __init__(self, configuration: Configuration, wanted: Mapping[str, Any]) -> None:
-        self.url = configuration.model_store
-        self.region = configuration.region
+    def __init__(self, bucket: str, region: str, wanted: Mapping[str, Any]) -> None:
+        self.url = f"gs://{bucket}"
+        self.name = f"the bucket {self.url}"
+        self.region = region
         self.soft_delete_days = int(wanted["soft_delete_days"])
         self.lifecycle: dict[str, Any] = wanted["lifecycle"]
 
@@ -47,7 +45,7 @@ class Bucket(Part):
             "public access prevention": "--public-access-prevention",
             "versioning": "--versioning",
             "soft delete": f"--soft-delete-duration={self.soft_delete_days}d",
-            "lifecycle": f"--lifecycle-file={file_of('lifecycle', self.lifecycle)}",
+            "lifecycle": f"--lifecycle-file={file_of('lifecycle-' + self.url.removeprefix('gs://'), self.lifecycle)}",
         }
 
     def _differing(self, state: Mapping[str, Any]) -> dict[str, str]:

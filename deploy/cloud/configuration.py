@@ -121,6 +121,11 @@ class Configuration:
     def model_store(self) -> str:
         return f"gs://{self.bucket}"
 
+    @property
+    def builds(self) -> str:
+        """The bucket of what Cloud Build keeps; cloudbuild.yaml names it so."""
+        return f"{self.project}-builds"
+
 
 def function_account_name(family: str) -> str:
     return f"fn-{function_name(family)}"

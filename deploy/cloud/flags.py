@@ -128,6 +128,8 @@ def deployment(
     given["--update-labels"] = dict(flags.own.get("--update-labels") or {}) | labels
     if configuration.backend == "functions":
         return ["functions", "deploy", flags.name, *spelled(given)]
+    # Beside --source, it says where the image is kept; else that is a repository which our builder may not write to.
+    given["--image"] = f"{region}-docker.pkg.dev/{project}/{configuration.images}/{flags.name}"
     return ["run", "deploy", flags.name, *spelled(_in_run(given) | dict(flags.run))]
 
 

@@ -19,7 +19,8 @@ def stages(configuration: Configuration) -> list[list[Part]]:
     return [
         [Apis(wanted["apis"])],
         [
-            Bucket(configuration, wanted["bucket"]),
+            Bucket(configuration.bucket, configuration.region, wanted["bucket"]),
+            Bucket(configuration.builds, configuration.region, wanted["builds"]),
             Images(configuration, wanted["images"]),
             Secrets(secrets(configuration)),
             ServiceAccounts(configuration),

@@ -32,18 +32,20 @@ def aliased(configuration: Configuration) -> list[tuple[Pointer, Manifest]]:
             if pointer.alias == alias
         ]
     except ServingError as exc:
-        raise ValueError(
-            f"The models in {configuration.model_store} cannot be read: {exc} Is it there (python -m deploy "
-            "bootstrap), and are you logged in for it (gcloud auth application-default login)?"
-        ) from exc
+        raise _unreadable(configuration, exc) from exc
 
 
 def has_keys(configuration: Configuration) -> bool:
-    """Whether there is a list of access keys, without which nobody gets into a function with ACCESS=keys."""
+    """Whether there is a list of access keys, without which nobody gets into a function with ACCESS=keys.
+
+    Raises ValueError as ``aliased``.
+    """
     try:
         repository(configuration).store.read(KEYS_NAME)
     except ObjectNotFound:
         return False
+    except ServingError as exc:
+        raise _unreadable(configuration, exc) from exc
     return True
 
 
@@ -52,3 +54,10 @@ def by_family(models: list[tuple[Pointer, Manifest]]) -> dict[str, list[Manifest
     for pointer, manifest in models:
         found.setdefault(pointer.family, []).append(manifest)
     return found
+
+
+def _unreadable(configuration: Configuration, error: ServingError) -> ValueError:
+    return ValueError(
+        f"The models in {configuration.model_store} cannot be read: {error} Is it there (python -m deploy "
+        "bootstrap), and are you logged in for it (gcloud auth application-default login)?"
+    )

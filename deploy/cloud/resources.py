@@ -105,6 +105,8 @@ def _places(at: str, family: str, configuration: Configuration) -> list[Place]:
             return [Place("project", configuration.project)]
         case "bucket":
             return [Place("bucket", configuration.bucket)]
+        case "builds":
+            return [Place("bucket", configuration.builds)]
         case "images":
             return [Place("images", configuration.images)]
         case "mounted secrets":

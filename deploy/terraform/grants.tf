@@ -17,7 +17,7 @@ resource "google_project_iam_member" "grant" {
 
 resource "google_storage_bucket_iam_member" "grant" {
   for_each = local.grants_by_kind.bucket
-  bucket   = google_storage_bucket.models.name
+  bucket   = google_storage_bucket.bucket[each.value.name].name
   role     = each.value.role
   member   = google_service_account.account[each.value.account].member
 

@@ -7,6 +7,7 @@ locals {
 
   region   = coalesce(var.region, local.deploy.region)
   bucket   = try(coalesce(var.bucket, local.deploy.bucket), "${var.project}-models")
+  builds   = "${var.project}-builds"
   backend  = coalesce(var.backend, local.deploy.backend)
   accounts = { for office in ["publisher", "deployer", "builder", "warmup"] : office => try(var.accounts[office], local.deploy.accounts[office]) }
   images   = coalesce(var.images, local.deploy.images)
@@ -62,6 +63,7 @@ locals {
     {
       project                   = [{ kind = "project", name = var.project }]
       bucket                    = [{ kind = "bucket", name = local.bucket }]
+      builds                    = [{ kind = "bucket", name = local.builds }]
       images                    = [{ kind = "images", name = local.images }]
       "all functions' accounts" = [for one in values(local.of_functions) : { kind = "account", name = one.account }]
     },

@@ -30,9 +30,10 @@ resource "google_service_account" "account" {
   depends_on   = [google_project_service.api]
 }
 
-resource "google_storage_bucket" "models" {
+resource "google_storage_bucket" "bucket" {
+  for_each                    = { (local.bucket) = local.resources.bucket, (local.builds) = local.resources.builds }
   project                     = var.project
-  name                        = local.bucket
+  name                        = each.key
   location                    = local.region
   uniform_bucket_level_access = true
   public_access_prevention    = "enforced"
@@ -42,11 +43,11 @@ resource "google_storage_bucket" "models" {
   }
 
   soft_delete_policy {
-    retention_duration_seconds = local.resources.bucket.soft_delete_days * 86400
+    retention_duration_seconds = each.value.soft_delete_days * 86400
   }
 
   dynamic "lifecycle_rule" {
-    for_each = local.resources.bucket.lifecycle.rule
+    for_each = each.value.lifecycle.rule
     content {
       action {
         type = lifecycle_rule.value.action.type

@@ -1,6 +1,6 @@
 output "model_store" {
   description = "MODEL_STORE of whoever publishes."
-  value       = "gs://${google_storage_bucket.models.name}"
+  value       = "gs://${google_storage_bucket.bucket[local.bucket].name}"
 }
 
 output "accounts" {

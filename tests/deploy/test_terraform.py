@@ -135,13 +135,14 @@ def test_every_command_of_bootstrap_has_its_resource(given: Any) -> None:
         assert len(re.findall(rf"for_each += local\.grants_by_kind\.{kind}\n", text)) == 1, kind
 
 
-def test_the_bucket_is_as_private_as_bootstrap_makes_it() -> None:
+def test_a_bucket_is_as_private_as_bootstrap_makes_it() -> None:
     [bucket] = re.findall(r'^resource "google_storage_bucket" .*?^}', (MODULE / "main.tf").read_text(), re.M | re.S)
     assert re.search(r"uniform_bucket_level_access += true\n", bucket)
     assert re.search(r'public_access_prevention += "enforced"\n', bucket)
     assert re.search(r"versioning {\n +enabled = true\n", bucket)
+    assert "{ (local.bucket) = local.resources.bucket, (local.builds) = local.resources.builds }" in bucket
     for setting in ("soft_delete_days", "lifecycle.rule"):
-        assert f"local.resources.bucket.{setting}" in bucket
+        assert f"each.value.{setting}" in bucket
 
 
 def test_it_is_formatted() -> None:

@@ -1,4 +1,4 @@
-"""A project in which functions can be released: what bootstrap makes, a published model, and this tree's functions."""
+"""A project in which the deployer releases: what bootstrap makes, a published model, and this tree's functions."""
 
 import contextlib
 import io
@@ -16,6 +16,7 @@ from deploy import publisher, release, stage, status
 from deploy.__main__ import main
 from deploy.cloud import smoke
 from deploy.cloud.configuration import Configuration
+from deploy.cloud.resources import grants
 from deploy.project import FUNCTIONS, SHARED
 from deploy.publish import publish
 from model_functions.artifact.signing import Trust
@@ -110,6 +111,8 @@ def place(folder: Path, key: SigningKey, model: TabularWrapper, backend: str) ->
         repository = Repository(open_store(made.settings.model_store), Trust.read(folder / "trust.json"))
         publish(model, name=MODEL, examples=[ROW], repository=repository, key=key)
         _make_access_key(patched, folder, key, made.settings)
+        for name, value in plane.environment_of(made.settings.account(made.settings.accounts.deployer)).items():
+            patched.setenv(name, value)
         yield made
 
 
@@ -128,16 +131,21 @@ def _prepare(plane: ControlPlane, settings: Configuration) -> None:
     accounts += [settings.function_account(family) for family in settings.families]
     for account in accounts:
         plane.accounts.add(account)
-    members = [f"serviceAccount:{account}" for account in accounts]
-    policy = plane.policies.get(plane.project_name)
-    policy["bindings"] += [
-        {"role": "roles/storage.objectViewer", "members": members},
-        {"role": "roles/run.builder", "members": members},
-        {"role": "roles/iam.serviceAccountOpenIdTokenCreator", "members": [f"user:{plane.owner}"]},
-    ]
-    plane.policies.set(plane.project_name, policy)
     body = json.dumps({"name": settings.bucket, "location": settings.region}).encode()
     url = f"{plane.storage.url_of(plane.owner)}/storage/v1/b?project={plane.project}"
     urllib.request.urlopen(urllib.request.Request(url, body, {"Content-Type": "application/json"})).close()
-    name = f"projects/{plane.project}/locations/{settings.region}/repositories/{settings.images}"
+    name = f"{plane.project_name}/locations/{settings.region}/repositories/{settings.images}"
     plane.artifacts.repositories[name] = {"name": name, "format": "DOCKER", "createTime": plane.now()}
+    for grant in grants(settings):
+        resource = {
+            "project": plane.project_name,
+            "bucket": f"projects/_/buckets/{grant.place.name}",
+            "images": name,
+            "account": f"{plane.project_name}/serviceAccounts/{grant.place.name}",
+            "secret": f"{plane.project_name}/secrets/{grant.place.name}",
+        }[grant.place.kind]
+        binding: dict[str, Any] = {"role": grant.role, "members": [f"serviceAccount:{grant.account}"]}
+        if grant.condition:
+            binding["condition"] = {"title": grant.condition.title, "expression": grant.condition.expression}
+        policy = plane.policies.get(resource)
+        plane.policies.set(resource, policy | {"version": 3, "bindings": [*policy.get("bindings", []), binding]})

@@ -70,6 +70,7 @@ def test_cloud_run_is_told_in_its_own_words(write: Write) -> None:
     wanted = {"--base-image=python311", "--function=predict", "--timeout=300", "--cpu-boost", "--ingress=internal"}
     assert wanted <= set(told)
     assert "--execution-environment=gen2" in told
+    assert "--image=us-central1-docker.pkg.dev/demo-project/model-functions/tabular" in told
     assert "--startup-probe=tcpSocket.port=8080" in told
     assert "--service-account=fn-tabular@demo-project.iam.gserviceaccount.com" in told
     assert not any(flag.startswith(("--gen2", "--trigger", "--docker", "--runtime", "--entry")) for flag in told)

@@ -54,7 +54,7 @@ def configuration(tmp_path: Path) -> Configuration:
 
 @pytest.fixture
 def bucket(configuration: Configuration) -> Bucket:
-    return Bucket(configuration, WANTED["bucket"])
+    return Bucket(configuration.bucket, configuration.region, WANTED["bucket"])
 
 
 def commands(part: Part, state: Any) -> list[str]:

@@ -81,9 +81,11 @@ def test_the_deployer_has_the_roles_of_its_backend(granted: Callable[..., list[G
 def test_who_releases_cannot_write_models_and_who_writes_them_cannot_release(
     granted: Callable[..., list[Grant]],
 ) -> None:
-    assert {grant.role for grant in granted("model-deployer") if grant.place.kind == "bucket"} == {
-        "roles/storage.objectViewer"
+    assert {(grant.place.name, grant.role) for grant in granted("model-deployer") if grant.place.kind == "bucket"} == {
+        ("acme-prod-models", "roles/storage.objectViewer"),
+        ("acme-prod-builds", "roles/storage.objectUser"),
     }
+    assert not [grant for grant in granted("model-publisher") if grant.place.name == "acme-prod-builds"]
     assert {grant.place.kind for grant in granted("model-publisher")} == {"bucket", "secret"}
     assert not granted("model-warmup"), "it calls functions, as the release of each allows it"
 

@@ -119,14 +119,17 @@ class CloudRun(Api):
             raise ApiError(404, f"The source gs://{source['bucket']}/{source['object']} was not found.")
         compute = f"projects/-/serviceAccounts/{self.plane.number}-compute@developer.gserviceaccount.com"
         account = body.get("serviceAccount") or compute
-        made = self._built(location, body, found.live[source["object"]].data, account)
+        fault = request.operation_fault
+        made = self._built(
+            location, body, found.live[source["object"]].data, account, fault.operation_error if fault else ""
+        )
         return {
             "buildOperation": self.plane.builds.operation_of(location, made),
             "baseImageUri": f"{location}-docker.pkg.dev/{_STACK}/{packs.get('baseImage', '')}",
         }
 
-    def _built(self, location: str, body: dict[str, Any], data: bytes, account: str) -> dict[str, Any]:
-        """The build, which has failed where there is no image."""
+    def _built(self, location: str, body: dict[str, Any], data: bytes, account: str, fault: str) -> dict[str, Any]:
+        """The build, which has failed where there is no image, or a fault says so."""
         uri, packs = body["imageUri"].partition(":")[0], body["buildpackBuild"]
         host, project, stored, _ = uri.split("/")
         place = host.removesuffix("-docker.pkg.dev")
@@ -136,6 +139,8 @@ class CloudRun(Api):
             repository = f"projects/{project}/locations/{place}/repositories/{stored}"
             source = f"{body['storageSource']['bucket']}/objects/{body['storageSource']['object']}"
             self.plane.builds.check_builder(account.rpartition("/")[2], repository, source)
+            if fault:
+                raise BuildFailed(fault)
             image = build(data, target, variables, self.plane.folder / "images")
         except BuildFailed as exc:
             return self.plane.builds.record(location, fields | {"statusDetail": str(exc)}, "FAILURE")
