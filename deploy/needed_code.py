@@ -15,6 +15,9 @@ from packaging.utils import canonicalize_name
 #: Packages whose modules are imported one by one, by names that are worked out.
 _BY_NAME = ("model_functions.http.protocols", "model_functions.http.openapi")
 
+#: What sites import that run a function within themselves.
+_FOR_SITES = ("model_functions.http.mounting",)
+
 #: What an artifact never names: an edge, another family, and an engine that cannot run.
 _APART = ("model_functions.http", "model_functions.families", "model_functions.engines")
 
@@ -32,7 +35,7 @@ def needed(main: Path, shared: Path, packages: Iterable[str]) -> set[Path]:
     """
     modules = _modules(shared)
     installed = set(packages)
-    wanted = [*_imports(main), *(name for name in modules if name.startswith(_BY_NAME))]
+    wanted = [*_imports(main), *_FOR_SITES, *(name for name in modules if name.startswith(_BY_NAME))]
     if "dill" in installed:
         wanted += [name for name in modules if not name.startswith(_APART)]
         wanted += [name for name in modules if _is_usable(name, modules, installed)]

@@ -16,6 +16,7 @@ from selenium.webdriver.common.keys import Keys
 from tests import tiny_models
 from tests.browser.models import CHAT, EMOJI_TEXT, HOSTILE, MODELS, PAIR, PICTURE, RANK, SIMILAR
 from tests.browser.playground import Playground
+from tests.running import call
 
 AWKWARD = "Anna's \"report\" \\ says 'hello' 😀\nBerlin $HOME `id` !"
 
@@ -446,7 +447,9 @@ def test_a_ranking_and_similarities_are_shown_best_first(page: Playground) -> No
     assert [cell.text for cell in page.all("#result td.number")] == [f"{score:.3f}" for score in scores]
 
 
-def test_the_first_call_is_cold_and_the_next_is_warm(page: Playground) -> None:
+def test_the_first_call_is_cold_and_the_next_is_warm(page: Playground, site: str) -> None:
+    # Another file's tests may have asked it before.
+    assert call(f"{site}/v2/repository/models/untouched_model/unload", b"{}").status == 200
     page.choose("untouched_model")
     page.send()
     assert page.text("#timing").startswith("COLD")

@@ -85,7 +85,6 @@ def test_a_family_s_own_module_changes_one_digest_and_a_shared_one_all(
 
     assert touch("families/tabular.py") == {"tabular"}
     assert touch("engines/sklearn.py") == {"tabular"}
-    assert touch("http/django_edge.py") == set()
     assert touch("cache.py") == set(families)
 
 

@@ -120,7 +120,9 @@ def test_first_requests_at_once_start_a_function_once(graph_store_folder: Path, 
     with emulator(graph_store_folder, MODEL_TRUST=str(trust_file)) as (url, process):
         with ThreadPoolExecutor(20) as pool:
             answers = list(pool.map(lambda _: predict(url, "tiny_classifier", ROW), range(20)))
-        assert len({str(answer) for answer in answers}) == 1
+        # Rows that are computed together differ from those alone in their last digits, on some processors.
+        assert all(answer["body"]["prediction"] == "large" for answer in answers)
+        assert len({answer["revision"] for answer in answers}) == 1
         assert sum(line.startswith("[tabular] started") for line in process.lines) == 1
         assert process.lines.count("[tabular] loaded tiny_classifier") == 1
 

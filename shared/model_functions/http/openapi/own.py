@@ -40,21 +40,27 @@ _LONGEST_QUERY = 2000
 def describe(served: Served) -> Section:
     section = Section(served, TAG, _ABOUT, refuse, error())
     _describe_predict(served, section)
+    _describe_warm_up(served, section)
+    _describe_the_function(section)
+    return section
+
+
+def _describe_warm_up(served: Served, section: Section) -> None:
     warmed = record({"model_name": string(), "revision": string(), "phases": {"type": "object"}})
-    required = [] if served.default else ["model_name"]
+    # The gateway warms itself up where no model is named.
+    itself = [record({"models": array(string())})] if served.is_gateway else []
+    required = [] if served.default or served.is_gateway else ["model_name"]
     names = {"model_name": {"enum": [*served.names, *([] if required else [None])]} if served.names else string()}
     section.add(
         "POST",
         "/warmup",
         "Load a model and predict its sample, so that the first user waits for nothing.",
-        answer(warmed, "Loaded; where the time went, in seconds.", of_a_model=True),
+        answer(either([warmed, *itself]), "Loaded; where the time went, in seconds.", of_a_model=not served.is_gateway),
         [*ASKING, *JSON_BODY],
         body=json_body(record(names, required, additionalProperties=False), _names(served)),
         body_required=bool(required),
         id="warm_up",
     )
-    _describe_the_function(section)
-    return section
 
 
 def _describe_predict(served: Served, section: Section) -> None:
