@@ -11,6 +11,7 @@ import random
 import shutil
 import socket
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -138,7 +139,8 @@ def staged(bucket: FakeBucket, signer: SigningKey, key: MadeKey) -> Path:
 def first_answer(folder: Path, key: MadeKey, environment: dict[str, str]) -> float:
     """Seconds from exec to a prediction, which is sent as soon as the port is open, as Cloud Run does it."""
     port = free_port()
-    command = ["functions-framework", "--target", "predict", "--source", str(folder / "main.py"), "--port", str(port)]
+    program = str(Path(sys.executable).with_name("functions-framework"))
+    command = [program, "--target", "predict", "--source", str(folder / "main.py"), "--port", str(port)]
     began = time.perf_counter()
     process = Process([*command, "--host", "127.0.0.1"], folder, clean_environment(**EDGES["asgi"], **environment))
     try:
