@@ -12,30 +12,10 @@ from model_functions.budget import MemoryBudget
 from model_functions.cache import ModelCache
 from model_functions.errors import InsufficientMemory, ModelTooLarge, ServingError
 from model_functions.phases import Phases
-from tests.shared.caches import LIMIT, MIB, PATIENCE_S, FakeLoader, Gate, refusal, running, use
+from tests.shared.caches import MIB, PATIENCE_S, FakeLoader, Gate, refusal, running, use
 from tests.shared.clocks import Clock
 
-
-@pytest.fixture(autouse=True)
-def few_objects(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A collection looks at what the test has made, and not through all that the process has loaded before it."""
-    gc.freeze()
-    monkeypatch.setattr(gc, "unfreeze", lambda: None)
-
-
-@pytest.fixture
-def loader() -> FakeLoader:
-    return FakeLoader()
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def cache(loader: FakeLoader, clock: Clock) -> ModelCache:
-    return ModelCache(loader, MemoryBudget(LIMIT, 0), clock)
+pytestmark = pytest.mark.usefixtures("few_objects")
 
 
 # Leaving.

@@ -1,4 +1,3 @@
-import gc
 import random
 import threading
 import time
@@ -28,27 +27,7 @@ from model_functions.phases import Phases
 from tests.shared.caches import LIMIT, MIB, NEED, PATIENCE_S, FakeLoader, Gate, Model, refusal, running, use
 from tests.shared.clocks import Clock
 
-
-@pytest.fixture(autouse=True)
-def few_objects(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A collection looks at what the test has made, and not through all that the process has loaded before it."""
-    gc.freeze()
-    monkeypatch.setattr(gc, "unfreeze", lambda: None)
-
-
-@pytest.fixture
-def loader() -> FakeLoader:
-    return FakeLoader()
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def cache(loader: FakeLoader, clock: Clock) -> ModelCache:
-    return ModelCache(loader, MemoryBudget(LIMIT, 0), clock)
+pytestmark = pytest.mark.usefixtures("few_objects")
 
 
 # Loading once.

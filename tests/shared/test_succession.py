@@ -1,4 +1,3 @@
-import gc
 import threading
 
 import pytest
@@ -19,30 +18,7 @@ from tests.shared.caches import MIB, PATIENCE_S, Gate, refusal
 from tests.shared.clocks import Clock
 from tests.shared.revisions import BOTH, NEED, REFRESH_S, FakeStore, Instance, errors, freed, released, told
 
-
-@pytest.fixture(autouse=True)
-def few_objects(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A collection looks at what the test has made, and nobody is waited for long."""
-    gc.freeze()
-    monkeypatch.setattr(gc, "unfreeze", lambda: None)
-    monkeypatch.setattr(succession, "DRAIN_S", 0.2)
-
-
-@pytest.fixture
-def store() -> FakeStore:
-    return FakeStore()
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def instance(store: FakeStore, clock: Clock) -> Instance:
-    instance = Instance(store, clock)
-    assert instance.asked() == ("one", False)
-    return instance
+pytestmark = pytest.mark.usefixtures("few_objects", "short_drain")
 
 
 # Taking another's place.

@@ -1,11 +1,9 @@
-import gc
 import logging
 import threading
 from typing import Any, cast
 
 import pytest
 
-from model_functions import succession
 from model_functions.budget import MemoryBudget
 from model_functions.cache import ModelCache
 from model_functions.errors import ServingError, StoreUnavailable
@@ -15,30 +13,7 @@ from tests.shared.caches import MIB, PATIENCE_S, Gate, running, use
 from tests.shared.clocks import Clock
 from tests.shared.revisions import BOTH, NEED, REFRESH_S, FakeStore, Instance, errors, freed, released
 
-
-@pytest.fixture(autouse=True)
-def few_objects(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A collection looks at what the test has made, and nobody is waited for long."""
-    gc.freeze()
-    monkeypatch.setattr(gc, "unfreeze", lambda: None)
-    monkeypatch.setattr(succession, "DRAIN_S", 0.2)
-
-
-@pytest.fixture
-def store() -> FakeStore:
-    return FakeStore()
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def instance(store: FakeStore, clock: Clock) -> Instance:
-    instance = Instance(store, clock)
-    assert instance.asked() == ("one", False)
-    return instance
+pytestmark = pytest.mark.usefixtures("few_objects", "short_drain")
 
 
 # Looking.
