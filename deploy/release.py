@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     settings = Configuration.of(args)
-    families = _families(args.family, settings)
+    families = settings.chosen(args.family)
     if args.no_smoke and not args.no_canary:
         raise ValueError("--no-smoke leaves nothing to judge a canary by. Give --no-canary too.")
     if args.parallel < 1:
@@ -75,13 +75,6 @@ def _ended_as_by_ctrl_c() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _families(named: Sequence[str], settings: Configuration) -> list[str]:
-    for family in named:
-        if family not in settings.families:
-            raise ValueError(f'deploy.yaml has no family "{family}". It has: {", ".join(settings.families)}.')
-    return list(named or settings.families)
 
 
 def _release(args: argparse.Namespace, settings: Configuration, gcloud: Gcloud, families: list[str]) -> list[Result]:

@@ -28,9 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     settings = Configuration.of(args)
-    for family in args.family:
-        if family not in settings.families:
-            raise ValueError(f'deploy.yaml has no family "{family}". It has: {", ".join(settings.families)}.')
+    families = settings.chosen(args.family)
     gcloud = Gcloud(settings.project)
     there = deployed.read(gcloud, settings, settings.families)
     models, trouble = _models(settings)
@@ -39,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     rows = [
         _row(family, there.get(family), settings, url)
         | {"models": models.get(family, []), "warmup": warmups.get(family)}
-        for family in args.family or settings.families
+        for family in families
     ]
     found = {"project": settings.project, "region": settings.region, "backend": settings.backend, "families": rows}
     found |= {"store": settings.model_store, "trouble": trouble}

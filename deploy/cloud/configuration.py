@@ -110,6 +110,13 @@ class Configuration:
             github=Trigger(**github) if github else None,
         )
 
+    def chosen(self, named: Sequence[str]) -> list[str]:
+        """These families; without any, all. Raises ValueError for one that is not the configuration's."""
+        for family in named:
+            if family not in self.families:
+                raise ValueError(f'deploy.yaml has no family "{family}". It has: {", ".join(self.families)}.')
+        return list(named or self.families)
+
     def account(self, name: str) -> str:
         """A service account's address."""
         return f"{name}@{self.project}.iam.gserviceaccount.com"
