@@ -117,7 +117,7 @@ def _models(settings: Configuration, gcloud: Gcloud, flags: Iterable[Flags]) -> 
     """What is published, by family. Raises ValueError where the bucket cannot be read, or lacks keys that are asked."""
     try:
         found = published.by_family(published.aliased(settings))
-        guarded = [one for one in flags if validation.reads_keys(one)]
+        guarded = [one for one in flags if one.reads_key_list]
         if guarded and not published.has_keys(settings):
             raise ValueError(
                 f"{guarded[0].file}: ACCESS is keys, and {settings.model_store} has no list of keys, so nobody would "

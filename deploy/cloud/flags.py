@@ -76,6 +76,21 @@ class Flags:
             found |= {key: str(value) for key, value in (self.own.get(flag) or {}).items()}
         return found
 
+    def mapped(self, *flags: str) -> dict[str, Any]:
+        """What these flags map to what, in flags.yaml and then in run.yaml."""
+        found: dict[str, Any] = {}
+        for written in (self.own, self.run):
+            for flag in flags:
+                found |= written.get(flag) or {}
+        return found
+
+    @property
+    def reads_key_list(self) -> bool:
+        """Whether the function looks into the bucket for the list of access keys."""
+        variables = self.mapped(*_ENVIRONMENT)
+        modes = str(variables.get("ACCESS", "")).replace(",", " ").split()
+        return "keys" in modes and not variables.get("ACCESS_KEYS")
+
     @property
     def is_public(self) -> bool:
         return bool(self.own.get(_PUBLIC))

@@ -22,8 +22,8 @@ def stages(configuration: Configuration) -> list[list[Part]]:
             Bucket(configuration.bucket, configuration.region, wanted["bucket"]),
             Bucket(configuration.builds, configuration.region, wanted["builds"]),
             Images(configuration, wanted["images"]),
-            Secrets(secrets(configuration)),
             ServiceAccounts(configuration),
+            Secrets(secrets(configuration)),
         ],
         [*policies(configuration, grants(configuration)), *trigger],
     ]

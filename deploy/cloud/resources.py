@@ -1,6 +1,6 @@
 """resources.yaml, filled in for a project: what it needs, and who may what."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from deploy.cloud.configuration import Configuration
+from deploy.cloud.flags import Flags
 from deploy.project import FUNCTIONS
 
 FILE = Path(__file__).with_name("resources.yaml")
@@ -16,7 +17,6 @@ FILE = Path(__file__).with_name("resources.yaml")
 GATEWAY = "gateway"
 
 _SECRET_FLAGS = ("--set-secrets", "--update-secrets")
-_VARIABLE_FLAGS = ("--set-env-vars", "--update-env-vars")
 
 
 @dataclass(frozen=True)
@@ -66,14 +66,8 @@ def grants(configuration: Configuration) -> list[Grant]:
 
 def mounted_secrets(family: str) -> list[str]:
     """The names of the secrets that the flags of the family's function mount."""
-    return sorted({str(mount).rpartition(":")[0] for mount in _mapped(family, _SECRET_FLAGS).values()})
-
-
-def reads_key_list(family: str) -> bool:
-    """Whether its function reads the access keys in the bucket."""
-    variables = _mapped(family, _VARIABLE_FLAGS)
-    modes = str(variables.get("ACCESS", "")).replace(",", " ").split()
-    return "keys" in modes and not variables.get("ACCESS_KEYS")
+    mounts = Flags.read(family, FUNCTIONS).mapped(*_SECRET_FLAGS)
+    return sorted({str(mount).rpartition(":")[0] for mount in mounts.values()})
 
 
 def _grants(rule: dict[str, Any], configuration: Configuration) -> Iterator[Grant]:
@@ -90,7 +84,7 @@ def _grantees(to: str, configuration: Configuration) -> list[tuple[str, str]]:
         "functions": lambda family: family != GATEWAY,
         "gateway": lambda family: family == GATEWAY,
         # The gateway's documents have the list among them.
-        "keyed": lambda family: family != GATEWAY and reads_key_list(family),
+        "keyed": lambda family: family != GATEWAY and Flags.read(family, FUNCTIONS).reads_key_list,
         "mounting": lambda family: bool(mounted_secrets(family)),
     }
     if to in chosen:
@@ -124,13 +118,3 @@ def _condition(only: dict[str, str] | None, family: str, configuration: Configur
         return None
     values = {"project": configuration.project, "bucket": configuration.bucket, "family": family}
     return Condition(only["title"], only["if"].format(**values))
-
-
-def _mapped(family: str, flags: Sequence[str]) -> dict[str, Any]:
-    """What these flags of the family's function map to what, for whichever backend."""
-    found: dict[str, Any] = {}
-    for file in [FUNCTIONS / family / "flags.yaml", FUNCTIONS / family / "run.yaml"]:
-        written = (yaml.safe_load(file.read_text()) if file.exists() else None) or {}
-        for flag in flags:
-            found |= written.get(flag) or {}
-    return found

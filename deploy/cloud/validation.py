@@ -36,11 +36,6 @@ def problems(flags: Flags, configuration: Configuration, models: Iterable[Manife
     return [f"{flags.file}: {problem}" for problem in (*found, *_models(flags, models))]
 
 
-def reads_keys(flags: Flags) -> bool:
-    """Whether the function looks into the bucket for the list of access keys."""
-    return "keys" in flags.environment.get("ACCESS", "") and "ACCESS_KEYS" not in flags.environment
-
-
 def _names(flags: Flags, configuration: Configuration) -> Iterator[str]:
     account = function_account_name(flags.family)
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,46}[a-z0-9]", flags.name):
