@@ -126,7 +126,8 @@ def _told(row: dict[str, Any]) -> Iterator[str]:
         yield from (f"  differs: {difference}" for difference in row["drift"])
     for model in row["models"]:
         aliases = ", ".join(f"{alias} = {revision}" for alias, revision in model["aliases"].items())
-        yield f"  model {model['name']}: {aliases or 'no alias'}; {len(model['revisions'])} revisions"
+        count = len(model["revisions"])
+        yield f"  model {model['name']}: {aliases or 'no alias'}; {count} revision{'' if count == 1 else 's'}"
     warmup = row["warmup"]
     if warmup is not None:
         last = warmup["last_attempt"] or "never"

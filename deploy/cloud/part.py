@@ -33,7 +33,7 @@ class Step:
                 return f"made {self.what}"
             case "off":
                 return f"switched on {self.what}"
-        return f"set right {self.what}: {self.state}"
+        return f"set right {self.what}, which had: {self.state}"
 
 
 class Part(ABC):

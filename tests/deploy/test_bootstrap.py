@@ -158,7 +158,7 @@ def test_a_project_is_made_in_spite_of_failures_and_then_left_as_it_is(
     assert sum(what.startswith("the account ") for what in changed) == 3, "those that were left"
     assert "storage.objectViewer (own-models) of fn-tabular on gs://acme-prod-models" in changed
     assert "Google is not ready, once more in 0.1 s" in told.err
-    assert "set right the settings of gs://acme-prod-models: versioning off" in told.err
+    assert "set right the settings of gs://acme-prod-models, which had: versioning off" in told.err
     assert "fn-tabular on gs://acme-prod-models: given under another condition" in told.err
     [grant] = [one for one in plane.policies.bindings(BUCKET) if one["role"] == "roles/storage.objectViewer"]
     assert grant["condition"]["title"] == "own-models", "what was granted without it is taken back"
