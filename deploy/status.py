@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     there = deployed.read(gcloud, settings, settings.families)
     models, trouble = _models(settings)
     warmups = _warmups(gcloud, settings)
-    url = functions_url(gcloud, settings, [one for one in there.values() if one.family != "gateway"])
+    url = functions_url(gcloud, settings)
     rows = [
         _row(family, there.get(family), settings, url)
         | {"models": models.get(family, []), "warmup": warmups.get(family)}

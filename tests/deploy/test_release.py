@@ -8,7 +8,8 @@ import pytest
 
 from model_functions.artifact.signing_key import SigningKey
 from model_functions.families.tabular import TabularWrapper
-from tests.deploy.cloud.released import FAILING_FROM, FAMILIES, Place, place
+from tests.deploy.cloud.released import FAILING_FROM, FAMILIES, MODEL, ROW, Place, place
+from tests.running import call
 
 pytestmark = [
     pytest.mark.slow,
@@ -37,6 +38,11 @@ def test_the_story_of_a_release(there: Place, capfd: pytest.CaptureFixture[str])
     assert there.traffic("tabular") == {first: 100}
     assert there.service("tabular")["metadata"]["labels"]["family"] == "tabular"
     capfd.readouterr()
+
+    # Who has a key gets at the family through the gateway.
+    body = json.dumps({"model_name": MODEL, "data": ROW}).encode()
+    answer = call(f"{there.service('gateway')['status']['url']}/predict", body, **{"X-Api-Key": there.key})
+    assert (answer.status, json.loads(answer.body)["model_name"]) == (200, MODEL), answer.body
 
     # Nothing has changed.
     assert there.run("release", "--json") == 0
@@ -99,7 +105,7 @@ def test_what_goes_wrong_is_told_with_the_state_and_the_way_on(there: Place, cap
     told = capfd.readouterr().out
     assert "tabular: FAILED: " in told
     assert "no wheel was found" in told
-    assert "next: python -m deploy release tabular goes on from there" in told
+    assert "next: python -m deploy release tabular --config=" in told
     assert there.traffic("tabular") == before
 
     # Who may not deploy is told so.

@@ -79,4 +79,4 @@ def test_who_may_not_is_told_what_to_do_and_which_command_goes_on(
 
 def test_a_job_that_is_not_there_is_not_run(plane: ControlPlane, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["warmup", "translation", "--run"]) == 1
-    assert "There is no job warm-translation. Make it: python -m deploy warmup translation" in capsys.readouterr().err
+    assert "There is no job warm-translation. Make it: python -m deploy warmup translation" in capsys.readouterr().out

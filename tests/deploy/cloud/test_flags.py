@@ -22,6 +22,8 @@ from tests.shared.caches import manifest
 
 Write = Callable[..., Flags]
 
+GPU = {"--gpu": 1, "--gpu-type": "nvidia-l4", "--cpu": 4, "--memory": "16Gi"}
+
 HERE = Configuration.read(flags={"project": "demo-project", "region": "us-central1", "backend": "functions"})
 
 
@@ -135,6 +137,7 @@ def test_every_function_here_is_valid(family: str, backend: str) -> None:
             id="open",
         ),
         pytest.param({"run": {"--gpu": 1}}, "asks for a GPU, which only the backend run gives", id="gpu-backend"),
+        pytest.param({"gpu": 1}, "--gpu is a flag of gcloud run alone. Write it into run.yaml", id="gpu-place"),
     ],
 )
 def test_a_mistake_is_told_with_file_flag_value_and_way_out(write: Write, changes: dict[str, Any], told: str) -> None:
@@ -146,13 +149,33 @@ def test_a_mistake_is_told_with_file_flag_value_and_way_out(write: Write, change
 
 def test_a_gpu_needs_much_else(write: Write) -> None:
     where = replace(HERE, backend="run")
-    flags = write(run={"--gpu": 1, "--gpu-type": "nvidia-l4"})
-    assert "a GPU needs --cpu 4 and --memory 16Gi at least, not 1 and 1Gi." in problems(flags, where)[0]
+    flags = write(run={"--gpu": 2, "--cpu-throttling": True})
+    assert [problem.removeprefix(f"{flags.file}: ") for problem in problems(flags, where)] == [
+        "--gpu is 2, and an instance has one at most. Write --gpu: 1 into run.yaml.",
+        "a GPU needs a type. Write --gpu-type: nvidia-l4 into run.yaml.",
+        "a GPU is given only to instances whose CPU is always theirs. Remove --cpu-throttling from run.yaml.",
+        "a GPU needs --cpu 4 and --memory 16Gi at least, not 1 and 1Gi. Write them into run.yaml.",
+    ]
 
 
-def test_a_large_gpu_function_is_valid(write: Write) -> None:
-    where = replace(HERE, backend="run")
-    assert problems(write(run={"--gpu": 1, "--cpu": 4, "--memory": "16Gi"}), where) == []
+def test_a_large_gpu_function_is_valid_and_told_in_full(write: Write, tmp_path: Path) -> None:
+    assert problems(write(run=GPU), replace(HERE, backend="run")) == []
+    told = command(Flags.read("tabular", tmp_path), "run")
+    assert {"--gpu=1", "--gpu-type=nvidia-l4", "--no-cpu-throttling", "--cpu=4", "--memory=16Gi"} <= set(told)
+    assert sum(flag.startswith(("--cpu=", "--memory=")) for flag in told) == 2
+
+
+def test_instances_that_are_kept_are_the_service_s_where_it_can_be_said(write: Write) -> None:
+    flags = write(min_instances=1)
+    assert "--min-instances=1" in command(flags)
+    assert {"--min=1", "--min-instances=1"} & set(command(flags, "run")) == {"--min=1"}
+
+
+def test_what_a_file_switches_off_is_off(write: Write) -> None:
+    flags = write(run={"--no-cpu-boost": True, "--cpu-throttling": False})
+    told = command(flags, "run")
+    assert {"--no-cpu-boost", "--no-cpu-throttling"} <= set(told)
+    assert not {"--cpu-boost", "--cpu-throttling"} & set(told)
 
 
 def test_a_small_function_is_too_small_for_cloud_run(write: Write) -> None:
