@@ -59,6 +59,7 @@ def _row(family: str, now: Deployed | None, settings: Configuration, url: str) -
         "traffic": dict(now.shares),
         "tags": {tag: revision for tag, (revision, _) in now.tags.items()},
         "staged": now.label,
+        "tree": folder.label,
         "in_progress": now.in_progress,
         "trouble": now.trouble,
         "drift": drift(now, flags, settings, variables(flags, settings, url), folder.label),
@@ -124,6 +125,10 @@ def _told(row: dict[str, Any]) -> Iterator[str]:
                 "on with it"
             )
         yield from (f"  differs: {difference}" for difference in row["drift"])
+        if row["drift"]:
+            # What is the same by its label is left as it is, whatever was changed by hand.
+            force = " --force" if row["staged"] == row["tree"] else ""
+            yield f"  python -m deploy release {row['family']}{force} deploys it as the tree has it"
     for model in row["models"]:
         aliases = ", ".join(f"{alias} = {revision}" for alias, revision in model["aliases"].items())
         count = len(model["revisions"])

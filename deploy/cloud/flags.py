@@ -64,9 +64,9 @@ class Flags:
     run: Mapping[str, Any]
 
     @classmethod
-    def read(cls, family: str, functions: Path = FUNCTIONS) -> "Flags":
+    def read(cls, family: str, functions: Path | None = None) -> "Flags":
         """Raises ValueError that names the file for what is no list of flags."""
-        file = functions / family / "flags.yaml"
+        file = (functions or FUNCTIONS) / family / "flags.yaml"
         return cls(family, file, _flags(file), _flags(file.with_name("run.yaml"), missing_is_empty=True))
 
     @property

@@ -136,8 +136,11 @@ class Release:
         """Only Google knows what a command that failed has left behind."""
         try:
             now = deployed.read_one(self.gcloud, self.configuration, self._family, self.order.before)
-        except (GcloudFailed, ValueError):
+        except GcloudFailed:
             self.state += ", as far as is known"
+            return
+        except ValueError:
+            self.state = "nothing serves"
             return
         newest = "" if now.created in now.shares else f"; the newest revision is {now.created}"
         self.state = f"{now.told_traffic()}{newest}"

@@ -5,7 +5,6 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -18,7 +17,7 @@ _KINDS = {
     "credentials": (r"do(es)? not currently have an active account", r"UNAUTHENTICATED", r"\b401\b", r"auth login"),
     "disabled": (r"SERVICE_DISABLED", r"has not been used in project", r"API \[\S+\] not enabled"),
     "permission": (r"PERMISSION_DENIED", r"\b403\b", r"does not have permission", r"forbidden"),
-    "missing": (r"NOT_FOUND", r"\b404\b", r"could not be found", r"does not exist", r"not found"),
+    "missing": (r"NOT_FOUND", r"\b404\b", r"could not be found", r"does not exist", r"not found", r"Cannot find"),
     "quota": (r"RESOURCE_EXHAUSTED", r"\b429\b", r"[Qq]uota"),
     "conflict": (r"ALREADY_EXISTS", r"\b409\b", r"already exists", r"ABORTED", r"etag"),
     "unavailable": (r"UNAVAILABLE", r"\b50[0234]\b", r"ConnectionError", r"timed out"),
@@ -67,6 +66,7 @@ class Gcloud:
     changes: list[str] = field(default_factory=list)
     _is_away: threading.Event = field(default_factory=threading.Event)
     _telling: threading.Lock = field(default_factory=threading.Lock)
+    _is_ended: threading.Event = field(default_factory=threading.Event)
     _running: set[subprocess.Popen[str]] = field(default_factory=set)
 
     def read(self, *arguments: str) -> Any:
@@ -99,12 +99,13 @@ class Gcloud:
         if self.dry_run:
             print(spelled(command), flush=True)
             return ""
-        return _run(command, self._running)
+        return _run(command, self._running, self._is_ended)
 
     def interrupt(self) -> None:
-        """Ends the commands that run at this moment, as Ctrl-C does; Google goes on with what it was asked for."""
+        """Ends the commands that run, and lets none change anything from now on; Google goes on with what it has."""
+        self._is_ended.set()
         for command in list(self._running):
-            command.send_signal(signal.SIGINT)
+            command.terminate()
 
     def _tell_away(self, error: GcloudFailed) -> None:
         """Of a dry run that cannot see the project: nobody is asked again, which takes a second each time."""
@@ -134,8 +135,17 @@ def version() -> str:
     return str(told["Google Cloud SDK"])
 
 
-def _run(arguments: Sequence[str], running: set[subprocess.Popen[str]] | None = None) -> str:
-    """Args: running: holds the process meanwhile."""
+def _run(
+    arguments: Sequence[str],
+    running: set[subprocess.Popen[str]] | None = None,
+    is_ended: threading.Event | None = None,
+) -> str:
+    """What it printed. Raises GcloudFailed.
+
+    Args:
+        running: holds the process meanwhile.
+        is_ended: where it is set, the process is ended before it has done anything.
+    """
     command = spelled(arguments)
     program = shutil.which("gcloud")
     if program is None:
@@ -146,6 +156,8 @@ def _run(arguments: Sequence[str], running: set[subprocess.Popen[str]] | None = 
     pipe = subprocess.PIPE
     with subprocess.Popen([program, *arguments], stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True) as run:
         running.add(run)
+        if is_ended is not None and is_ended.is_set():
+            run.terminate()
         try:
             told, said = run.communicate()
         except BaseException:

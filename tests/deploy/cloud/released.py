@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from deploy import publisher, release, stage, status
 from deploy.__main__ import main
-from deploy.cloud import smoke
+from deploy.cloud import flags, smoke
 from deploy.cloud.configuration import Configuration
 from deploy.cloud.resources import grants
 from deploy.project import FUNCTIONS, ROOT, SHARED
@@ -81,6 +82,13 @@ class Place:
         original = (SHARED / module).read_text()
         (self.folder / "model_functions" / module).write_text(f"{original}\n{text}\n")
 
+    def extend(self, family: str, file: str, **flags: Any) -> None:
+        """Adds flags to one of a function's files; ``min_instances`` is --min-instances."""
+        path = self.folder / "functions" / family / file
+        found = yaml.safe_load(path.read_text()) if path.exists() else {}
+        found |= {f"--{name.replace('_', '-')}": value for name, value in flags.items()}
+        path.write_text(yaml.safe_dump(found))
+
     def service(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = self.plane.services.by_name[self.settings.region, name]
         return found
@@ -126,6 +134,8 @@ def _patch(patched: pytest.MonkeyPatch, folder: Path) -> None:
     """The verbs work in the folder."""
     patched.setattr(publisher, "RELEASE_TRUST", folder / "trust.json")
     patched.setattr(stage, "SHARED", folder / "model_functions")
+    for module in (stage, flags):
+        patched.setattr(module, "FUNCTIONS", folder / "functions")
     for module in (release, status):
         patched.setattr(module, "BUILD", folder / "build")
     # The fake's bindings count at once.

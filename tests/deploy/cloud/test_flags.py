@@ -1,8 +1,6 @@
 """A function's flags: what its files may say, and how either backend is told."""
 
-import json
 import shutil
-import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +13,11 @@ from deploy.__main__ import main
 from deploy.cloud import published
 from deploy.cloud.configuration import Configuration
 from deploy.cloud.flags import Flags, deployment
+from deploy.cloud.sdk import spelled
 from deploy.cloud.validation import problems
 from deploy.project import FUNCTIONS, function_families
 from model_functions.artifact.manifest import MemoryNeed
+from tests.gcloud_linter import refused
 from tests.shared.caches import manifest
 
 Write = Callable[..., Flags]
@@ -215,23 +215,25 @@ def test_a_file_that_is_no_list_of_flags_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed, and it judges its own commands")
 def test_gcloud_accepts_every_command_of_a_dry_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    """Of what is deployed first; tests/deploy/test_release.py has what is deployed over it."""
     monkeypatch.setattr(published, "aliased", lambda configuration: [])
     monkeypatch.setattr("deploy.stage.BUILD", tmp_path / "build")
-    printed: list[str] = []
-    for backend in ("functions", "run"):
-        # Of the families, each of which takes two reads: those whose flags differ.
-        families = ["gateway", "tabular"] if backend == "run" else []
-        assert main(["release", *families, "--dry-run", "--project=demo-project", f"--backend={backend}"]) == 0
-        printed += capfd.readouterr().out.splitlines()
-    (tmp_path / "commands.json").write_text(json.dumps([{"command_string": line} for line in dict.fromkeys(printed)]))
-    linted = ["gcloud", "meta", "lint-gcloud-commands", f"--commands-file={tmp_path / 'commands.json'}"]
-    done = subprocess.run(linted, capture_output=True, text=True, check=True)
-    verdicts = json.loads(done.stdout)
-    assert len(verdicts) == len(dict.fromkeys(printed)) > 2 * len(function_families())
-    for verdict in verdicts:
-        assert verdict["success"], (verdict["command_string"], verdict["error_message"])
+    asked = [["release"], ["release", "tabular", "--no-canary", "--no-smoke", "--force"]]
+    asked += [["warmup"], ["warmup", "--run"], ["warmup", "--pause"], ["warmup", "--resume"]]
+    asked += [[*words, "--backend=run"] for words in (["release", "gateway", "tabular"], ["warmup"])]
+    with monkeypatch.context() as without_gcloud:
+        # Which makes these quick: what cannot be asked counts as not there.
+        without_gcloud.setenv("PATH", "")
+        for words in asked:
+            assert main([*words, "--dry-run", "--project=demo-project"]) == 0
+    printed = set(capfd.readouterr().out.splitlines())
+    assert sum(line.startswith("gcloud functions deploy ") for line in printed) == len(function_families())
+    assert sum(line.startswith("gcloud run deploy ") for line in printed) == 2
+    for verb in ("create http", "run", "pause", "resume"):
+        assert any(line.startswith(f"gcloud scheduler jobs {verb} warm-") for line in printed), verb
+    flags = write(run=GPU | {"--no-cpu-boost": True, "--gpu-zonal-redundancy": False}, min_instances=1, max_instances=2)
+    printed.add(spelled(command(flags, "run")))
+    assert refused(sorted(printed), tmp_path) == {}
