@@ -7,12 +7,14 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from model_functions.artifact.signing_key import SigningKey
 from model_functions.families.tabular import TabularWrapper
 from tests.deploy.cloud.released import FAILING_FROM, FAMILIES, MODEL, ROW, Place, place
+from tests.gcloud_linter import refused
 from tests.running import call
 
 pytestmark = [
@@ -118,6 +120,19 @@ def test_the_story_of_a_release(there: Place, capfd: pytest.CaptureFixture[str])
     assert "asking" not in capfd.readouterr().err
 
 
+def assert_dry_runs_are_taken(there: Place, capfd: pytest.CaptureFixture[str], folder: Path) -> None:
+    """By gcloud's own linter, of a canary over what serves and of the way back; and they change nothing."""
+    there.touch("families/tabular.py", "# one more line")
+    before = there.service("tabular")["metadata"]["generation"]
+    assert there.run("release", "tabular", "--dry-run") == 0
+    assert there.run("release", "tabular", "--rollback", "--dry-run") == 0
+    printed = capfd.readouterr().out.splitlines()
+    assert [line for line in printed if "--to-latest" in line]
+    assert [line for line in printed if line.endswith("=100 --remove-tags=canary --project=demo-project --quiet")]
+    assert refused(printed, folder) == {}
+    assert there.service("tabular")["metadata"]["generation"] == before
+
+
 def told_until(release: "subprocess.Popen[str]", words: str) -> None:
     """Waits for a line of what a release tells of its steps."""
     assert release.stderr is not None
@@ -132,9 +147,11 @@ def told_until(release: "subprocess.Popen[str]", words: str) -> None:
 
 @pytest.mark.parametrize("there", ["run"], indirect=True)
 def test_a_release_that_is_ended_in_its_canary_goes_on_from_there(
-    there: Place, capfd: pytest.CaptureFixture[str]
+    there: Place, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """What is released is a function with a GPU, of which an instance is kept."""
+    if not there.revisions("tabular"):
+        assert there.run("release", "--no-canary", "--no-smoke") == 0
     [before] = there.traffic("tabular")
     there.extend("tabular", "run.yaml", gpu=1, gpu_type="nvidia-l4", cpu=4, memory="16Gi")
     there.extend("tabular", "flags.yaml", min_instances=1, max_instances=3)
@@ -175,11 +192,12 @@ def test_a_release_that_is_ended_in_its_canary_goes_on_from_there(
     assert there.run("release", "tabular") == 0
     assert f"tabular: finish; {new} serves all; {before} served before" in capfd.readouterr().out
     assert (there.traffic("tabular"), there.tags("tabular")) == ({new: 100}, {"previous": before})
+    assert_dry_runs_are_taken(there, capfd, tmp_path)
 
 
 @pytest.mark.parametrize("there", ["functions"], indirect=True)
 def test_a_release_that_is_ended_while_google_builds_is_waited_for(
-    there: Place, capfd: pytest.CaptureFixture[str]
+    there: Place, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     # The first one fails, and the next one makes good for it.
     there.plane.faults.add("POST", "cloudfunctions/*/functions", operation_error="no wheel was found")
@@ -219,6 +237,7 @@ def test_a_release_that_is_ended_while_google_builds_is_waited_for(
     new = there.revisions("tabular")[-1]
     assert (there.traffic("tabular"), there.tags("tabular")) == ({new: 100}, {"previous": before})
     assert f"tabular: finish; {new} serves all; {before} served before" in capfd.readouterr().out
+    assert_dry_runs_are_taken(there, capfd, tmp_path)
 
 
 @pytest.mark.parametrize("there", ["run", "functions"], indirect=True)
