@@ -1,16 +1,19 @@
 """Release functions: stage them, and deploy those that differ from what is deployed, each as a canary first.
 
-A family whose release was interrupted is finished. The gateway comes last, for it has to know where the others are.
+A family whose release was interrupted is finished. The gateway comes last, for it asks the others.
 """
 
 import argparse
+import os
+import shlex
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
+from types import FrameType
 
 from deploy import output, stage, staged
 from deploy.cloud import configuration, deployed, published, rolling_back, validation
@@ -19,7 +22,7 @@ from deploy.cloud.configuration import Configuration
 from deploy.cloud.flags import Flags
 from deploy.cloud.identity_tokens import IdTokens
 from deploy.cloud.releasing import Action, Order, Release, Result
-from deploy.cloud.sdk import Gcloud
+from deploy.cloud.sdk import Gcloud, GcloudFailed
 from deploy.cloud.variables import functions_url, variables
 from deploy.project import BUILD
 from model_functions.artifact.manifest import Manifest
@@ -51,11 +54,17 @@ def run(args: argparse.Namespace) -> int:
     if args.parallel < 1:
         raise ValueError(f"--parallel is {args.parallel}. Give 1 or more.")
     gcloud = Gcloud(settings.project, dry_run=args.dry_run)
-    with _ended_as_by_ctrl_c():
-        if args.rollback:
-            results = rolling_back.roll_back(gcloud, settings, families, every=not args.family)
-        else:
-            results = _release(args, settings, gcloud, families)
+    stopped = threading.Event()
+    with _stopping(stopped, gcloud):
+        try:
+            if args.rollback:
+                results = rolling_back.roll_back(gcloud, settings, families, stopped, every=not args.family)
+            else:
+                results = _release(args, settings, gcloud, families, stopped)
+        except GcloudFailed as error:
+            told = "interrupted" if stopped.is_set() else str(error)
+            again = shlex.join(["python", "-m", "deploy", *args.arguments])
+            raise ValueError(f"{told}\n  now: nothing was changed\n  next: {again}") from error
     if args.dry_run:
         idle = [result.family for result in results if result.action == Action.NOTHING and not result.changed]
         print(f"# Nothing to do: {', '.join(idle) or 'none of them'}", file=sys.stderr)
@@ -65,38 +74,53 @@ def run(args: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _ended_as_by_ctrl_c() -> Iterator[None]:
-    """Whoever stops a build that releases is told the same as who presses Ctrl-C."""
+def _stopping(stopped: threading.Event, gcloud: Gcloud) -> Iterator[None]:
+    """Whoever presses Ctrl-C, or stops a build that releases, is told what became of each family."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if stopped.is_set():
+            raise KeyboardInterrupt
+        # print() might be at work in this very thread.
+        os.write(sys.stderr.fileno(), b"stopping: looking what became of each family ...\n")
+        stopped.set()
+        gcloud.interrupt()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _release(args: argparse.Namespace, settings: Configuration, gcloud: Gcloud, families: list[str]) -> list[Result]:
+def _release(
+    args: argparse.Namespace, settings: Configuration, gcloud: Gcloud, families: list[str], stopped: threading.Event
+) -> list[Result]:
     flags = {family: Flags.read(family) for family in families}
     models = _models(settings, gcloud, flags.values())
     _validate(settings, flags, models)
-    there = deployed.read(gcloud, settings, settings.families)
+    url = functions_url(gcloud, settings)
+    there = deployed.read(gcloud, settings, families)
     folders = {
         family: staged.read(family, stage.stage(family, release=True, cpu_torch=args.cpu_torch, build=BUILD))
         for family in families
     }
     tokens = IdTokens(gcloud, settings.account(settings.accounts.warmup))
-    stopped = threading.Event()
 
     def release(family: str) -> Result:
-        url = functions_url(gcloud, settings, [one for one in there.values() if one.family != "gateway"])
+        again = _again(args, family)
+        if stopped.is_set():
+            return Result(family, "not begun", "interrupted", "nothing was changed", again)
         order = Order(
             flags[family],
             folders[family],
             there.get(family),
             variables(flags[family], settings, url),
             _questions(family, models),
+            again,
             use_canary=not args.no_canary,
             use_smoke=not args.no_smoke,
             force=args.force,
@@ -105,12 +129,15 @@ def _release(args: argparse.Namespace, settings: Configuration, gcloud: Gcloud, 
         return found.run()
 
     first = [family for family in families if family != "gateway"]
-    results = _together(release, first, args.parallel if not args.dry_run else 1, stopped)
-    if "gateway" in families:
-        if first and not stopped.is_set() and not args.dry_run:
-            there = deployed.read(gcloud, settings, settings.families)
-        results += _together(release, ["gateway"], 1, stopped)
-    return results
+    with ThreadPoolExecutor(args.parallel if not args.dry_run else 1) as pool:
+        results = list(pool.map(release, first))
+    return results + [release(family) for family in families if family == "gateway"]
+
+
+def _again(args: argparse.Namespace, family: str) -> str:
+    """The command that goes on with a family: as it was given, but for what would begin anew."""
+    kept = [word for word in args.arguments[1:] if word not in {*args.family, "--force", "--json"}]
+    return shlex.join(["python", "-m", "deploy", "release", family, *kept])
 
 
 def _models(settings: Configuration, gcloud: Gcloud, flags: Iterable[Flags]) -> dict[str, list[Manifest]]:
@@ -145,35 +172,6 @@ def _validate(settings: Configuration, flags: dict[str, Flags], models: dict[str
 def _questions(family: str, models: dict[str, list[Manifest]]) -> list[Question]:
     # The gateway has no model, and asks its callers for keys, of which a release has none.
     return [Question("/health"), Question("/ready")] if family == "gateway" else questions(models.get(family, ()))
-
-
-def _together(
-    release: Callable[[str], Result], families: Sequence[str], parallel: int, stopped: threading.Event
-) -> list[Result]:
-    """The results of all, in the families' order; Ctrl-C lets each end its step, and stops there."""
-    with ThreadPoolExecutor(parallel) as pool:
-        futures = [pool.submit(release, family) for family in families]
-        try:
-            return [future.result() for future in futures]
-        except KeyboardInterrupt:
-            stopped.set()
-            print("stopping: each family ends its step …", file=sys.stderr, flush=True)
-            for future in futures:
-                future.cancel()
-            return [
-                future.result() if not future.cancelled() else _not_begun(family)
-                for family, future in zip(families, futures, strict=True)
-            ]
-
-
-def _not_begun(family: str) -> Result:
-    return Result(
-        family,
-        "nothing was begun",
-        "interrupted",
-        "nothing was changed",
-        f"python -m deploy release {family} does it",
-    )
 
 
 def _tell(family: str, step: str) -> None:

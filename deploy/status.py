@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     there = deployed.read(gcloud, settings, settings.families)
     models, trouble = _models(settings)
     warmups = _warmups(gcloud, settings)
-    url = functions_url(gcloud, settings, [one for one in there.values() if one.family != "gateway"])
+    url = functions_url(gcloud, settings)
     rows = [
         _row(family, there.get(family), settings, url)
         | {"models": models.get(family, []), "warmup": warmups.get(family)}
@@ -59,6 +59,7 @@ def _row(family: str, now: Deployed | None, settings: Configuration, url: str) -
         "traffic": dict(now.shares),
         "tags": {tag: revision for tag, (revision, _) in now.tags.items()},
         "staged": now.label,
+        "tree": folder.label,
         "in_progress": now.in_progress,
         "trouble": now.trouble,
         "drift": drift(now, flags, settings, variables(flags, settings, url), folder.label),
@@ -124,6 +125,10 @@ def _told(row: dict[str, Any]) -> Iterator[str]:
                 "on with it"
             )
         yield from (f"  differs: {difference}" for difference in row["drift"])
+        if row["drift"]:
+            # What is the same by its label is left as it is, whatever was changed by hand.
+            force = " --force" if row["staged"] == row["tree"] else ""
+            yield f"  python -m deploy release {row['family']}{force} deploys it as the tree has it"
     for model in row["models"]:
         aliases = ", ".join(f"{alias} = {revision}" for alias, revision in model["aliases"].items())
         count = len(model["revisions"])

@@ -5,12 +5,14 @@ keeps one instance warm for most of the time; --min-instances keeps it always: -
 """
 
 import argparse
+import shlex
 import sys
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import yaml
@@ -20,6 +22,7 @@ from deploy.cloud import configuration, costs
 from deploy.cloud.configuration import Configuration
 from deploy.cloud.pings import Pings, flags_of, job_name
 from deploy.cloud.sdk import Gcloud, GcloudFailed, spelled
+from deploy.cloud.variables import functions_url, url_of
 from deploy.project import FUNCTIONS, function_families
 from model_functions.names import function_name
 
@@ -79,11 +82,12 @@ def _deed(args: argparse.Namespace, jobs: "Jobs") -> Any:
     def told(family: str) -> dict[str, Any]:
         try:
             state = deed(family)
-        except PingFailed as error:
-            return {"job": job_name(family), "state": str(error), "failed": True}
         except GcloudFailed as error:
-            again = f"\n  Nothing else of this job was changed. Then: python -m deploy {' '.join(args.arguments)}"
-            return {"job": job_name(family), "state": f"failed: {error}{again}", "failed": True}
+            again = shlex.join(["python", "-m", "deploy", *args.arguments])
+            state = f"failed: {error}\n  now: nothing of this job was changed\n  next: {again}"
+            return {"job": job_name(family), "state": state, "failed": True}
+        except ValueError as error:
+            return {"job": job_name(family), "state": str(error), "failed": True}
         return {"job": job_name(family), "state": state, "failed": False}
 
     return told
@@ -102,7 +106,6 @@ class Jobs:
 
     def __post_init__(self) -> None:
         self._there = {job["name"].rpartition("/")[2]: job for job in self._read("scheduler", "jobs", "list") or ()}
-        self._urls = {} if self.where.backend == "functions" else self._service_urls()
 
     def list(self) -> list[dict[str, Any]]:
         names = {job_name(family): family for family in self.where.families}
@@ -192,17 +195,11 @@ class Jobs:
 
     def _url(self, family: str) -> str:
         """The function's address, which is also the audience: with a path, its tokens would count nowhere."""
-        name = function_name(family)
-        if self.where.backend == "functions":
-            return f"https://{self.where.region}-{self.where.project}.cloudfunctions.net/{name}"
-        url = self._urls.get(name, f"https://{name}-PROJECT_NUMBER.{self.where.region}.run.app")
-        if name not in self._urls and not self.gcloud.dry_run:
-            raise ValueError(f"{name} is not deployed. Do that first: python -m deploy release {family}")
-        return url
+        return url_of(family, self._functions_url)
 
-    def _service_urls(self) -> dict[str, str]:
-        found = self.gcloud.read("run", "services", "list", f"--region={self.where.region}") or ()
-        return {service["metadata"]["name"]: service["status"].get("url", "") for service in found}
+    @cached_property
+    def _functions_url(self) -> str:
+        return functions_url(self.gcloud, self.where)
 
     def _read(self, *arguments: str) -> Any:
         return self.gcloud.read(*arguments, f"--location={self.where.region}")

@@ -82,17 +82,19 @@ def read_one(gcloud: Gcloud, configuration: Configuration, family: str, before: 
     """What is deployed of a family now. Raises GcloudFailed, ValueError.
 
     Args:
-        before: what was; its URL does not change.
+        before: what was; its URL does not change, but what never served has none.
     """
     name, place = function_name(family), f"--region={configuration.region}"
     service = gcloud.read("run", "services", "describe", name, place)
     if service is None:
         raise ValueError(f"There is no service {name} in {configuration.region}. Was it deleted meanwhile?")
     found = _deployed(family, service, None)
-    if before is None and configuration.backend == "functions":
+    if before is not None and before.url:
+        return replace(found, url=before.url)
+    if configuration.backend == "functions":
         function = gcloud.read("functions", "describe", name, "--v2", place) or {}
         return replace(found, url=function.get("url") or found.url)
-    return found if before is None else replace(found, url=before.url)
+    return found
 
 
 def _deployed(family: str, service: Mapping[str, Any], function: Mapping[str, Any] | None) -> Deployed:

@@ -23,6 +23,8 @@ _IN_RUN = {
     "--egress-settings": "--vpc-egress",
     "--ingress-settings": "--ingress",
     "--update-labels": "--labels",
+    # Of the service, and shared out by traffic: each revision with a tag would keep as many of its own.
+    "--min-instances": "--min",
 }
 
 _INGRESS_IN_RUN = {"internal-only": "internal", "internal-and-gclb": "internal-and-cloud-load-balancing"}
@@ -34,6 +36,9 @@ _RUN_DEFAULTS = {
     "--cpu-boost": True,
     "--startup-probe": "httpGet.path=/health,periodSeconds=1,timeoutSeconds=1,failureThreshold=240",
 }
+
+#: What comes with a GPU: Cloud Run gives one only to instances whose CPU is always theirs.
+_GPU_DEFAULTS = {"--cpu-throttling": False}
 
 #: Who gets in is said by bindings, which a release keeps as they should be.
 _PUBLIC, _PRIVATE = "--allow-unauthenticated", "--no-allow-unauthenticated"
@@ -59,9 +64,9 @@ class Flags:
     run: Mapping[str, Any]
 
     @classmethod
-    def read(cls, family: str, functions: Path = FUNCTIONS) -> "Flags":
+    def read(cls, family: str, functions: Path | None = None) -> "Flags":
         """Raises ValueError that names the file for what is no list of flags."""
-        file = functions / family / "flags.yaml"
+        file = (functions or FUNCTIONS) / family / "flags.yaml"
         return cls(family, file, _flags(file), _flags(file.with_name("run.yaml"), missing_is_empty=True))
 
     @property
@@ -145,11 +150,12 @@ def deployment(
         return ["functions", "deploy", flags.name, *spelled(given)]
     # Beside --source, it says where the image is kept; else that is a repository which our builder may not write to.
     given["--image"] = f"{region}-docker.pkg.dev/{project}/{configuration.images}/{flags.name}"
-    return ["run", "deploy", flags.name, *spelled(_in_run(given) | dict(flags.run))]
+    defaults = _RUN_DEFAULTS | (_GPU_DEFAULTS if flags.run.get("--gpu") else {})
+    return ["run", "deploy", flags.name, *spelled(defaults | _in_run(given) | _straight(flags.run))]
 
 
 def _in_run(given: Mapping[str, Any]) -> dict[str, Any]:
-    found = dict(_RUN_DEFAULTS)
+    found = {}
     for flag, value in given.items():
         name = _IN_RUN.get(flag, flag)
         if name == "--timeout":
@@ -158,17 +164,24 @@ def _in_run(given: Mapping[str, Any]) -> dict[str, Any]:
             value = _INGRESS_IN_RUN.get(value, value)
         if name is not None:
             found[name] = value
-    return found
+    return _straight(found)
+
+
+def _straight(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """``--no-x: true`` as ``--x: false``, so that one takes the place of the other."""
+    is_bool = {flag for flag, value in flags.items() if isinstance(value, bool)}
+    turned = {flag: f"--{flag[5:]}" for flag in is_bool if flag.startswith("--no-")}
+    return {turned.get(flag, flag): not value if flag in turned else value for flag, value in flags.items()}
 
 
 def spelled(flags: Mapping[str, Any]) -> list[str]:
     """Flags of a YAML file as they stand on a command line."""
-    return [_spelled(flag, value) for flag, value in flags.items() if value is not False and value is not None]
+    return [_spelled(flag, value) for flag, value in flags.items() if value is not None]
 
 
 def _spelled(flag: str, value: Any) -> str:
-    if value is True:
-        return flag
+    if isinstance(value, bool):
+        return flag if value else f"--no-{flag[2:]}"
     if isinstance(value, Mapping):
         return f"{flag}={_listed([f'{key}={_text(item)}' for key, item in value.items()])}"
     if isinstance(value, list):

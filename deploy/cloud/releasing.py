@@ -21,6 +21,10 @@ from deploy.staged import Staged
 NEW_REVISION = "NEW-REVISION"
 
 
+class Interrupted(ValueError):
+    """Somebody ends the release."""
+
+
 class Action(StrEnum):
     NOTHING = "nothing to do"
     DEPLOY = "deploy"
@@ -35,6 +39,7 @@ class Order:
         before: what is deployed; None: nothing.
         environment: the variables to set.
         asked: the questions of the smoke test.
+        again: the command that goes on where this release ends.
     """
 
     flags: Flags
@@ -42,6 +47,7 @@ class Order:
     before: Deployed | None
     environment: Mapping[str, str]
     asked: Sequence[Question]
+    again: str
     use_canary: bool = True
     use_smoke: bool = True
     force: bool = False
@@ -87,13 +93,13 @@ class Release:
     tokens: IdTokens
     tell: Callable[[str], None]
     stopped: threading.Event
-    state: str = field(default="nothing was changed")
+    state: str = field(default="nothing was changed", init=False)
 
     def __post_init__(self) -> None:
         self._family = self.order.flags.family
         self._traffic = Traffic(self.gcloud, self.configuration, self.order.flags.name)
         self._serving = self.order.before.serving if self.order.before else ""
-        self._is_done = self.order.action is Action.NOTHING
+        self._has_begun = False
 
     def run(self) -> Result:
         """Raises nothing that a caller, Google or the new revision may be at fault for: it is told in the result."""
@@ -101,6 +107,7 @@ class Release:
         result = Result(self._family, action.value)
         try:
             self._check_alone()
+            self._has_begun = True
             now = self._deploy() if action is Action.DEPLOY else self.order.before
             # Also where nothing else is to be done: a release may have been interrupted before it.
             result.changed = self._bind()
@@ -111,14 +118,32 @@ class Release:
         except (SmokeFailed, CanaryWorse) as error:
             self._refuse(result, error)
         except (GcloudFailed, ValueError) as error:
-            # Where somebody pressed Ctrl-C, gcloud ended by it too, maybe before we heard of it.
-            interrupted = self.stopped.wait(0.3)
-            result.failure = "interrupted" if interrupted else str(error)
-            result.next = self._again() if interrupted else self._way_out(error)
-        if self.stopped.is_set() and not result.failure and not self._is_done:
-            result.failure, result.next = "interrupted", self._again()
+            self._fail(result, error)
         result.state = self.state
         return result
+
+    def _fail(self, result: Result, error: ValueError) -> None:
+        # Where somebody pressed Ctrl-C, gcloud ended by it too, maybe before we heard of it.
+        interrupted = self.stopped.wait(0.3)
+        result.failure = "interrupted" if interrupted else str(error)
+        result.next = self._way_out(error)
+        if self._has_begun:
+            self._look()
+            if interrupted or (isinstance(error, GcloudFailed) and error.kind == "unavailable"):
+                self.state += "; what was asked of Google may still go on there"
+
+    def _look(self) -> None:
+        """Only Google knows what a command that failed has left behind."""
+        try:
+            now = deployed.read_one(self.gcloud, self.configuration, self._family, self.order.before)
+        except GcloudFailed:
+            self.state += ", as far as is known"
+            return
+        except ValueError:
+            self.state = "nothing serves"
+            return
+        newest = "" if now.created in now.shares else f"; the newest revision is {now.created}"
+        self.state = f"{now.told_traffic()}{newest}"
 
     def _check_alone(self) -> None:
         if self.order.before is not None and self.order.before.in_progress:
@@ -147,7 +172,6 @@ class Release:
             command += ["--no-allow-unauthenticated"]
         if not self.gcloud.dry_run:
             self.tell(f"deploying {self.order.staged.size / 1000:.0f} kB: Google builds it, which takes minutes")
-        self.state = f"{self._serving or 'nothing'} serves; what was asked of Google may still go on there"
         self.gcloud.change(*command)
         if self.gcloud.dry_run:
             return before
@@ -174,13 +198,11 @@ class Release:
             self._smoke(now, now.tags[CANARY][1])
         if self.order.use_canary:
             self._watch(now, new)
-        if self.stopped.is_set():
-            return
         self._traffic.promote(self._serving)
         self._done(f"{new} serves all; {self._serving} served before")
 
     def _done(self, state: str) -> None:
-        self.state, self._is_done = state, True
+        self.state = state
         if not self.gcloud.dry_run:
             self.tell(state)
 
@@ -202,6 +224,7 @@ class Release:
         if self.order.use_smoke:
             self.tell(f"asking {now.ready} {len(self.order.asked)} questions")
             smoke.check(self._function(url, now), self.order.asked, self.stopped)
+            self._check_stopped()
 
     def _watch(self, now: Deployed, new: str) -> None:
         wanted = self.configuration.canary
@@ -220,6 +243,11 @@ class Release:
                 self.stopped,
             )
             watch.run(self._serving, new)
+            self._check_stopped()
+
+    def _check_stopped(self) -> None:
+        if self.stopped.is_set():
+            raise Interrupted
 
     def _function(self, url: str, now: Deployed) -> Function:
         audience = self.order.environment.get("ACCESS_AUDIENCE") or now.url
@@ -238,25 +266,20 @@ class Release:
                 delete = f"gcloud run services delete {name} {region}"
             result.next = (
                 f"There is nothing to fall back to. Its log: {logs}; then repair it, and run "
-                f"{self._command()} --force; or remove it: {delete} --project={self.gcloud.project}"
+                f"{self.order.again} --force; or remove it: {delete} --project={self.gcloud.project}"
             )
             return
         try:
             self._traffic.give_back(self._serving)
         except GcloudFailed as failed:
             result.failure += f"; and its traffic could not be taken back: {failed}"
-            result.next = f"{self._command()} --rollback"
+            result.next = f"{self.order.again} --rollback"
+            self._look()
             return
         self.state = f"rolled back: {self._serving} serves all"
-        result.next = f"Its log: {logs}; then repair it, and run {self._command()}"
+        result.next = f"Its log: {logs}; then repair it, and run {self.order.again}"
 
     def _way_out(self, error: ValueError) -> str:
         if isinstance(error, GcloudFailed) and error.kind == "missing" and "serviceAccount" in error.reason:
-            return "python -m deploy bootstrap makes the accounts; then " + self._again()
-        return self._again()
-
-    def _again(self) -> str:
-        return f"{self._command()} goes on from there"
-
-    def _command(self) -> str:
-        return f"python -m deploy release {self._family}"
+            return f"python -m deploy bootstrap makes the accounts; then {self.order.again}"
+        return f"{self.order.again} goes on from there"

@@ -1,5 +1,6 @@
 """Back to the revision that served before, at once: all its traffic, and nothing is built."""
 
+import threading
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,10 +12,13 @@ from deploy.cloud.sdk import Gcloud, GcloudFailed
 from deploy.cloud.traffic import Traffic
 
 
-def roll_back(gcloud: Gcloud, configuration: Configuration, families: Iterable[str], *, every: bool) -> list[Result]:
-    """Rolls back each family, one after the other.
+def roll_back(
+    gcloud: Gcloud, configuration: Configuration, families: Iterable[str], stopped: threading.Event, *, every: bool
+) -> list[Result]:
+    """Rolls back each family, one after the other. Raises GcloudFailed, ValueError where nothing was begun.
 
     Args:
+        stopped: set where somebody ends it.
         every: nobody named them: those whose last release left a revision to go back to.
     """
     families = list(families)
@@ -23,7 +27,7 @@ def roll_back(gcloud: Gcloud, configuration: Configuration, families: Iterable[s
         families = [family for family in families if family in there and _has_way_back(there[family])]
         if not families:
             raise ValueError("No family's last release left a revision to go back to. Name the families.")
-    return [_one(gcloud, configuration, family, there.get(family)) for family in families]
+    return [_one(gcloud, configuration, family, there.get(family), stopped) for family in families]
 
 
 def _has_way_back(one: Deployed) -> bool:
@@ -31,16 +35,19 @@ def _has_way_back(one: Deployed) -> bool:
     return one.tags.get(CANARY) is not None or (previous != "" and one.shares.get(previous) != 100)
 
 
-def _one(gcloud: Gcloud, configuration: Configuration, family: str, now: Deployed | None) -> Result:
-    result = Result(family, "roll back")
+def _one(
+    gcloud: Gcloud, configuration: Configuration, family: str, now: Deployed | None, stopped: threading.Event
+) -> Result:
+    result = Result(family, "roll back", state=f"{now.told_traffic() if now else 'nothing'}, as before")
     try:
+        if stopped.is_set():
+            raise ValueError("interrupted")
         if now is None:
             raise ValueError("it is not deployed")
         target = _target(gcloud, configuration, now)
-        result.state = f"{now.told_traffic()}"
         Traffic(gcloud, configuration, now.name).give_back(target)
     except (GcloudFailed, ValueError) as error:
-        result.failure = str(error)
+        result.failure = "interrupted" if stopped.is_set() else str(error)
         result.next = f"python -m deploy status shows what there is; python -m deploy release {family} goes forward"
         return result
     result.changed = 1
@@ -50,7 +57,7 @@ def _one(gcloud: Gcloud, configuration: Configuration, family: str, now: Deploye
 
 def _target(gcloud: Gcloud, configuration: Configuration, now: Deployed) -> str:
     """The revision to go back to: in the middle of a canary the one that serves, else the one that served before."""
-    if len(now.shares) > 1:
+    if len(now.shares) > 1 or CANARY in now.tags:
         return now.serving
     previous = now.tags.get(PREVIOUS, ("", ""))[0]
     if previous and previous != now.serving:

@@ -17,7 +17,7 @@ _KINDS = {
     "credentials": (r"do(es)? not currently have an active account", r"UNAUTHENTICATED", r"\b401\b", r"auth login"),
     "disabled": (r"SERVICE_DISABLED", r"has not been used in project", r"API \[\S+\] not enabled"),
     "permission": (r"PERMISSION_DENIED", r"\b403\b", r"does not have permission", r"forbidden"),
-    "missing": (r"NOT_FOUND", r"\b404\b", r"could not be found", r"does not exist", r"not found"),
+    "missing": (r"NOT_FOUND", r"\b404\b", r"could not be found", r"does not exist", r"not found", r"Cannot find"),
     "quota": (r"RESOURCE_EXHAUSTED", r"\b429\b", r"[Qq]uota"),
     "conflict": (r"ALREADY_EXISTS", r"\b409\b", r"already exists", r"ABORTED", r"etag"),
     "unavailable": (r"UNAVAILABLE", r"\b50[0234]\b", r"ConnectionError", r"timed out"),
@@ -66,6 +66,8 @@ class Gcloud:
     changes: list[str] = field(default_factory=list)
     _is_away: threading.Event = field(default_factory=threading.Event)
     _telling: threading.Lock = field(default_factory=threading.Lock)
+    _is_ended: threading.Event = field(default_factory=threading.Event)
+    _running: set[subprocess.Popen[str]] = field(default_factory=set)
 
     def read(self, *arguments: str) -> Any:
         """What ``gcloud ARGUMENTS… --format=json`` answers; None for what is not there, or whose API is off.
@@ -76,7 +78,7 @@ class Gcloud:
         if self._is_away.is_set():
             return None
         try:
-            text = _run([*arguments, f"--project={self.project}", "--format=json"])
+            text = _run([*arguments, f"--project={self.project}", "--format=json"], self._running)
         except GcloudFailed as error:
             if error.kind in ("missing", "disabled"):
                 return None
@@ -88,7 +90,7 @@ class Gcloud:
 
     def access_token(self) -> str:
         """By which Google's APIs are asked what gcloud has no command for. Raises GcloudFailed."""
-        return _run(["auth", "print-access-token"]).strip()
+        return _run(["auth", "print-access-token"], self._running).strip()
 
     def change(self, *arguments: str) -> str:
         """Runs it, and returns what it printed; in a dry run prints it. Raises GcloudFailed."""
@@ -97,7 +99,13 @@ class Gcloud:
         if self.dry_run:
             print(spelled(command), flush=True)
             return ""
-        return _run(command)
+        return _run(command, self._running, self._is_ended)
+
+    def interrupt(self) -> None:
+        """Ends the commands that run, and lets none change anything from now on; Google goes on with what it has."""
+        self._is_ended.set()
+        for command in list(self._running):
+            command.terminate()
 
     def _tell_away(self, error: GcloudFailed) -> None:
         """Of a dry run that cannot see the project: nobody is asked again, which takes a second each time."""
@@ -127,17 +135,39 @@ def version() -> str:
     return str(told["Google Cloud SDK"])
 
 
-def _run(arguments: Sequence[str]) -> str:
+def _run(
+    arguments: Sequence[str],
+    running: set[subprocess.Popen[str]] | None = None,
+    is_ended: threading.Event | None = None,
+) -> str:
+    """What it printed. Raises GcloudFailed.
+
+    Args:
+        running: holds the process meanwhile.
+        is_ended: where it is set, the process is ended before it has done anything.
+    """
     command = spelled(arguments)
     program = shutil.which("gcloud")
     if program is None:
         raise GcloudFailed(
             command, "other", "gcloud is not installed. Install it: https://cloud.google.com/sdk/docs/install"
         )
-    done = subprocess.run([program, *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
-    if done.returncode != 0:
-        raise GcloudFailed(command, _kind(done.stderr), _reason(done.stderr) or f"gcloud exited {done.returncode}.")
-    return done.stdout
+    running = set() if running is None else running
+    pipe = subprocess.PIPE
+    with subprocess.Popen([program, *arguments], stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True) as run:
+        running.add(run)
+        if is_ended is not None and is_ended.is_set():
+            run.terminate()
+        try:
+            told, said = run.communicate()
+        except BaseException:
+            run.kill()
+            raise
+        finally:
+            running.discard(run)
+    if run.returncode != 0:
+        raise GcloudFailed(command, _kind(said), _reason(said) or f"gcloud exited {run.returncode}.")
+    return told
 
 
 def _kind(said: str) -> str:

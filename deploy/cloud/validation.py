@@ -148,8 +148,17 @@ def _access(flags: Flags, configuration: Configuration) -> Iterator[str]:
 
 
 def _gpu(flags: Flags, configuration: Configuration) -> Iterator[str]:
+    for flag in ("--gpu", "--gpu-type"):
+        if flag in flags.own:
+            yield f"{flag} is a flag of gcloud run alone. Write it into run.yaml beside."
     if not flags.run.get("--gpu"):
         return
+    if str(flags.run["--gpu"]) != "1":
+        yield f"--gpu is {flags.run['--gpu']}, and an instance has one at most. Write --gpu: 1 into run.yaml."
+    if not flags.run.get("--gpu-type"):
+        yield "a GPU needs a type. Write --gpu-type: nvidia-l4 into run.yaml."
+    if flags.run.get("--cpu-throttling") or flags.run.get("--no-cpu-throttling") is False:
+        yield "a GPU is given only to instances whose CPU is always theirs. Remove --cpu-throttling from run.yaml."
     if configuration.backend != "run":
         yield "run.yaml asks for a GPU, which only the backend run gives. Write backend: run into deploy.yaml."
     if (flags.number("--cpu") or 0) < 4 or (flags.memory or 0) < 16 * 2**30:

@@ -1,10 +1,6 @@
 """The variables that a release sets for a function; what its flags.yaml sets comes before them."""
 
-import re
-from collections.abc import Iterable
-
 from deploy.cloud.configuration import Configuration
-from deploy.cloud.deployed import Deployed
 from deploy.cloud.flags import Flags
 from deploy.cloud.sdk import Gcloud
 from model_functions.http.upstream import PLACE, function_url
@@ -34,21 +30,18 @@ def url_of(family: str, functions_url: str) -> str:
     return function_url(functions_url, function_name(family))
 
 
-def functions_url(gcloud: Gcloud, configuration: Configuration, deployed: Iterable[Deployed]) -> str:
-    """What FUNCTIONS_URL has to be: read off what is deployed, else as Google makes URLs."""
-    patterns = {pattern for one in deployed if (pattern := _pattern(one))}
-    if len(patterns) == 1:
-        return patterns.pop()
+def functions_url(gcloud: Gcloud, configuration: Configuration) -> str:
+    """What FUNCTIONS_URL has to be: Google makes URLs of names, so that it is known before anything is deployed.
+
+    Raises GcloudFailed, ValueError.
+    """
     project, region = configuration.project, configuration.region
     if configuration.backend == "functions":
         return f"https://{region}-{project}.cloudfunctions.net"
-    described = gcloud.read("projects", "describe", project) or {}
-    return f"https://{PLACE}-{described.get('projectNumber', 'PROJECTNUMBER')}.{region}.run.app"
-
-
-def _pattern(deployed: Deployed) -> str:
-    url = deployed.url.rstrip("/")
-    if url.endswith(f"/{deployed.name}"):
-        return url.removesuffix(f"/{deployed.name}")
-    found, count = re.subn(rf"(?<=//){re.escape(deployed.name)}(?=-)", PLACE, url, count=1)
-    return found if count else ""
+    described = gcloud.read("projects", "describe", project)
+    if described is None and not gcloud.dry_run:
+        raise ValueError(
+            f"The project {project} is not there, or its API is off. Its number is in the URLs of functions. Run: "
+            "python -m deploy bootstrap"
+        )
+    return f"https://{PLACE}-{(described or {}).get('projectNumber', 'PROJECTNUMBER')}.{region}.run.app"

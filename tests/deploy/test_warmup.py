@@ -61,6 +61,15 @@ def test_a_job_is_made_left_as_it_is_changed_back_paused_and_deleted(
     assert warmup(capsys, "translation", "--pause")[1][0]["state"] == "paused"
     assert plane.scheduler.jobs[JOB]["state"] == "PAUSED"
     assert warmup(capsys, "--list")[1][0]["state"].startswith("paused, */10")
+    plane.faults.add("POST", "cloudscheduler/*:resume", status=429)
+    status, told = warmup(capsys, "translation", "--resume")
+    assert (status, told[0]["failed"]) == (1, True)
+    assert "Wait, or ask for more: https://console.cloud.google.com/iam-admin/quotas" in told[0]["state"]
+    assert told[0]["state"].endswith(
+        "\n  now: nothing of this job was changed\n  next: python -m deploy warmup translation --resume --json"
+    )
+    assert warmup(capsys, "translation", "--resume")[1][0]["state"] == "resumed"
+    assert warmup(capsys, "translation", "--resume")[1][0]["state"].startswith("nothing to do: enabled, ")
     assert warmup(capsys, "translation", "--delete")[1][0]["state"] == "deleted"
     assert warmup(capsys, "translation", "--delete")[1][0]["state"] == "nothing to do: there is none"
 
@@ -79,4 +88,4 @@ def test_who_may_not_is_told_what_to_do_and_which_command_goes_on(
 
 def test_a_job_that_is_not_there_is_not_run(plane: ControlPlane, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["warmup", "translation", "--run"]) == 1
-    assert "There is no job warm-translation. Make it: python -m deploy warmup translation" in capsys.readouterr().err
+    assert "There is no job warm-translation. Make it: python -m deploy warmup translation" in capsys.readouterr().out

@@ -7,7 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import urllib3
 
@@ -54,7 +55,7 @@ class FunctionClient:
 
     def __init__(self, url: str, *, send_tokens: bool) -> None:
         self.url = url
-        self._pool = urllib3.PoolManager(maxsize=64, retries=False, timeout=TIMEOUT)
+        self._pool = _connections(url)
         self._pool.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
         self._tokens = IdTokens() if send_tokens else None
 
@@ -109,6 +110,15 @@ class FunctionClient:
 def function_url(functions_url: str, name: str) -> str:
     """A function's URL, by FUNCTIONS_URL: hosts of its own, as Cloud Run has them, hold the name elsewhere."""
     return functions_url.replace(PLACE, name) if PLACE in functions_url else f"{functions_url}/{name}"
+
+
+def _connections(url: str) -> urllib3.PoolManager:
+    """By the proxy of HTTPS_PROXY where a network lets nobody out but by it; http: is of this machine, as emulated."""
+    options: dict[str, Any] = {"maxsize": 64, "retries": False, "timeout": TIMEOUT}
+    proxy = getproxies().get("https")
+    if not url.startswith("https:") or not proxy or proxy_bypass(urlsplit(url).netloc):
+        return urllib3.PoolManager(**options)
+    return urllib3.ProxyManager(proxy, **options)
 
 
 #: Whose answer each thread waits for.

@@ -1,9 +1,14 @@
-"""A project in which the deployer releases: what bootstrap makes, a published model, and this tree's functions."""
+"""A project in which the deployer releases: what bootstrap makes, a published model, and this tree's functions.
+
+As a program, given the project's folder, it runs a verb there: a process of its own, to be ended from outside.
+"""
 
 import contextlib
 import io
 import json
 import shutil
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from deploy import publisher, release, stage, status
 from deploy.__main__ import main
-from deploy.cloud import smoke
+from deploy.cloud import flags, smoke
 from deploy.cloud.configuration import Configuration
 from deploy.cloud.resources import grants
-from deploy.project import FUNCTIONS, SHARED
+from deploy.project import FUNCTIONS, ROOT, SHARED
 from deploy.publish import publish
 from model_functions.artifact.signing import Trust
 from model_functions.artifact.signing_key import SigningKey
@@ -60,15 +66,28 @@ class Place:
         self.folder = folder
         self.configuration = configuration
         self.settings = Configuration.read(configuration)
+        self.key = ""
 
     def run(self, *arguments: str) -> int:
         """A verb, as it is typed."""
         return main([*arguments, f"--config={self.configuration}"])
 
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        """A verb in a process of its own."""
+        command = [sys.executable, "-m", __name__, str(self.folder), *arguments, f"--config={self.configuration}"]
+        return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
     def touch(self, module: str, text: str) -> None:
         """Adds lines to a module of the shared code, after those that were added before are gone."""
         original = (SHARED / module).read_text()
         (self.folder / "model_functions" / module).write_text(f"{original}\n{text}\n")
+
+    def extend(self, family: str, file: str, **flags: Any) -> None:
+        """Adds flags to one of a function's files; ``min_instances`` is --min-instances."""
+        path = self.folder / "functions" / family / file
+        found = yaml.safe_load(path.read_text()) if path.exists() else {}
+        found |= {f"--{name.replace('_', '-')}": value for name, value in flags.items()}
+        path.write_text(yaml.safe_dump(found))
 
     def service(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = self.plane.services.by_name[self.settings.region, name]
@@ -100,29 +119,38 @@ def place(folder: Path, key: SigningKey, model: TabularWrapper, backend: str) ->
         for name, value in plane.environment.items():
             patched.setenv(name, value)
         patched.delenv("GOOGLE_CLOUD_PROJECT", raising=False)
-        patched.setattr(publisher, "RELEASE_TRUST", folder / "trust.json")
-        patched.setattr(stage, "SHARED", folder / "model_functions")
-        for module in (release, status):
-            patched.setattr(module, "BUILD", folder / "build")
-        # The fake's bindings count at once.
-        patched.setattr(smoke, "SETTLING_S", 0)
+        _patch(patched, folder)
         made = Place(plane, folder, configuration)
         _prepare(plane, made.settings)
         repository = Repository(open_store(made.settings.model_store), Trust.read(folder / "trust.json"))
         publish(model, name=MODEL, examples=[ROW], repository=repository, key=key)
-        _make_access_key(patched, folder, key, made.settings)
+        made.key = _make_access_key(patched, folder, key, made.settings)
         for name, value in plane.environment_of(made.settings.account(made.settings.accounts.deployer)).items():
             patched.setenv(name, value)
         yield made
 
 
-def _make_access_key(patched: pytest.MonkeyPatch, folder: Path, key: SigningKey, settings: Configuration) -> None:
+def _patch(patched: pytest.MonkeyPatch, folder: Path) -> None:
+    """The verbs work in the folder."""
+    patched.setattr(publisher, "RELEASE_TRUST", folder / "trust.json")
+    patched.setattr(stage, "SHARED", folder / "model_functions")
+    for module in (stage, flags):
+        patched.setattr(module, "FUNCTIONS", folder / "functions")
+    for module in (release, status):
+        patched.setattr(module, "BUILD", folder / "build")
+    # The fake's bindings count at once.
+    patched.setattr(smoke, "SETTLING_S", 0)
+
+
+def _make_access_key(patched: pytest.MonkeyPatch, folder: Path, key: SigningKey, settings: Configuration) -> str:
     """Without one, nobody would get in at the gateway, and nothing is released."""
     key.write(folder / "key.pem")
-    with patched.context() as publisher_s, contextlib.redirect_stdout(io.StringIO()):
+    told = io.StringIO()
+    with patched.context() as publisher_s, contextlib.redirect_stdout(told):
         publisher_s.setenv("MODEL_SIGNING_KEY", str(folder / "key.pem"))
         publisher_s.setenv("MODEL_STORE", settings.model_store)
-        assert main(["keys", "create"]) == 0
+        assert main(["keys", "create", "--json"]) == 0
+    return str(json.loads(told.getvalue())["key"])
 
 
 def _prepare(plane: ControlPlane, settings: Configuration) -> None:
@@ -149,3 +177,10 @@ def _prepare(plane: ControlPlane, settings: Configuration) -> None:
             binding["condition"] = {"title": grant.condition.title, "expression": grant.condition.expression}
         policy = plane.policies.get(resource)
         plane.policies.set(resource, policy | {"version": 3, "bindings": [*policy.get("bindings", []), binding]})
+
+
+if __name__ == "__main__":
+    with pytest.MonkeyPatch.context() as patches:
+        _patch(patches, Path(sys.argv[1]))
+        status_of_the_verb = main(sys.argv[2:])
+    sys.exit(status_of_the_verb)

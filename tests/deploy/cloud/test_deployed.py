@@ -100,31 +100,15 @@ def test_what_was_changed_by_hand_is_told(now: Deployed) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("urls", "told"),
-    [
-        pytest.param(
-            {
-                "tabular": "https://us-central1-p.cloudfunctions.net/tabular",
-                "onnx": "https://us-central1-p.cloudfunctions.net/onnx",
-            },
-            "https://us-central1-p.cloudfunctions.net",
-            id="functions",
-        ),
-        pytest.param(
-            {
-                "tabular": "https://tabular-abc-uc.a.run.app",
-                "text_generation": "https://text-generation-abc-uc.a.run.app",
-            },
-            "https://{function}-abc-uc.a.run.app",
-            id="run",
-        ),
-        pytest.param({}, "https://us-central1-demo-project.cloudfunctions.net", id="nothing-yet"),
-    ],
-)
-def test_functions_url_is_read_off_what_is_deployed(now: Deployed, urls: dict[str, str], told: str) -> None:
-    there = [replace(now, family=family, url=url) for family, url in urls.items()]
-    assert functions_url(Gcloud("demo-project", dry_run=True), HERE, there) == told
+def test_functions_url_is_known_before_anything_is_deployed(monkeypatch: pytest.MonkeyPatch) -> None:
+    gcloud = Gcloud("demo-project")
+    answers: list[Any] = [{"projectNumber": "123"}, None]
+    monkeypatch.setattr(Gcloud, "read", lambda self, *command: answers.pop(0))
+    assert functions_url(gcloud, HERE) == "https://us-central1-demo-project.cloudfunctions.net"
+    run = replace(HERE, backend="run")
+    assert functions_url(gcloud, run) == "https://{function}-123.us-central1.run.app"
+    with pytest.raises(ValueError, match=r"demo-project is not there, .* python -m deploy bootstrap"):
+        functions_url(gcloud, run)
 
 
 def test_who_has_no_key_is_let_in_by_its_account() -> None:

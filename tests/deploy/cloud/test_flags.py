@@ -1,8 +1,6 @@
 """A function's flags: what its files may say, and how either backend is told."""
 
-import json
 import shutil
-import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +13,16 @@ from deploy.__main__ import main
 from deploy.cloud import published
 from deploy.cloud.configuration import Configuration
 from deploy.cloud.flags import Flags, deployment
+from deploy.cloud.sdk import spelled
 from deploy.cloud.validation import problems
 from deploy.project import FUNCTIONS, function_families
 from model_functions.artifact.manifest import MemoryNeed
+from tests.gcloud_linter import refused
 from tests.shared.caches import manifest
 
 Write = Callable[..., Flags]
+
+GPU = {"--gpu": 1, "--gpu-type": "nvidia-l4", "--cpu": 4, "--memory": "16Gi"}
 
 HERE = Configuration.read(flags={"project": "demo-project", "region": "us-central1", "backend": "functions"})
 
@@ -135,6 +137,7 @@ def test_every_function_here_is_valid(family: str, backend: str) -> None:
             id="open",
         ),
         pytest.param({"run": {"--gpu": 1}}, "asks for a GPU, which only the backend run gives", id="gpu-backend"),
+        pytest.param({"gpu": 1}, "--gpu is a flag of gcloud run alone. Write it into run.yaml", id="gpu-place"),
     ],
 )
 def test_a_mistake_is_told_with_file_flag_value_and_way_out(write: Write, changes: dict[str, Any], told: str) -> None:
@@ -146,13 +149,33 @@ def test_a_mistake_is_told_with_file_flag_value_and_way_out(write: Write, change
 
 def test_a_gpu_needs_much_else(write: Write) -> None:
     where = replace(HERE, backend="run")
-    flags = write(run={"--gpu": 1, "--gpu-type": "nvidia-l4"})
-    assert "a GPU needs --cpu 4 and --memory 16Gi at least, not 1 and 1Gi." in problems(flags, where)[0]
+    flags = write(run={"--gpu": 2, "--cpu-throttling": True})
+    assert [problem.removeprefix(f"{flags.file}: ") for problem in problems(flags, where)] == [
+        "--gpu is 2, and an instance has one at most. Write --gpu: 1 into run.yaml.",
+        "a GPU needs a type. Write --gpu-type: nvidia-l4 into run.yaml.",
+        "a GPU is given only to instances whose CPU is always theirs. Remove --cpu-throttling from run.yaml.",
+        "a GPU needs --cpu 4 and --memory 16Gi at least, not 1 and 1Gi. Write them into run.yaml.",
+    ]
 
 
-def test_a_large_gpu_function_is_valid(write: Write) -> None:
-    where = replace(HERE, backend="run")
-    assert problems(write(run={"--gpu": 1, "--cpu": 4, "--memory": "16Gi"}), where) == []
+def test_a_large_gpu_function_is_valid_and_told_in_full(write: Write, tmp_path: Path) -> None:
+    assert problems(write(run=GPU), replace(HERE, backend="run")) == []
+    told = command(Flags.read("tabular", tmp_path), "run")
+    assert {"--gpu=1", "--gpu-type=nvidia-l4", "--no-cpu-throttling", "--cpu=4", "--memory=16Gi"} <= set(told)
+    assert sum(flag.startswith(("--cpu=", "--memory=")) for flag in told) == 2
+
+
+def test_instances_that_are_kept_are_the_service_s_where_it_can_be_said(write: Write) -> None:
+    flags = write(min_instances=1)
+    assert "--min-instances=1" in command(flags)
+    assert {"--min=1", "--min-instances=1"} & set(command(flags, "run")) == {"--min=1"}
+
+
+def test_what_a_file_switches_off_is_off(write: Write) -> None:
+    flags = write(run={"--no-cpu-boost": True, "--cpu-throttling": False})
+    told = command(flags, "run")
+    assert {"--no-cpu-boost", "--no-cpu-throttling"} <= set(told)
+    assert not {"--cpu-boost", "--cpu-throttling"} & set(told)
 
 
 def test_a_small_function_is_too_small_for_cloud_run(write: Write) -> None:
@@ -192,23 +215,25 @@ def test_a_file_that_is_no_list_of_flags_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed, and it judges its own commands")
 def test_gcloud_accepts_every_command_of_a_dry_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    """Of what is deployed first; tests/deploy/test_release.py has what is deployed over it."""
     monkeypatch.setattr(published, "aliased", lambda configuration: [])
     monkeypatch.setattr("deploy.stage.BUILD", tmp_path / "build")
-    printed: list[str] = []
-    for backend in ("functions", "run"):
-        # Of the families, each of which takes two reads: those whose flags differ.
-        families = ["gateway", "tabular"] if backend == "run" else []
-        assert main(["release", *families, "--dry-run", "--project=demo-project", f"--backend={backend}"]) == 0
-        printed += capfd.readouterr().out.splitlines()
-    (tmp_path / "commands.json").write_text(json.dumps([{"command_string": line} for line in dict.fromkeys(printed)]))
-    linted = ["gcloud", "meta", "lint-gcloud-commands", f"--commands-file={tmp_path / 'commands.json'}"]
-    done = subprocess.run(linted, capture_output=True, text=True, check=True)
-    verdicts = json.loads(done.stdout)
-    assert len(verdicts) == len(dict.fromkeys(printed)) > 2 * len(function_families())
-    for verdict in verdicts:
-        assert verdict["success"], (verdict["command_string"], verdict["error_message"])
+    asked = [["release"], ["release", "tabular", "--no-canary", "--no-smoke", "--force"]]
+    asked += [["warmup"], ["warmup", "--run"], ["warmup", "--pause"], ["warmup", "--resume"]]
+    asked += [[*words, "--backend=run"] for words in (["release", "gateway", "tabular"], ["warmup"])]
+    with monkeypatch.context() as without_gcloud:
+        # Which makes these quick: what cannot be asked counts as not there.
+        without_gcloud.setenv("PATH", "")
+        for words in asked:
+            assert main([*words, "--dry-run", "--project=demo-project"]) == 0
+    printed = set(capfd.readouterr().out.splitlines())
+    assert sum(line.startswith("gcloud functions deploy ") for line in printed) == len(function_families())
+    assert sum(line.startswith("gcloud run deploy ") for line in printed) == 2
+    for verb in ("create http", "run", "pause", "resume"):
+        assert any(line.startswith(f"gcloud scheduler jobs {verb} warm-") for line in printed), verb
+    flags = write(run=GPU | {"--no-cpu-boost": True, "--gpu-zonal-redundancy": False}, min_instances=1, max_instances=2)
+    printed.add(spelled(command(flags, "run")))
+    assert refused(sorted(printed), tmp_path) == {}

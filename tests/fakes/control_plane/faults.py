@@ -26,6 +26,7 @@ class Fault:
         after: so many matching requests go well first.
         operation_error: the message with which the operation ends; ``status`` then counts no more.
         operation_delay: seconds that the operation takes longer.
+        operation_hold: until it is set, the operation goes on.
     """
 
     method: str = "*"
@@ -37,6 +38,7 @@ class Fault:
     word: str = ""
     operation_error: str = ""
     operation_delay: float = 0.0
+    operation_hold: threading.Event | None = None
 
     def matches(self, request: Request) -> bool:
         is_method = self.method in ("*", request.method) or (self.method == "change" and request.is_change)
@@ -66,7 +68,7 @@ class Faults:
         fault = self._take(request)
         if fault is None:
             return
-        if fault.operation_error or fault.operation_delay:
+        if fault.operation_error or fault.operation_delay or fault.operation_hold:
             request.operation_fault = fault
             return
         word = fault.word or ("ABORTED" if fault.status == 409 else "")

@@ -70,6 +70,9 @@ class FrontEnd:
         host, slash, path = rest.partition("/")
         return f"{self._urls()[host]}{slash}{path}" if host in self._places else url
 
+    def knows(self, host: str) -> bool:
+        return host in self._places
+
     def audiences(self, location: str, name: str) -> set[str]:
         """For whom an ID token may be: the service's addresses, not those of its tags."""
         google = (

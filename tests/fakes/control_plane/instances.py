@@ -192,7 +192,7 @@ class Instances:
             "GCE_METADATA_HOST": self._metadata_host(account),
             # google.auth looks there whether it is on Google Cloud at all.
             "GCE_METADATA_IP": self._metadata_host(account),
-            # An instance that checks ID tokens itself asks Google for certificates, and no other host is there.
+            # Google's certificates, for who checks ID tokens itself, and the other functions; no other host is there.
             **plane.google_by_tls.variables,
             "STORAGE_EMULATOR_HOST": plane.storage.url_of(account),
             "PYTHONUNBUFFERED": "1",

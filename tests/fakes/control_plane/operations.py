@@ -10,6 +10,7 @@ from tests.fakes.control_plane.routing import CODES, ApiError, Request
 
 #: Polls that find an operation still running, even if its work is done.
 POLLS = 1
+LONGEST_S = 300
 
 
 @dataclass
@@ -53,6 +54,8 @@ class Operations:
         def run() -> None:
             try:
                 time.sleep(fault.operation_delay if fault else 0)
+                if fault and fault.operation_hold:
+                    fault.operation_hold.wait(LONGEST_S)
                 if fault and fault.operation_error:
                     raise ApiError(fault.status, fault.operation_error, fault.word)
                 operation.response = work()

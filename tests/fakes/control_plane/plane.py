@@ -16,7 +16,7 @@ from tests.fakes.control_plane.cloud_run import CloudRun
 from tests.fakes.control_plane.conditions import Asked
 from tests.fakes.control_plane.faults import Faults
 from tests.fakes.control_plane.front_end import FrontEnd
-from tests.fakes.control_plane.functions import Functions
+from tests.fakes.control_plane.functions import REGIONS, Functions
 from tests.fakes.control_plane.instances import Instances
 from tests.fakes.control_plane.log_entries import Log
 from tests.fakes.control_plane.operations import Operations
@@ -73,12 +73,13 @@ class ControlPlane:
         self.requests: list[Request] = []
         self.operations = Operations()
         self.google = FakeGoogle()
-        self.google_by_tls = GoogleByTls(self.google, self.folder)
         self.accounts = Accounts(project, self.number, owner, self.google)
         self.policies = Policies(self.accounts.exists)
         self._begin_policy()
         self.storage = CloudStorage(self)
         self.front_end = FrontEnd(self)
+        names = ("*.cloudfunctions.net", *(f"*.{region}.run.app" for region in REGIONS))
+        self.google_by_tls = GoogleByTls(self.google, self.folder, self.front_end, names)
         self.instances = Instances(self, probes=probes)
         self.services = Services(self)
         self.service_usage = ServiceUsage(self)

@@ -94,7 +94,7 @@ def _check_gpu(limits: dict[str, str], template: dict[str, Any]) -> None:
         return
     if cpus(limits["cpu"]) < 4 or not re.fullmatch(r"(1[6-9]|2\d|3[0-2])Gi", limits["memory"]):
         raise ApiError(400, f"A GPU needs 4 cpu and 16Gi at least, not {limits['cpu']} and {limits['memory']}.")
-    if template["metadata"]["annotations"].get("run.googleapis.com/cpu-throttling") != "false":
+    if template["metadata"]["annotations"].get("run.googleapis.com/cpu-throttling", "").lower() != "false":
         raise ApiError(400, "A GPU needs an instance whose CPU is always allocated: no CPU throttling.")
     if "run.googleapis.com/accelerator" not in template["spec"].get("nodeSelector", {}):
         raise ApiError(400, "A GPU needs a type: nodeSelector run.googleapis.com/accelerator.")

@@ -116,8 +116,7 @@ class Scheduler(Api):
         headers = {"User-Agent": "Google-Cloud-Scheduler", "X-CloudScheduler": "true"} | target.get("headers", {})
         if "oidcToken" in target:
             token = target["oidcToken"]
-            # As for the address: here, functions are told that they are on this machine.
-            audience = self.plane.front_end.local(token.get("audience") or target["uri"])
+            audience = token.get("audience") or target["uri"]
             headers["Authorization"] = f"Bearer {self.plane.accounts.id_token(token['serviceAccountEmail'], audience)}"
         body = base64.b64decode(target["body"]) if target.get("body") else None
         url = self.plane.front_end.local(target["uri"])

@@ -20,7 +20,7 @@ from model_functions.families.token_classification import TokenClassificationWra
 from model_functions.http.flask_edge import flask_function
 from model_functions.http.function import FamilyFunction
 from model_functions.http.gateway import Gateway
-from model_functions.http.upstream import function_url
+from model_functions.http.upstream import FunctionClient, function_url
 from model_functions.once import Once
 from model_functions.repository import Repository
 from model_functions.settings import Settings
@@ -116,6 +116,23 @@ def test_functions_may_have_hosts_of_their_own(family_settings: Settings, site: 
 )
 def test_a_function_has_the_url_that_the_variable_says(functions_url: str, url: str) -> None:
     assert function_url(functions_url, "tabular") == url
+
+
+@pytest.mark.parametrize(
+    ("functions_url", "not_by_it", "proxy"),
+    [
+        pytest.param("https://{function}-1.r.run.app", "127.0.0.1", "proxy.example", id="google"),
+        pytest.param("https://{function}-1.r.run.app", ".run.app", None, id="not-by-it"),
+        pytest.param("http://127.0.0.1:8081", "", None, id="this-machine"),
+    ],
+)
+def test_families_are_asked_by_the_proxy_of_the_network(
+    functions_url: str, not_by_it: str, proxy: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
+    monkeypatch.setenv("no_proxy", not_by_it)
+    found = FunctionClient(functions_url, send_tokens=False)._pool.proxy
+    assert (found.host if found else None) == proxy
 
 
 def test_the_request_keeps_its_id_and_the_answer_its_timing(gateway: Gateway, site: Site) -> None:
