@@ -1,8 +1,10 @@
 """Cloud Build: what builds functions, builds of one's own, and the triggers that start them."""
 
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from tests.fakes.control_plane.build_steps import Here, filled_in, run_here
 from tests.fakes.control_plane.conditions import Asked
 from tests.fakes.control_plane.images import BuildFailed, build
 from tests.fakes.control_plane.routing import Api, ApiError, Request, only, page, required, route
@@ -29,6 +31,13 @@ class Builds(Triggers, Api):
         super().__init__()
         self.plane = plane
         self.builds: dict[str, dict[str, Any]] = {}
+        #: How the steps of builds that people ask for run; None: not at all.
+        self.here: Here | None = None
+        self._running: list[Thread] = []
+
+    def join(self) -> None:
+        for thread in self._running:
+            thread.join(timeout=60)
 
     def build_function(self, location: str, name: str, config: dict[str, Any], source: bytes) -> tuple[str, str]:
         """The build's name and the image's. Raises BuildFailed, ApiError."""
@@ -101,9 +110,13 @@ class Builds(Triggers, Api):
     def create(self, request: Request, project: str, location: str = "global") -> dict[str, Any]:
         body = request.json(*_BUILD)
         self._check(body)
+        body = filled_in(self.plane, body, location)
         self.check_account(body, request.caller)
-        # Steps are commands in containers, and there are none here: deploy's own runner runs cloudbuild.yaml.
-        return self.operation_of(location, self.record(location, body, "QUEUED"))
+        made = self.record(location, body, "QUEUED")
+        queued = self.operation_of(location, dict(made))
+        self._running.append(Thread(target=run_here, args=(self.plane, made, self.here), daemon=True))
+        self._running[-1].start()
+        return queued
 
     @route("GET", PLACE + "/builds", "cloudbuild.builds.list")
     @route("GET", "v1/projects/{project}/builds", "cloudbuild.builds.list")
@@ -121,7 +134,7 @@ class Builds(Triggers, Api):
     def operation(self, request: Request, project: str, location: str, key: str) -> dict[str, Any]:
         made = self.get(request, project, key)
         operation = self.operation_of(location, made)
-        if made["status"] in ("SUCCESS", "FAILURE"):
+        if made["status"] not in ("QUEUED", "WORKING"):
             operation["done"] = True
             kind = {"@type": "type.googleapis.com/google.devtools.cloudbuild.v1.Build"}
             failed = {"error": {"code": 2, "message": f"Build failed; {made.get('statusDetail', '')}"}}

@@ -93,7 +93,7 @@ class ControlPlane:
         self.functions = Functions(self)
         self.scheduler = Scheduler(self)
         self.log = Log(self)
-        iam = ServiceAccounts(self)
+        self.iam = ServiceAccounts(self)
         listed: list[Api] = [
             self.billing,
             self.service_usage,
@@ -102,8 +102,8 @@ class ControlPlane:
             self.builds,
             self.functions,
         ]
-        listed += [self.scheduler, self.log, CloudRun(self), Projects(self), iam, Credentials(self)]
-        listed += [LogIn(self.builds), SecurityTokens(self, iam)]
+        listed += [self.scheduler, self.log, CloudRun(self), Projects(self), self.iam, Credentials(self)]
+        listed += [LogIn(self.builds), SecurityTokens(self, self.iam)]
         self._apis = {api.name: api for api in listed}
         self._server = Server(self.answer)
 
@@ -125,6 +125,7 @@ class ControlPlane:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.operations.join()
+        self.builds.join()
         self.scheduler.join()
         self._server.__exit__(kind, error, at)
         self.front_end.stop()

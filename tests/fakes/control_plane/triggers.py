@@ -53,7 +53,8 @@ class Triggers:
             "actionUri": f"{self.plane.proxy}/{LogIn.name}/{location}/{name}",
         }
         self.connections[location, name] = body | {"name": full, "installationState": state}
-        return self.plane.operations.start(request, full, {}, lambda: self.connections[location, name])
+        place = full.partition("/connections/")[0]
+        return self.plane.operations.start(request, place, {}, lambda: self.connections[location, name])
 
     @route("GET", CONNECTIONS + "/{connection}", "cloudbuild.connections.get")
     def get_connection(self, _: Request, project: str, location: str, connection: str) -> dict[str, Any]:
@@ -74,7 +75,8 @@ class Triggers:
         if full in self.repositories:
             raise ApiError(409, f"Resource '{name}' already exists")
         self.repositories[full] = body | {"name": full}
-        return self.plane.operations.start(request, full, {}, lambda: self.repositories[full])
+        place = full.partition("/connections/")[0]
+        return self.plane.operations.start(request, place, {}, lambda: self.repositories[full])
 
     @route("GET", REPOSITORIES + "/{repository}", "cloudbuild.repositories.get")
     def get_repository(self, request: Request, project: str, location: str, *place: str) -> dict[str, Any]:
@@ -83,8 +85,7 @@ class Triggers:
             raise ApiError(404, f"Resource '{place[1]}' was not found")
         return self.repositories[name]
 
-    @route("GET", CONNECTIONS + "/{connection}/operations/{key}")
-    @route("GET", REPOSITORIES + "/{repository}/operations/{key}")
+    @route("GET", "v2/projects/{project}/locations/{location}/operations/{key}")
     def connecting(self, request: Request, *_: str) -> dict[str, Any]:
         return self.plane.operations.get(request.path.partition("/v2/")[2])
 
