@@ -197,7 +197,7 @@ def test_what_waits_for_a_person_is_told_and_the_rest_is_made(project: Project) 
     assert f"note: {REPOSITORY} is not connected" in told.err
     assert "the trigger model-functions of app could not be made." in told.err
     assert "Google is not ready, once more in 0.1 s" in told.err
-    assert "fn-tabular on gs://acme-prod-models: given under another condition" in told.out
+    assert "fn-tabular on gs://acme-prod-models, which had: given under another condition" in told.out
     [grant] = [one for one in project.plane.policies.bindings(BUCKET) if one["role"] == "roles/storage.objectViewer"]
     assert grant["condition"]["title"] == "own-models", "what was granted without it is taken back"
 
