@@ -1,4 +1,4 @@
-"""A project that the real gcloud made in a control plane, by several runs of bootstrap, of which the first ones failed."""
+"""A project that the real gcloud made in a control plane, by several runs of bootstrap: the first ones failed."""
 
 import contextlib
 import io
