@@ -64,7 +64,7 @@ class Project:
         nowhere = subprocess.DEVNULL
         with subprocess.Popen(command, start_new_session=True, stdout=nowhere, stderr=nowhere) as process:
             self.plane.faults.add("change", after=after, then=lambda: os.killpg(process.pid, signal.SIGKILL))
-            assert process.wait(timeout=60) == -signal.SIGKILL
+            assert process.wait(timeout=300) == -signal.SIGKILL
         self.plane.faults.heal()
 
     def examined(self) -> dict[str, Any]:
