@@ -68,8 +68,12 @@ def _record(wanted: Configuration, outcome: Outcome) -> dict[str, Any]:
     }
 
 
+def _notes(outcome: Outcome) -> list[str]:
+    return [f"note: {note}" for note in outcome.notes]
+
+
 def _success(wanted: Configuration, outcome: Outcome) -> str:
-    notes = [f"note: {note}" for note in outcome.notes]
+    notes = _notes(outcome)
     if not outcome.done:
         return "\n".join([*notes, f"{wanted.project} has all that it needs: nothing to do."])
     return "\n".join(
@@ -87,6 +91,7 @@ def _failure(outcome: Outcome, again: str) -> str:
     return "\n".join(
         [
             *told,
+            *_notes(outcome),
             f"Done, and stays: {_some([step.what for step in outcome.done])}.",
             f"Not begun: {_some(outcome.left)}.",
             f"The same command goes on where this stopped:\n  {again}",

@@ -33,6 +33,7 @@ def test_it_has_the_schema_of_cloud_build() -> None:
 @pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed, and it is what reads the file")
 def test_gcloud_reads_it_whole(tmp_path: Path) -> None:
     with ControlPlane(apis="all") as plane:
+        plane.accounts.add("model-deployer@demo-project.iam.gserviceaccount.com")
         told = submit(plane, ROOT / "cloudbuild.yaml")
         assert told.returncode == 0, told.stderr
         sent = next(request for request in plane.requests if request.method == "POST" and "/builds" in request.path)

@@ -23,8 +23,7 @@ COMMANDS = re.sub(r" \\\n +", " ", TEXT)
 STANDS_FOR = {
     "PROJECT": "acme-prod",
     "NUMBER": "415926535897",
-    "ISSUER": "https://gitlab.com",
-    "SUBJECT": "project_path:acme/models",
+    "OWNER": "acme",
     "NAME": "my-model",
     "FAMILY": "tabular",
 }

@@ -69,7 +69,7 @@ class Bucket(Part):
             return []
         return [
             f"{self.url} is in {location}, and functions run in {self.region}: models load more slowly, and Google "
-            "charges for what it carries. Only a new bucket changes that."
+            "charges for what it carries. Only a new bucket changes that: name it in deploy.yaml, and publish again."
         ]
 
 

@@ -67,6 +67,23 @@ class Trigger:
 
 
 @dataclass(frozen=True)
+class Ci:
+    """A system of CI elsewhere that may be the deployer.
+
+    Args:
+        system: a name of resources.yaml's "ci".
+        repository: its runs alone; of Jenkins, the address of the multibranch job.
+        branch: and of these those of this branch.
+        issuer: of its tokens, where that is no other than the system's.
+    """
+
+    system: str
+    repository: str
+    branch: str
+    issuer: str | None = None
+
+
+@dataclass(frozen=True)
 class Configuration:
     """Where the project runs; nothing of it is left open."""
 
@@ -79,6 +96,7 @@ class Configuration:
     images: str
     canary: Canary
     github: Trigger | None
+    ci: Ci | None
 
     @classmethod
     def of(cls, args: argparse.Namespace) -> Self:
@@ -97,7 +115,7 @@ class Configuration:
                 f'{file.name} has no "project", and gcloud none either. Write it there, give --project, or run: '
                 "gcloud config set project PROJECT"
             )
-        github = found.get("github")
+        github, ci = found.get("github"), found.get("ci")
         return cls(
             project=project,
             region=found["region"],
@@ -108,6 +126,7 @@ class Configuration:
             images=found["images"],
             canary=Canary(**found["canary"]),
             github=Trigger(**github) if github else None,
+            ci=Ci(**ci) if ci else None,
         )
 
     def chosen(self, named: Sequence[str]) -> list[str]:

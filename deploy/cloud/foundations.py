@@ -4,6 +4,7 @@ from deploy.cloud.accounts import ServiceAccounts
 from deploy.cloud.apis import Apis
 from deploy.cloud.bucket import Bucket
 from deploy.cloud.configuration import Configuration
+from deploy.cloud.federation import Lent, Pool, Provider
 from deploy.cloud.images import Images
 from deploy.cloud.part import Part
 from deploy.cloud.policies import policies
@@ -16,6 +17,10 @@ def stages(configuration: Configuration) -> list[list[Part]]:
     """A part needs those of the stages before it, and none of its own stage."""
     wanted = read()
     trigger = [BuildTrigger(configuration, configuration.github)] if configuration.github else []
+    pool: list[Part] = [Pool()] if configuration.ci else []
+    federated: list[Part] = []
+    if ci := configuration.ci:
+        federated = [Provider(ci, wanted["ci"][ci.system]), Lent(configuration, ci, wanted["ci"][ci.system])]
     return [
         [Apis(wanted["apis"])],
         [
@@ -24,8 +29,9 @@ def stages(configuration: Configuration) -> list[list[Part]]:
             Images(configuration, wanted["images"]),
             ServiceAccounts(configuration),
             Secrets(secrets(configuration)),
+            *pool,
         ],
-        [*policies(configuration, grants(configuration)), *trigger],
+        [*policies(configuration, grants(configuration)), *federated, *trigger],
     ]
 
 

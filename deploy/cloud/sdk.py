@@ -14,6 +14,7 @@ from typing import Any
 
 #: Kinds of failure, each with the words by which gcloud and Google's APIs tell it, in the order of looking.
 _KINDS = {
+    "billing": (r"[Bb]illing must be enabled", r"billing account .* is disabled"),
     "credentials": (r"do(es)? not currently have an active account", r"UNAUTHENTICATED", r"\b401\b", r"auth login"),
     "disabled": (r"SERVICE_DISABLED", r"has not been used in project", r"API \[\S+\] not enabled"),
     "permission": (r"PERMISSION_DENIED", r"\b403\b", r"does not have permission", r"forbidden"),
@@ -24,6 +25,8 @@ _KINDS = {
 }
 
 _WAYS_OUT = {
+    "billing": "Nobody pays for the project: gcloud billing projects link PROJECT --billing-account=ACCOUNT "
+    "(those there are: gcloud billing accounts list)",
     "credentials": "Log in: gcloud auth login (or activate a service account).",
     "disabled": "An API is off, or was enabled a moment ago. Enable all and try again: python -m deploy bootstrap",
     "permission": "Ask an owner of the project for the role, or run as the deployer's account; python -m deploy doctor "
@@ -39,8 +42,8 @@ class GcloudFailed(ValueError):
 
     Args:
         command: as it may be typed.
-        kind: ``missing``, ``credentials``, ``disabled`` (the API), ``permission``, ``quota``, ``conflict``,
-            ``unavailable`` or ``other``.
+        kind: ``billing`` (nobody pays), ``credentials``, ``disabled`` (the API), ``permission``, ``missing``,
+            ``quota``, ``conflict``, ``unavailable`` or ``other``.
         reason: what gcloud said of it.
     """
 

@@ -8,6 +8,7 @@ from deploy.cloud.configuration import Configuration
 from deploy.cloud.foundations import stages
 from deploy.cloud.making import AT_ONCE
 from deploy.cloud.part import Part
+from deploy.cloud.resources import mounted_secrets
 from deploy.cloud.sdk import Gcloud, GcloudFailed
 from deploy.examination.finding import Finding, Verdict
 from model_functions.artifact.signing import Trust
@@ -29,7 +30,9 @@ def examine_project(gcloud: Gcloud, configuration: Configuration, mend: str) -> 
         told = "cannot be asked before the APIs are on"
         return [*findings, Finding("the rest of the project", Verdict.UNKNOWN, told)]
     parts = [_part(part, mend) for stage in others for part in stage]
-    return findings + _asked(gcloud, configuration, [_region, *parts, _signing_key])
+    mounted = {name for family in configuration.families for name in mounted_secrets(family)}
+    kept = [_secret(name) for name in sorted({SIGNING_KEY, *mounted})]
+    return findings + _asked(gcloud, configuration, [examine_region, *parts, *kept])
 
 
 def _asked(gcloud: Gcloud, configuration: Configuration, questions: Sequence[Question]) -> list[Finding]:
@@ -57,29 +60,30 @@ def _reached(gcloud: Gcloud) -> Finding:
 
 
 def _billing(gcloud: Gcloud, configuration: Configuration) -> list[Finding]:
-    unknown = Finding("billing", Verdict.UNKNOWN, "cannot be read: its API is off, or you may not see it")
     try:
         found = gcloud.read("billing", "projects", "describe", gcloud.project)
-    except GcloudFailed:
-        return [unknown]
+    except GcloudFailed as error:
+        return [_unread("billing", gcloud, error)]
     if found is None:
-        return [unknown]
+        return [Finding("billing", Verdict.UNKNOWN, "nobody says whether it is on")]
     if found.get("billingEnabled"):
         return [Finding("billing", Verdict.OK, f"on, {found.get('billingAccountName', 'by an account')}")]
     command = f"gcloud billing projects link {gcloud.project} --billing-account=ACCOUNT"
-    return [Finding("billing", Verdict.WRONG, "off: nothing can be built or run", (command,))]
+    told = "off: nothing can be built or run. ACCOUNT is one of: gcloud billing accounts list"
+    return [Finding("billing", Verdict.WRONG, told, (command,))]
 
 
-def _region(gcloud: Gcloud, configuration: Configuration) -> list[Finding]:
+def examine_region(gcloud: Gcloud, configuration: Configuration) -> list[Finding]:
     try:
         found = gcloud.read("run", "regions", "list")
     except GcloudFailed as error:
-        return [Finding("the region", Verdict.UNKNOWN, f"cannot be read: {error.reason.splitlines()[0]}")]
+        return [_unread("the region", gcloud, error)]
     regions = [region.get("locationId") for region in found or []]
     if not regions:
         return [Finding("the region", Verdict.UNKNOWN, "nobody says which there are")]
     if configuration.region not in regions:
-        told = f"Cloud Run has no {configuration.region}. It has: {', '.join(sorted(regions))}"
+        there = ", ".join(sorted(regions))
+        told = f"Cloud Run has no {configuration.region}. Write into deploy/deploy.yaml one of: {there}"
         return [Finding("the region", Verdict.WRONG, told)]
     return [Finding("the region", Verdict.OK, configuration.region)]
 
@@ -89,7 +93,7 @@ def _part(part: Part, mend: str) -> Question:
         try:
             state = part.read(gcloud)
         except GcloudFailed as error:
-            return [Finding(part.name, Verdict.UNKNOWN, f"cannot be read: {error.reason.splitlines()[0]}")]
+            return [_unread(part.name, gcloud, error)]
         findings = [Finding(part.name, Verdict.WRONG, note) for note in part.notes(state)]
         if steps := part.steps(state):
             told = "; ".join(f"{step.what}: {step.state}" for step in steps)
@@ -99,19 +103,40 @@ def _part(part: Part, mend: str) -> Question:
     return ask
 
 
-def _signing_key(gcloud: Gcloud, configuration: Configuration) -> list[Finding]:
-    what = f"what is in the secret {SIGNING_KEY}"
+def _secret(name: str) -> Question:
+    return lambda gcloud, _: [examine_secret(name, gcloud)]
+
+
+def examine_secret(name: str, gcloud: Gcloud) -> Finding:
+    """Whether its newest version, which is the one that is read, can be."""
+    what = f"what is in the secret {name}"
     try:
-        found = gcloud.read("secrets", "versions", "list", SIGNING_KEY, "--filter=state=ENABLED", "--limit=1")
+        found = gcloud.read("secrets", "versions", "list", name, "--limit=1")
     except GcloudFailed as error:
-        return [Finding(what, Verdict.UNKNOWN, f"cannot be read: {error.reason.splitlines()[0]}")]
-    if found:
-        return [Finding(what, Verdict.OK, "a version")]
-    commands = (
-        "openssl genpkey -algorithm ed25519 -out release.pem",
-        f"gcloud secrets versions add {SIGNING_KEY} --data-file=release.pem --project={gcloud.project}",
+        return _unread(what, gcloud, error)
+    [newest] = found or [{"state": "missing"}]
+    version, project = newest.get("name", "").rpartition("/")[2], f"--project={gcloud.project}"
+    if newest["state"] == "ENABLED":
+        return Finding(what, Verdict.OK, f"version {version}")
+    if newest["state"] == "DISABLED":
+        enable = f"gcloud secrets versions enable {version} --secret={name} {project}"
+        return Finding(what, Verdict.WRONG, f"its newest version, {version}, is switched off", (enable,))
+    add = f"gcloud secrets versions add {name} --data-file=%s {project}"
+    if name != SIGNING_KEY:
+        return Finding(what, Verdict.WRONG, "nothing: the function that mounts it cannot start", (add % "FILE",))
+    make = "openssl genpkey -algorithm ed25519 -out release.pem"
+    return Finding(what, Verdict.WRONG, "nothing: publishers have no key to sign with", (make, add % "release.pem"))
+
+
+def _unread(what: str, gcloud: Gcloud, error: GcloudFailed) -> Finding:
+    told = f"cannot be read: {error.reason.splitlines()[0]}"
+    if error.kind != "permission":
+        return Finding(what, Verdict.UNKNOWN, told)
+    commands = tuple(
+        f"gcloud projects add-iam-policy-binding {gcloud.project} --member=user:YOU --role={role} --condition=None"
+        for role in ("roles/viewer", "roles/iam.securityReviewer")
     )
-    return [Finding(what, Verdict.WRONG, "nothing: publishers have no key to sign with", commands)]
+    return Finding(what, Verdict.UNKNOWN, f"{told} An owner of the project may let you:", commands)
 
 
 def _trust() -> Finding:

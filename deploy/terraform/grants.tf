@@ -53,3 +53,10 @@ resource "google_service_account_iam_member" "grant" {
   role               = each.value.role
   member             = google_service_account.account[each.value.account].member
 }
+
+resource "google_service_account_iam_member" "lent" {
+  count              = local.ci == null ? 0 : 1
+  service_account_id = google_service_account.account[local.accounts.deployer].name
+  role               = "roles/iam.workloadIdentityUser"
+  member             = "principalSet://iam.googleapis.com/${google_iam_workload_identity_pool.ci[0].name}/${local.federation.of}"
+}

@@ -12,6 +12,7 @@ locals {
   accounts = { for office in ["publisher", "deployer", "builder", "warmup"] : office => try(var.accounts[office], local.deploy.accounts[office]) }
   images   = coalesce(var.images, local.deploy.images)
   github   = try({ repository = var.github.repository, branch = var.github.branch }, { repository = local.deploy.github.repository, branch = local.deploy.github.branch }, null)
+  ci       = try({ system = var.ci.system, repository = var.ci.repository, branch = var.ci.branch, issuer = var.ci.issuer }, { system = local.deploy.ci.system, repository = local.deploy.ci.repository, branch = local.deploy.ci.branch, issuer = try(local.deploy.ci.issuer, null) }, null)
   families = sort(try(tolist(coalescelist(var.families)), tolist(coalescelist(local.deploy.families)), [for path in fileset(local.functions, "*/main.py") : dirname(path)]))
 
   # By family, what its flags say of each backend.
@@ -38,6 +39,19 @@ locals {
     if family != "gateway" && !contains(keys(found), "ACCESS_KEYS") && contains(split(",", replace(lookup(found, "ACCESS", ""), " ", ",")), "keys")
   ]
   secrets = distinct(concat(keys(local.resources.secrets), flatten(values(local.mounted))))
+
+  # Who of a system of CI elsewhere may be the deployer.
+  system = local.ci == null ? null : local.resources.ci[local.ci.system]
+  claims = local.ci == null ? {} : {
+    for claim, value in local.system.claims :
+    claim => replace(replace(value, "{repository}", local.ci.repository), "{branch}", local.ci.branch)
+  }
+  federation = local.ci == null ? null : {
+    issuer    = try(coalesce(local.ci.issuer), local.system.issuer)
+    mapping   = { "google.subject" = "assertion.sub", "attribute.repository" = "assertion.${local.system.repository}" }
+    condition = join(" && ", [for claim, value in local.claims : "assertion.${claim} == \"${value}\""])
+    of        = "attribute.repository/${local.claims[local.system.repository]}"
+  }
 
   account_names = merge(
     { for office, name in local.accounts : name => {

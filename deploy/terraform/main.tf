@@ -113,6 +113,8 @@ resource "google_cloudbuild_trigger" "release" {
   name            = "model-functions"
   location        = split("/", local.github.repository)[3]
   filename        = "cloudbuild.yaml"
+  ignored_files   = ["docs/**", "*.md", "LICENSE"]
+  substitutions   = { _DEPLOYER = local.accounts.deployer }
   service_account = google_service_account.account[local.accounts.deployer].id
 
   repository_event_config {
@@ -120,5 +122,28 @@ resource "google_cloudbuild_trigger" "release" {
     push {
       branch = local.github.branch
     }
+  }
+}
+
+# A system of CI elsewhere is the deployer by tokens of its own.
+
+resource "google_iam_workload_identity_pool" "ci" {
+  count                     = local.ci == null ? 0 : 1
+  project                   = var.project
+  workload_identity_pool_id = "model-functions"
+  display_name              = "Model Functions"
+  depends_on                = [google_project_service.api]
+}
+
+resource "google_iam_workload_identity_pool_provider" "ci" {
+  count                              = local.ci == null ? 0 : 1
+  project                            = var.project
+  workload_identity_pool_id          = google_iam_workload_identity_pool.ci[0].workload_identity_pool_id
+  workload_identity_pool_provider_id = local.ci.system
+  attribute_mapping                  = local.federation.mapping
+  attribute_condition                = local.federation.condition
+
+  oidc {
+    issuer_uri = local.federation.issuer
   }
 }

@@ -59,3 +59,14 @@ variable "github" {
   })
   default = null
 }
+
+variable "ci" {
+  description = "The system of CI elsewhere that releases as the deployer: github, gitlab or jenkins, whose runs, of which branch."
+  type = object({
+    system     = string
+    repository = string
+    branch     = string
+    issuer     = optional(string)
+  })
+  default = null
+}

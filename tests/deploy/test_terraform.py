@@ -13,8 +13,10 @@ import pytest
 from deploy.cloud import resources
 from deploy.cloud.accounts import accounts
 from deploy.cloud.configuration import Configuration
+from deploy.cloud.federation import Lent, Provider
 from deploy.cloud.foundations import secrets, stages
 from deploy.cloud.resources import Grant, grants
+from deploy.cloud.trigger import BUILD_CONFIG, IGNORED
 from deploy.project import FUNCTIONS, ROOT
 from tests.deploy.cloud.written import write_configuration, write_functions
 
@@ -32,7 +34,9 @@ RESOURCES = {
     "secrets create": "google_secret_manager_secret",
     "secrets add-iam-policy-binding": "google_secret_manager_secret_iam_member",
     "projects add-iam-policy-binding": "google_project_iam_member",
-    "builds triggers create": "google_cloudbuild_trigger",
+    "builds triggers import": "google_cloudbuild_trigger",
+    "iam workload-identity-pools create": "google_iam_workload_identity_pool",
+    "iam workload-identity-pools providers": "google_iam_workload_identity_pool_provider",
 }
 #: What Terraform has as arguments of those.
 SETTINGS = {"storage buckets update", "artifacts repositories set-cleanup-policies"}
@@ -68,7 +72,7 @@ def evaluated(configuration: Configuration, folder: Path, *variables: str) -> An
     module.mkdir()
     for name in ("variables.tf", "locals.tf"):
         shutil.copy(MODULE / name, module)
-    names = ("grants", "account_names", "secrets", "bucket", "region", "images", "github")
+    names = ("grants", "account_names", "secrets", "bucket", "region", "images", "github", "federation")
     asked = f"jsonencode({{{', '.join(f'{name} = local.{name}' for name in names)}}})"
     flags = [f"-var=project={configuration.project}", *variables]
     done = terraform("console", *flags, folder=module, said=asked)
@@ -89,6 +93,7 @@ def evaluated(configuration: Configuration, folder: Path, *variables: str) -> An
                     "repository": "projects/acme-prod/locations/europe-west1/connections/gh/repositories/app",
                     "branch": "^main$",
                 },
+                "ci": {"system": "github", "repository": "acme/models", "branch": "main"},
             },
             id="two families, by run",
         ),
@@ -105,6 +110,7 @@ def test_it_grants_and_names_what_bootstrap_does(given: Any, tmp_path: Path, cha
         configuration.images,
     )
     assert found["github"] == changes.get("github")
+    assert found["federation"] == federation(configuration)
     assert comparable(found["grants"]) == comparable(told(grants(configuration)))
 
 
@@ -114,6 +120,17 @@ def test_it_reads_of_flags_what_bootstrap_reads(given: Any, tmp_path: Path, monk
     found = evaluated(configuration, tmp_path)
     assert sorted(found["secrets"]) == secrets(configuration) == ["access-keys", "model-signing-key", "webhook"]
     assert comparable(found["grants"]) == comparable(told(grants(configuration)))
+
+
+def test_a_system_of_ci_has_an_issuer_of_its_own(given: Any, tmp_path: Path) -> None:
+    ci = {
+        "system": "jenkins",
+        "repository": "https://ci.acme.com/job/m",
+        "branch": "x",
+        "issuer": "https://ci.acme.com",
+    }
+    configuration = given(families=["tabular"], ci=ci)
+    assert evaluated(configuration, tmp_path)["federation"] == federation(configuration)
 
 
 def test_its_variables_come_before_the_file(given: Any, tmp_path: Path) -> None:
@@ -126,7 +143,8 @@ def test_its_variables_come_before_the_file(given: Any, tmp_path: Path) -> None:
 
 def test_every_command_of_bootstrap_has_its_resource(given: Any) -> None:
     trigger = {"repository": "projects/p/locations/l/connections/c/repositories/r", "branch": "^main$"}
-    parts = [part for stage in stages(given(github=trigger)) for part in stage]
+    ci = {"system": "gitlab", "repository": "acme/models", "branch": "main"}
+    parts = [part for stage in stages(given(github=trigger, ci=ci)) for part in stage]
     verbs = {verb(step.command) for part in parts for step in part.steps(None)}
     assert verbs - SETTINGS == set(RESOURCES)
     text = "".join(path.read_text() for path in MODULE.glob("*.tf"))
@@ -148,6 +166,23 @@ def test_a_bucket_is_as_private_as_bootstrap_makes_it() -> None:
 def test_it_is_formatted() -> None:
     done = terraform("fmt", "-check", "-diff", folder=MODULE)
     assert done.returncode == 0, done.stdout
+
+
+def test_a_trigger_is_as_bootstrap_makes_it(given: Any) -> None:
+    [trigger] = re.findall(
+        r'^resource "google_cloudbuild_trigger" .*?^}', (MODULE / "main.tf").read_text(), re.M | re.S
+    )
+    assert f"ignored_files   = {json.dumps(list(IGNORED))}\n" in trigger
+    assert f'filename        = "{BUILD_CONFIG}"\n' in trigger
+    assert "{ _DEPLOYER = local.accounts.deployer }" in trigger
+
+
+def federation(configuration: Configuration) -> dict[str, Any] | None:
+    """As the module has it."""
+    if (ci := configuration.ci) is None:
+        return None
+    known = resources.read()["ci"][ci.system]
+    return Provider(ci, known).settings | {"of": Lent(configuration, ci, known).of}
 
 
 def verb(command: tuple[str, ...]) -> str:

@@ -1,9 +1,10 @@
 """What the fakes that speak plain HTTP have in common: a server in this process, for as long as it is entered."""
 
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 
 class FakeHandler(BaseHTTPRequestHandler):
@@ -22,11 +23,18 @@ class FakeHandler(BaseHTTPRequestHandler):
         pass
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Tells of what broke here, and not of clients that were killed."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class FakeHttpServer:
     """Answers on ``address``, HOST:PORT."""
 
     def __init__(self, handler: type[FakeHandler]) -> None:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server = _Server(("127.0.0.1", 0), handler)
         self.address = f"127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:

@@ -1,5 +1,6 @@
 """What each part of a project does to a state that it finds: nothing, or no more than that asks for."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,9 @@ REPOSITORY = "projects/acme-prod/locations/europe-west1/connections/gh/repositor
 TRIGGER: dict[str, Any] = {
     "name": "model-functions",
     "filename": "cloudbuild.yaml",
+    "ignoredFiles": ["docs/**", "*.md", "LICENSE"],
     "repositoryEventConfig": {"repository": REPOSITORY, "push": {"branch": "^main$"}},
+    "substitutions": {"_DEPLOYER": "model-deployer"},
     "serviceAccount": "projects/acme-prod/serviceAccounts/model-deployer@acme-prod.iam.gserviceaccount.com",
 }
 
@@ -132,14 +135,42 @@ def test_images_are_cleaned_up(configuration: Configuration) -> None:
     assert [step.state for step in images.steps(None)] == ["missing", "off"]
 
 
-def test_a_trigger_is_made_where_its_connection_is(configuration: Configuration) -> None:
-    part = BuildTrigger(configuration, Trigger(REPOSITORY, "^main$"))
-    assert commands(part, [TRIGGER]) == []
-    [made] = commands(part, [])
-    assert made.startswith("builds triggers create github --name=model-functions --region=europe-west1 --repository=")
-    [step] = part.steps([TRIGGER | {"filename": "other.yaml"}])
-    assert step.state == 'of the file "other.yaml" and not "cloudbuild.yaml"'
-    assert step.command[:5] == ("builds", "triggers", "update", "github", "model-functions")
+@pytest.fixture
+def trigger(configuration: Configuration) -> BuildTrigger:
+    return BuildTrigger(configuration, Trigger(REPOSITORY, "^main$"))
+
+
+def test_a_trigger_is_made_where_its_connection_is(trigger: BuildTrigger) -> None:
+    there = {"trigger": TRIGGER | {"id": "1", "includeBuildLogs": "INCLUDE_BUILD_LOGS_WITH_STATUS"}}
+    assert (commands(trigger, there), trigger.notes(there)) == ([], [])
+    connected = {"repository": {"name": REPOSITORY}}
+    [made] = commands(trigger, connected)
+    assert made.startswith("builds triggers import --source=")
+    assert made.endswith("trigger-model-functions.json --region=europe-west1")
+    assert json.loads(Path(made.partition("--source=")[2].partition(" ")[0]).read_text()) == TRIGGER
+    assert trigger.notes(connected) == []
+
+
+def test_a_repository_that_is_not_connected_is_noted(trigger: BuildTrigger) -> None:
+    [note] = trigger.notes({"repository": None})
+    assert note.startswith(f"{REPOSITORY} is not connected, so that no trigger can listen to it. Run: gcloud builds ")
+    assert "gcloud builds connections create github gh --region=europe-west1 --project=acme-prod (its answer" in note
+    assert "gcloud builds repositories create app --connection=gh --remote-uri=https://github.com/OWNER/" in note
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        pytest.param({"filename": "other.yaml"}, "of the filename other.yaml and not cloudbuild.yaml", id="file"),
+        pytest.param({"substitutions": {"_DEPLOYER": "me"}}, "of the substitutions {'_DEPLOYER': 'me'}", id="deployer"),
+        pytest.param({"ignoredFiles": []}, "of the ignoredFiles [] and not", id="files"),
+        pytest.param({"disabled": True}, "disabled", id="disabled"),
+    ],
+)
+def test_a_trigger_that_differs_is_replaced(trigger: BuildTrigger, changes: dict[str, Any], told: str) -> None:
+    [step] = trigger.steps({"trigger": TRIGGER | changes})
+    assert step.state.startswith(told)
+    assert step.command[:3] == ("builds", "triggers", "import")
 
 
 class TestPolicy:

@@ -5,8 +5,8 @@ import re
 from deploy.cloud.resources import read
 from deploy.project import ROOT
 
-#: Given when functions are released, and to whoever is lent an account.
-GIVEN_OTHERWISE = {"run.invoker"}
+#: Given when functions are released, and to the system of CI that is lent the deployer.
+GIVEN_OTHERWISE = {"run.invoker", "iam.workloadIdentityUser"}
 
 
 def test_the_roles_in_the_documentation_are_those_that_are_granted() -> None:

@@ -25,6 +25,7 @@ class Accounts:
     google: FakeGoogle
     by_email: dict[str, dict[str, Any]] = field(default_factory=dict)
     _tokens: dict[str, str] = field(default_factory=dict)
+    _sets: dict[str, set[str]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -48,6 +49,15 @@ class Accounts:
         # Other projects' accounts, and Google's own, cannot be looked up here.
         return email in self.by_email or not email.endswith(f"@{self.project}.iam.gserviceaccount.com")
 
+    def sets_of(self, principal: str) -> set[str]:
+        """The sets of principals that an identity from elsewhere is in, as policies name them."""
+        return self._sets.get(principal, set())
+
+    def federate(self, principal: str, sets: set[str]) -> str:
+        """The access token of an identity from elsewhere."""
+        self._sets[principal] = sets
+        return self.access_token(principal)
+
     def access_token(self, email: str) -> str:
         with self._lock:
             token = next((token for token, account in self._tokens.items() if account == email), "")
@@ -68,7 +78,10 @@ class Accounts:
             raise ApiError(401, "Request is missing required authentication credential.")
         if token not in self._tokens:
             raise ApiError(401, "Request had invalid authentication credentials.")
-        return self._tokens[token]
+        account = self._tokens[token]
+        if self.by_email.get(account, {}).get("disabled"):
+            raise ApiError(401, f"The service account {account} is disabled.")
+        return account
 
     def claims(self, token: str) -> dict[str, Any] | None:
         """What an ID token says, if Google signed it and it has not ended."""

@@ -1,12 +1,14 @@
 """Cloud Build: what builds functions, builds of one's own, and the triggers that start them."""
 
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from tests.fakes.control_plane.build_steps import Here, filled_in, run_here
 from tests.fakes.control_plane.conditions import Asked
 from tests.fakes.control_plane.images import BuildFailed, build
 from tests.fakes.control_plane.routing import Api, ApiError, Request, only, page, required, route
-from tests.fakes.control_plane.rules import check_name
+from tests.fakes.control_plane.triggers import Triggers
 
 if TYPE_CHECKING:
     from tests.fakes.control_plane.plane import ControlPlane
@@ -20,23 +22,22 @@ _STEP = (
     *("name", "id", "args", "script", "entrypoint", "env", "dir", "waitFor", "timeout", "secretEnv", "volumes"),
     *("allowFailure", "allowExitCodes", "automapSubstitutions"),
 )
-_TRIGGER = (
-    *("name", "description", "filename", "build", "autodetect", "substitutions", "serviceAccount", "tags", "disabled"),
-    *("github", "repositoryEventConfig", "gitFileSource", "sourceToBuild", "includedFiles", "ignoredFiles", "filter"),
-    *("approvalConfig", "includeBuildLogs", "eventType", "webhookConfig", "pubsubConfig", "triggerTemplate", "id"),
-    *("createTime", "resourceName"),
-)
-_SOURCES = ("repositoryEventConfig", "github", "sourceToBuild", "triggerTemplate", "webhookConfig", "pubsubConfig")
 
 
-class Builds(Api):
+class Builds(Triggers, Api):
     name = "cloudbuild"
 
     def __init__(self, plane: "ControlPlane") -> None:
         super().__init__()
         self.plane = plane
         self.builds: dict[str, dict[str, Any]] = {}
-        self.triggers: dict[str, dict[str, Any]] = {}
+        #: How the steps of builds that people ask for run; None: not at all.
+        self.here: Here | None = None
+        self._running: list[Thread] = []
+
+    def join(self) -> None:
+        for thread in self._running:
+            thread.join(timeout=60)
 
     def build_function(self, location: str, name: str, config: dict[str, Any], source: bytes) -> tuple[str, str]:
         """The build's name and the image's. Raises BuildFailed, ApiError."""
@@ -109,9 +110,13 @@ class Builds(Api):
     def create(self, request: Request, project: str, location: str = "global") -> dict[str, Any]:
         body = request.json(*_BUILD)
         self._check(body)
-        self._check_account(body, request.caller)
-        # Steps are commands in containers, and there are none here: deploy's own runner runs cloudbuild.yaml.
-        return self.operation_of(location, self.record(location, body, "QUEUED"))
+        body = filled_in(self.plane, body, location)
+        self.check_account(body, request.caller)
+        made = self.record(location, body, "QUEUED")
+        queued = self.operation_of(location, dict(made))
+        self._running.append(Thread(target=run_here, args=(self.plane, made, self.here), daemon=True))
+        self._running[-1].start()
+        return queued
 
     @route("GET", PLACE + "/builds", "cloudbuild.builds.list")
     @route("GET", "v1/projects/{project}/builds", "cloudbuild.builds.list")
@@ -129,60 +134,12 @@ class Builds(Api):
     def operation(self, request: Request, project: str, location: str, key: str) -> dict[str, Any]:
         made = self.get(request, project, key)
         operation = self.operation_of(location, made)
-        if made["status"] in ("SUCCESS", "FAILURE"):
+        if made["status"] not in ("QUEUED", "WORKING"):
             operation["done"] = True
             kind = {"@type": "type.googleapis.com/google.devtools.cloudbuild.v1.Build"}
             failed = {"error": {"code": 2, "message": f"Build failed; {made.get('statusDetail', '')}"}}
             operation |= {"response": kind | made} if made["status"] == "SUCCESS" else failed
         return operation
-
-    @route("GET", PLACE + "/triggers", "cloudbuild.builds.list")
-    def list_triggers(self, _: Request, project: str, location: str) -> dict[str, Any]:
-        found = [trigger for trigger in self.triggers.values() if f"/locations/{location}/" in trigger["resourceName"]]
-        return page("triggers", found)
-
-    @route("POST", PLACE + "/triggers", "cloudbuild.builds.create")
-    def create_trigger(self, request: Request, project: str, location: str) -> dict[str, Any]:
-        body = request.json(*_TRIGGER)
-        self._check_trigger(body, request.caller)
-        if any(known["name"] == body["name"] for known in self.triggers.values()):
-            raise ApiError(409, f"trigger with name {body['name']} already exists")
-        key = str(uuid4())
-        place = f"projects/{self.plane.project}/locations/{location}/triggers/{key}"
-        self.triggers[key] = body | {"id": key, "createTime": self.plane.now(), "resourceName": place}
-        return self.triggers[key]
-
-    @route("GET", PLACE + "/triggers/{key}", "cloudbuild.builds.get")
-    def get_trigger(self, _: Request, project: str, location: str, key: str) -> dict[str, Any]:
-        return self._trigger(key)
-
-    @route("PATCH", PLACE + "/triggers/{key}", "cloudbuild.builds.update")
-    def patch_trigger(self, request: Request, project: str, location: str, key: str) -> dict[str, Any]:
-        known, body = self._trigger(key), request.json(*_TRIGGER)
-        kept = {name: known[name] for name in ("id", "createTime", "resourceName", "name")}
-        self._check_trigger(known | body, request.caller)
-        self.triggers[kept["id"]] = known | body | kept
-        return self.triggers[kept["id"]]
-
-    @route("DELETE", PLACE + "/triggers/{key}", "cloudbuild.builds.update")
-    def delete_trigger(self, _: Request, project: str, location: str, key: str) -> dict[str, Any]:
-        del self.triggers[self._trigger(key)["id"]]
-        return {}
-
-    def _trigger(self, key: str) -> dict[str, Any]:
-        for trigger in self.triggers.values():
-            if key in (trigger["id"], trigger["name"]):
-                return trigger
-        raise ApiError(404, f"Trigger {key} was not found.")
-
-    def _check_trigger(self, body: dict[str, Any], caller: str) -> None:
-        required(body, "name", "serviceAccount")
-        check_name("trigger name", body["name"], r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,62}[a-zA-Z0-9])?")
-        if not any(name in body for name in _SOURCES):
-            raise ApiError(400, "A trigger needs a repository or another event.")
-        if not any(name in body for name in ("filename", "build", "autodetect", "gitFileSource")):
-            raise ApiError(400, "A trigger needs a build config file or a build.")
-        self._check_account(body, caller)
 
     def _check(self, body: dict[str, Any]) -> None:
         required(body, "steps")
@@ -199,14 +156,6 @@ class Builds(Api):
                 "if 'build.service_account' is specified, the build must either (a) specify "
                 "'build.logs_bucket' or (b) use the CLOUD_LOGGING_ONLY or NONE logging options",
             )
-
-    def _check_account(self, body: dict[str, Any], caller: str) -> None:
-        account = body.get("serviceAccount", "").rpartition("/")[2]
-        if not account:
-            return
-        place = f"{self.plane.project_name}/serviceAccounts/{account}"
-        if not self.plane.accounts.exists(account) or not self.plane.may(caller, "iam.serviceAccounts.actAs", place):
-            raise ApiError(403, f"caller does not have permission to act as service account {account}")
 
 
 def build_failure(plane: "ControlPlane", location: str, reason: str) -> str:

@@ -1,4 +1,4 @@
-"""The part of CEL that our IAM conditions are written in: startsWith, endsWith, ==, getAttribute, && and ||."""
+"""The part of CEL that our IAM conditions are written in: startsWith, endsWith, ==, getAttribute, &&, ||, assertion."""
 
 import ast
 import re
@@ -16,10 +16,12 @@ class Asked:
 
     Args:
         attributes: what ``api.getAttribute`` gives, as the prefix of a list.
+        claims: of the token that is judged; None where no token is.
     """
 
-    resource: str
+    resource: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
+    claims: Mapping[str, str] | None = None
 
 
 def check(expression: str) -> None:
@@ -28,15 +30,19 @@ def check(expression: str) -> None:
 
 
 def holds(expression: str, asked: Asked) -> bool:
-    words = {2: " or ", 3: " and ", 4: " not "}
-    text = _TOKEN.sub(lambda match: words.get(match.lastindex or 0, match[0]), expression)
-    try:
-        value = _value(ast.parse(text.strip(), mode="eval").body, asked)
-    except (SyntaxError, TypeError) as exc:
-        raise ApiError(400, f"Condition expression compilation failed: {expression}: {exc}") from exc
+    value = value_of(expression, asked)
     if not isinstance(value, bool):
         raise ApiError(400, f"Condition expression compilation failed: {expression} is not boolean.")
     return value
+
+
+def value_of(expression: str, asked: Asked) -> bool | str:
+    words = {2: " or ", 3: " and ", 4: " not "}
+    text = _TOKEN.sub(lambda match: words.get(match.lastindex or 0, match[0]), expression)
+    try:
+        return _value(ast.parse(text.strip(), mode="eval").body, asked)
+    except (SyntaxError, TypeError) as exc:
+        raise ApiError(400, f"Condition expression compilation failed: {expression}: {exc}") from exc
 
 
 def _value(node: ast.expr, asked: Asked) -> bool | str:
@@ -45,6 +51,8 @@ def _value(node: ast.expr, asked: Asked) -> bool | str:
             return text
         case ast.Attribute(value=ast.Name(id="resource"), attr="name"):
             return asked.resource
+        case ast.Attribute(value=ast.Name(id="assertion"), attr=claim) if asked.claims is not None:
+            return asked.claims.get(claim, "")
         case ast.Call(func=ast.Attribute(value=subject, attr=method), args=arguments):
             return _called(subject, method, arguments, asked)
         case ast.Compare(left=left, ops=[ast.Eq()], comparators=[right]):

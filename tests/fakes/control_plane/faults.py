@@ -1,6 +1,7 @@
 """What a test lets go wrong."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -27,6 +28,7 @@ class Fault:
         operation_error: the message with which the operation ends; ``status`` then counts no more.
         operation_delay: seconds that the operation takes longer.
         operation_hold: until it is set, the operation goes on.
+        then: what is done when the request comes, which then is answered as if nothing were.
     """
 
     method: str = "*"
@@ -39,6 +41,7 @@ class Fault:
     operation_error: str = ""
     operation_delay: float = 0.0
     operation_hold: threading.Event | None = None
+    then: Callable[[], object] | None = None
 
     def matches(self, request: Request) -> bool:
         is_method = self.method in ("*", request.method) or (self.method == "change" and request.is_change)
@@ -67,6 +70,9 @@ class Faults:
         """Raises the ApiError that a fault wants, or marks the request's operation."""
         fault = self._take(request)
         if fault is None:
+            return
+        if fault.then is not None:
+            fault.then()
             return
         if fault.operation_error or fault.operation_delay or fault.operation_hold:
             request.operation_fault = fault

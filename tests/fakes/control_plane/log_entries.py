@@ -64,6 +64,22 @@ class Log(Api):
             fields = {"severity": "DEFAULT", "textPayload": line}
         self._add("stdout", location, service, revision, fields)
 
+    def add_build(self, key: str, step: str, output: str) -> None:
+        """What a step printed, an entry a line."""
+        project, now = self.plane.project, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        for line in output.splitlines():
+            self.entries.append(
+                {
+                    "insertId": uuid4().hex[:20],
+                    "logName": f"projects/{project}/logs/cloudbuild",
+                    "resource": {"type": "build", "labels": {"build_id": key, "project_id": project}},
+                    "severity": "INFO",
+                    "textPayload": f"{step}: {line}",
+                    "timestamp": now,
+                    "receiveTimestamp": now,
+                }
+            )
+
     def _add(self, log: str, location: str, service: str, revision: str, fields: dict[str, Any]) -> None:
         project = self.plane.project
         labels = {"service_name": service, "revision_name": revision, "configuration_name": service}

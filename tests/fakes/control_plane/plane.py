@@ -11,6 +11,7 @@ from typing import Literal, Self
 
 from tests.fakes.control_plane.accounts import Accounts
 from tests.fakes.control_plane.artifact_registry import ArtifactRegistry
+from tests.fakes.control_plane.billing import Billing
 from tests.fakes.control_plane.cloud_build import Builds
 from tests.fakes.control_plane.cloud_run import CloudRun
 from tests.fakes.control_plane.conditions import Asked
@@ -25,11 +26,13 @@ from tests.fakes.control_plane.projects import Projects
 from tests.fakes.control_plane.routing import Answer, Api, ApiError, Request, as_json
 from tests.fakes.control_plane.scheduler import Scheduler
 from tests.fakes.control_plane.secret_manager import SecretManager
+from tests.fakes.control_plane.security_tokens import SecurityTokens
 from tests.fakes.control_plane.server import Server
 from tests.fakes.control_plane.service_accounts import Credentials, ServiceAccounts
 from tests.fakes.control_plane.service_usage import GATED, KNOWN, ServiceUsage
 from tests.fakes.control_plane.services import Services
 from tests.fakes.control_plane.storage import CloudStorage
+from tests.fakes.control_plane.triggers import LogIn
 from tests.fakes.id_tokens import FakeGoogle
 from tests.fakes.tls import GoogleByTls
 
@@ -42,7 +45,7 @@ UPLOADS = "signed-uploads"
 #: gcloud's own names of the APIs.
 OVERRIDES = (
     *("cloudfunctions", "run", "cloudbuild", "cloudscheduler", "cloudresourcemanager", "serviceusage", "iam"),
-    *("iamcredentials", "secretmanager", "artifactregistry", "logging"),
+    *("iamcredentials", "secretmanager", "artifactregistry", "logging", "cloudbilling"),
 )
 
 
@@ -74,7 +77,7 @@ class ControlPlane:
         self.operations = Operations()
         self.google = FakeGoogle()
         self.accounts = Accounts(project, self.number, owner, self.google)
-        self.policies = Policies(self.accounts.exists)
+        self.policies = Policies(self.accounts.exists, self.accounts.sets_of)
         self._begin_policy()
         self.storage = CloudStorage(self)
         self.front_end = FrontEnd(self)
@@ -82,6 +85,7 @@ class ControlPlane:
         self.google_by_tls = GoogleByTls(self.google, self.folder, self.front_end, names)
         self.instances = Instances(self, probes=probes)
         self.services = Services(self)
+        self.billing = Billing(self)
         self.service_usage = ServiceUsage(self)
         self.service_usage.enabled.update(KNOWN if apis == "all" else apis)
         self.secrets = SecretManager(self)
@@ -90,8 +94,17 @@ class ControlPlane:
         self.functions = Functions(self)
         self.scheduler = Scheduler(self)
         self.log = Log(self)
-        listed: list[Api] = [self.service_usage, self.secrets, self.artifacts, self.builds, self.functions]
-        listed += [self.scheduler, self.log, CloudRun(self), Projects(self), ServiceAccounts(self), Credentials(self)]
+        self.iam = ServiceAccounts(self)
+        listed: list[Api] = [
+            self.billing,
+            self.service_usage,
+            self.secrets,
+            self.artifacts,
+            self.builds,
+            self.functions,
+        ]
+        listed += [self.scheduler, self.log, CloudRun(self), Projects(self), self.iam, Credentials(self)]
+        listed += [LogIn(self.builds), SecurityTokens(self, self.iam)]
         self._apis = {api.name: api for api in listed}
         self._server = Server(self.answer)
 
@@ -113,6 +126,7 @@ class ControlPlane:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.operations.join()
+        self.builds.join()
         self.scheduler.join()
         self._server.__exit__(kind, error, at)
         self.front_end.stop()
@@ -202,7 +216,8 @@ class ControlPlane:
         if name not in self._apis:
             raise ApiError(404, f"There is no API at {request.method} {request.host}{request.path}")
         known, values = self._apis[name].find(request.method, path)
-        request.caller = self.accounts.caller(request.headers.get("authorization", ""))
+        if not self._apis[name].is_open:
+            request.caller = self.accounts.caller(request.headers.get("authorization", ""))
         if name in GATED and GATED[name] not in self.service_usage.enabled:
             raise ApiError(
                 403,

@@ -20,9 +20,11 @@ class Policies:
 
     Args:
         exists: whether there is a service account of this address.
+        sets_of: the sets of principals that an identity is in.
     """
 
-    def __init__(self, exists: Callable[[str], bool]) -> None:
+    def __init__(self, exists: Callable[[str], bool], sets_of: Callable[[str], set[str]]) -> None:
+        self._sets_of = sets_of
         self.by_resource: dict[str, dict[str, Any]] = {}
         self._exists = exists
         self._serials: dict[str, int] = {}
@@ -64,8 +66,9 @@ class Policies:
 
     def allows(self, account: str, permission: str, resource: str, asked: Asked | None = None) -> bool:
         """Whether the resource's own policy lets the account."""
+        names = _names(account) | self._sets_of(account)
         return any(
-            _is_member(account, binding["members"])
+            not names.isdisjoint(binding["members"])
             and grants(binding["role"], permission)
             and _condition_holds(binding, asked)
             for binding in self.bindings(resource)
@@ -94,11 +97,10 @@ class Policies:
         return base64.b64encode(f"BwY{self._serials.get(resource, 0):09}".encode()).decode()
 
 
-def _is_member(account: str, members: list[str]) -> bool:
-    names = {f"serviceAccount:{account}", f"user:{account}", "allUsers"} | (
-        {"allAuthenticatedUsers"} if account else set()
-    )
-    return bool(names & set(members))
+def _names(account: str) -> set[str]:
+    """By which policies mean the account."""
+    names = {f"serviceAccount:{account}", f"user:{account}", account, "allUsers"}
+    return names | ({"allAuthenticatedUsers"} if account else set())
 
 
 def _condition_holds(binding: dict[str, Any], asked: Asked | None) -> bool:

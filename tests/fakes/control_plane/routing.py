@@ -155,6 +155,8 @@ class Api:
 
     #: The first step of the path by which gcloud reaches it, after its own name for the API.
     name: str
+    #: Whether it is asked without an access token.
+    is_open = False
 
     def __init__(self) -> None:
         self.routes = [

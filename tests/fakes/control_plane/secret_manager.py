@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import google_crc32c
@@ -14,6 +15,15 @@ if TYPE_CHECKING:
 
 SECRET = "v1/projects/{project}/secrets/{secret}"
 LARGEST_BYTES = 65536
+STATES = ("ENABLED", "DISABLED", "DESTROYED")
+
+
+@dataclass
+class Version:
+    """Args: state: ``ENABLED``, ``DISABLED``, or ``DESTROYED``, which has no data any more."""
+
+    data: bytes
+    state: str = "ENABLED"
 
 
 class SecretManager(Api):
@@ -23,16 +33,24 @@ class SecretManager(Api):
         super().__init__()
         self.plane = plane
         self.secrets: dict[str, dict[str, Any]] = {}
-        self.versions: dict[str, list[bytes]] = {}
+        self.versions: dict[str, list[Version]] = {}
 
     def value(self, secret: str, version: str) -> bytes:
-        """Raises ApiError where there is none."""
+        """Raises ApiError where there is none, or it is switched off."""
+        number = self._number(secret, version)
+        found = self.versions[secret][number - 1]
+        if found.state != "ENABLED":
+            name = f"{self._name(secret)}/versions/{number}"
+            raise ApiError(400, f"Secret Version [{name}] is in {found.state} state.", "FAILED_PRECONDITION")
+        return found.data
+
+    def _number(self, secret: str, version: str) -> int:
         self._existing(secret)
-        found = self.versions[secret]
-        number = len(found) if version == "latest" else int(version) if version.isdecimal() else 0
-        if not 1 <= number <= len(found):
+        newest = len(self.versions[secret])
+        number = newest if version == "latest" else int(version) if version.isdecimal() else 0
+        if not 1 <= number <= newest:
             raise ApiError(404, f"Secret Version [{self._name(secret)}/versions/{version}] not found.")
-        return found[number - 1]
+        return number
 
     @route("GET", "v1/projects/{project}/secrets", "secretmanager.secrets.list")
     def list(self, _: Request, project: str) -> dict[str, Any]:
@@ -73,20 +91,43 @@ class SecretManager(Api):
             raise ApiError(400, f"Secret payload of {len(data)} bytes; it must be 1 to {LARGEST_BYTES}.")
         if "dataCrc32c" in payload and int(payload["dataCrc32c"]) != google_crc32c.value(data):
             raise ApiError(400, "CRC32C of the payload does not match.")
-        self.versions[secret].append(data)
+        self.versions[secret].append(Version(data))
         checked = {"clientSpecifiedPayloadChecksum": True} if "dataCrc32c" in payload else {}
         return self._version(secret, len(self.versions[secret])) | checked
 
     @route("GET", SECRET + "/versions", "secretmanager.versions.list")
-    def list_versions(self, _: Request, project: str, secret: str) -> dict[str, Any]:
+    def list_versions(self, request: Request, project: str, secret: str) -> dict[str, Any]:
         self._existing(secret)
-        numbers = range(len(self.versions[secret]), 0, -1)
-        return page("versions", [self._version(secret, number) for number in numbers])
+        wanted = request.query.get("filter", "").replace("=", ":")
+        if wanted not in ("", *(f"state:{state}" for state in STATES)):
+            raise ApiError(400, f"Invalid filter: {wanted}")
+        versions = [self._version(secret, number) for number in range(len(self.versions[secret]), 0, -1)]
+        return page("versions", [version for version in versions if wanted in ("", f"state:{version['state']}")])
 
     @route("GET", SECRET + "/versions/{version}", "secretmanager.versions.get")
     def get_version(self, _: Request, project: str, secret: str, version: str) -> dict[str, Any]:
-        self.value(secret, version)
-        return self._version(secret, len(self.versions[secret]) if version == "latest" else int(version))
+        return self._version(secret, self._number(secret, version))
+
+    @route("POST", SECRET + "/versions/{version}:disable", "secretmanager.versions.disable")
+    def disable(self, _: Request, project: str, secret: str, version: str) -> dict[str, Any]:
+        return self._become(secret, version, "DISABLED")
+
+    @route("POST", SECRET + "/versions/{version}:enable", "secretmanager.versions.enable")
+    def enable(self, _: Request, project: str, secret: str, version: str) -> dict[str, Any]:
+        return self._become(secret, version, "ENABLED")
+
+    @route("POST", SECRET + "/versions/{version}:destroy", "secretmanager.versions.destroy")
+    def destroy(self, _: Request, project: str, secret: str, version: str) -> dict[str, Any]:
+        return self._become(secret, version, "DESTROYED")
+
+    def _become(self, secret: str, version: str, state: str) -> dict[str, Any]:
+        number = self._number(secret, version)
+        found = self.versions[secret][number - 1]
+        if found.state == "DESTROYED":
+            name = f"{self._name(secret)}/versions/{number}"
+            raise ApiError(400, f"Secret Version [{name}] is in DESTROYED state.", "FAILED_PRECONDITION")
+        self.versions[secret][number - 1] = Version(b"" if state == "DESTROYED" else found.data, state)
+        return self._version(secret, number)
 
     @route("GET", SECRET + "/versions/{version}:access", "secretmanager.versions.access")
     def access(self, _: Request, project: str, secret: str, version: str) -> dict[str, Any]:
@@ -108,7 +149,8 @@ class SecretManager(Api):
 
     def _version(self, secret: str, number: int) -> dict[str, Any]:
         name = f"projects/{self.plane.number}/secrets/{secret}/versions/{number}"
-        return {"name": name, "createTime": self.plane.now(), "state": "ENABLED", "etag": '"16"'}
+        state = self.versions[secret][number - 1].state
+        return {"name": name, "createTime": self.plane.now(), "state": state, "etag": '"16"'}
 
     def _existing(self, secret: str) -> dict[str, Any]:
         if secret not in self.secrets:

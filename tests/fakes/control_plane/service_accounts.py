@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.fakes.control_plane.routing import Api, ApiError, Request, only, page, required, route
 from tests.fakes.control_plane.rules import check_name
+from tests.fakes.control_plane.workload_identity import WorkloadIdentity
 
 if TYPE_CHECKING:
     from tests.fakes.control_plane.plane import ControlPlane
@@ -12,7 +13,7 @@ ACCOUNT = "v1/projects/{project}/serviceAccounts/{email}"
 MOST = 100
 
 
-class ServiceAccounts(Api):
+class ServiceAccounts(WorkloadIdentity, Api):
     name = "iam"
 
     def __init__(self, plane: "ControlPlane") -> None:
@@ -54,6 +55,16 @@ class ServiceAccounts(Api):
             name = "description" if path == "description" else "displayName"
             account[name] = body.get("serviceAccount", {}).get(name, "")
         return account
+
+    @route("POST", ACCOUNT + ":disable", "iam.serviceAccounts.disable")
+    def disable(self, _: Request, project: str, email: str) -> dict[str, Any]:
+        self._existing(email)["disabled"] = True
+        return {}
+
+    @route("POST", ACCOUNT + ":enable", "iam.serviceAccounts.enable")
+    def enable(self, _: Request, project: str, email: str) -> dict[str, Any]:
+        self._existing(email).pop("disabled", None)
+        return {}
 
     @route("DELETE", ACCOUNT, "iam.serviceAccounts.delete")
     def delete(self, _: Request, project: str, email: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ GATED = {
     "secretmanager": "secretmanager.googleapis.com",
     "iam": "iam.googleapis.com",
     "iamcredentials": "iamcredentials.googleapis.com",
+    "sts": "sts.googleapis.com",
 }
 KNOWN = (
     FROM_THE_START
@@ -27,7 +28,6 @@ KNOWN = (
     | {
         "cloudresourcemanager.googleapis.com",
         "serviceusage.googleapis.com",
-        "sts.googleapis.com",
         "eventarc.googleapis.com",
         "pubsub.googleapis.com",
         "cloudtrace.googleapis.com",
@@ -72,6 +72,7 @@ class ServiceUsage(Api):
         unknown = sorted(set(services) - KNOWN)
         if unknown:
             raise ApiError(403, f"Not found or permission denied for service(s): {', '.join(unknown)}.")
+        self.plane.billing.check(",".join(services))
 
         def work() -> dict[str, Any]:
             self.enabled.update(services)

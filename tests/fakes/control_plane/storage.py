@@ -107,6 +107,8 @@ class CloudStorage(FakeBucket):
             raise ApiError(400, "Required parameter: project")
         if not _NAME.fullmatch(name) or "goog" in name:
             raise ApiError(400, f"Invalid bucket name: '{name}'")
+        if not self.plane.billing.account:
+            raise ApiError(403, "The billing account for the owning project is disabled in state absent")
         if name in self.buckets:
             raise ApiError(409, "Your previous request to create the named bucket succeeded and you already own it.")
         now = self.plane.now()
