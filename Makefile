@@ -16,8 +16,7 @@ run: $(VENV)/installed ## sample models and all functions, at http://127.0.0.1:8
 
 # Two at a time where none of them keeps two cores busy.
 test: $(VENV)/installed ## everything that CI checks
-	$(MAKE) --jobs 2 --output-sync=target conformance lint audit browser
-	$(MAKE) unit
+	$(MAKE) --jobs 2 --output-sync=target conformance lint audit browser unit
 	$(BIN)/python -m pytest -m slow -n logical --maxprocesses 2 --dist loadfile --no-loadscope-reorder
 	$(BIN)/python -m tests.torture --length ci
 
