@@ -34,7 +34,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 collect_ignore = ["conformance"]
 
 #: Folders whose files take minutes.
-_LONGEST = ("functions", "browser", "system", "openapi")
+_LONGEST = ("samples", "functions", "browser", "system", "openapi", "lanes")
 
 #: What starts whole functions, or a browser, is slow without saying so.
 _SLOW = ("system", "browser")
