@@ -14,11 +14,11 @@ run: $(VENV)/installed ## sample models and all functions, at http://127.0.0.1:8
 	@$(BIN)/python -m deploy train
 	@exec $(BIN)/python -m deploy emulate
 
-# Two at a time where none of them keeps two cores busy.
+# Two at a time where none of them keeps two cores busy, and three of the slow tests' files: much of their time they wait
+# for processes that they have started.
 test: $(VENV)/installed ## everything that CI checks
-	$(MAKE) --jobs 2 --output-sync=target conformance lint audit browser
-	$(MAKE) unit
-	$(BIN)/python -m pytest -m slow -n logical --maxprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(MAKE) --jobs 2 --output-sync=target conformance lint audit browser unit
+	$(BIN)/python -m pytest -m slow -n 3 --dist loadfile --no-loadscope-reorder
 	$(BIN)/python -m tests.torture --length ci
 
 unit: $(VENV)/installed ## what runs within a minute

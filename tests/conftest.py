@@ -34,13 +34,20 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 collect_ignore = ["conformance"]
 
 #: Folders whose files take minutes.
-_LONGEST = ("functions", "browser", "system", "openapi")
+_LONGEST = ("samples", "functions", "browser", "system", "openapi", "lanes")
+
+#: What starts whole functions, or a browser, is slow without saying so.
+_SLOW = ("system", "browser")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where nothing slow is run, that is not imported either."""
+    return True if config.option.markexpr == "not slow" and collection_path.name in _SLOW else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What starts whole functions, or a browser, is slow without saying so."""
     for item in items:
-        if item.path.parent.name in ("system", "browser"):
+        if item.path.parent.name in _SLOW:
             item.add_marker(pytest.mark.slow)
     # What takes longest begins first: at the end no worker waits for another. The sort keeps files together.
     items.sort(key=lambda item: _LONGEST.index(item.path.parent.name) if item.path.parent.name in _LONGEST else 9)

@@ -3,7 +3,7 @@
 import ast
 import re
 import subprocess
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -78,14 +78,22 @@ OWNERS = {
 SOURCES = sorted(SHARED.rglob("*.py"))
 
 
-def imports(path: Path) -> Iterator[str]:
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@cache
+def imports(path: Path) -> list[str]:
     """The full names of the modules that a file imports, wherever it does."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    found: list[str] = []
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path} imports relatively"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+    return found
 
 
 def layer(module: str) -> int:
@@ -137,7 +145,7 @@ def test_no_file_is_named_after_nothing() -> None:
 def test_every_module_says_what_it_does() -> None:
     for folder in ("shared", "deploy", "functions"):
         for path in (ROOT / folder).rglob("*.py"):
-            assert ast.get_docstring(ast.parse(path.read_text())), f"{path} has no docstring"
+            assert ast.get_docstring(parsed(path)), f"{path} has no docstring"
 
 
 def test_nothing_else_stands_at_the_top() -> None:
@@ -163,6 +171,6 @@ def test_nothing_else_stands_at_the_top() -> None:
 def test_functions_print_nothing() -> None:
     """What is to be said goes to the log: a line that is printed is none of its lines."""
     for path in SOURCES:
-        calls = (node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
+        calls = (node.func for node in ast.walk(parsed(path)) if isinstance(node, ast.Call))
         names = {call.id for call in calls if isinstance(call, ast.Name)}
         assert not names & {"print", "pprint", "breakpoint"}, path

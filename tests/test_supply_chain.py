@@ -5,7 +5,7 @@ import fnmatch
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +51,14 @@ def imported(tree: ast.AST) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
-def calls(tree: ast.AST) -> Iterator[tuple[str, dict[str, str]]]:
+@cache
+def calls(path: Path) -> list[tuple[str, dict[str, str]]]:
     """Each call of a dotted name, with its keywords as they are written."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            yield ast.unparse(node.func), {word.arg: ast.unparse(word.value) for word in node.keywords if word.arg}
+    return [
+        (ast.unparse(node.func), {word.arg: ast.unparse(word.value) for word in node.keywords if word.arg})
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+    ]
 
 
 def test_only_the_loader_imports_what_runs_what_it_loads() -> None:
@@ -68,7 +71,7 @@ def test_the_loader_alone_unpickles_in_a_function() -> None:
     found = {
         path.relative_to(ROOT).as_posix()
         for path in SOURCES
-        if any(unpickling.fullmatch(name) for name, _ in calls(ast.parse(path.read_text())))
+        if any(unpickling.fullmatch(name) for name, _ in calls(path))
     }
     assert found - {"shared/model_functions/artifact/stream.py"} == {"shared/model_functions/families/tabular.py"}
 
@@ -85,7 +88,7 @@ def test_the_loader_alone_unpickles_in_a_function() -> None:
 )
 def test_what_could_run_what_it_reads_is_told_not_to(function: str, keyword: str, allowed: set[str]) -> None:
     for path in SOURCES:
-        for name, words in calls(ast.parse(path.read_text())):
+        for name, words in calls(path):
             if re.fullmatch(function, name):
                 assert words.get(keyword) in allowed, f"{path} calls {name}"
 

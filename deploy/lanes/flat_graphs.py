@@ -1,6 +1,7 @@
 """From a transformers decoder to a graph of flat tokens, those of all sequences in a row, for PagedGraph."""
 
 import re
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -38,6 +39,9 @@ class Exported:
 def export(model: Any) -> Exported:
     """The model's graph of any number of tokens. Raises ValueError for attention that the pages do not know."""
     import torch
+
+    # Else the converter tells its makers of each model, from a copy of this whole process.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     from openvino.frontend.pytorch import ConversionExtension
     from openvino.tools.ovc import convert_model
 

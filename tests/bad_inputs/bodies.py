@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bad_inputs.entries import INVALID, JSON, LIMIT, Raw
+from tests.bad_inputs.zeros import deflated, gzipped, zlibbed
 from tests.tiny_models import picture
 
 GOOD = b'{"a": 1}'
@@ -65,7 +66,7 @@ CODINGS = [
     coded("C059 gzip twice", GOOD, _MEDIA, "gzip, gzip"),
     coded("C059 gzip that is none", GOOD, _ENCODING),
     coded("C059 gzip cut off", _PACKED[:-6], _ENCODING),
-    coded("C059 gzip of more than the limit", gzip.compress(bytes(33 * 1024 * 1024)), "payload_too_large"),
+    coded("C059 gzip of more than the limit", gzipped(33 * 1024 * 1024), "payload_too_large"),
     coded("D101 zstd", b"\x28\xb5\x2f\xfd\x04\x00\x01\x00\x00\x99\xe9\xd8\x51", _MEDIA, "zstd"),
     coded("D101 compress", GOOD, _MEDIA, "compress"),
     coded("D101 gzip with a weight", _PACKED, _MEDIA, "gzip;q=1"),
@@ -78,17 +79,15 @@ CODINGS = [
     coded("D104 two members of gzip", _PACKED + _PACKED, _ENCODING),
     coded("D104 gzip and more", _PACKED + b"trailing", _ENCODING),
     coded("D105 gzip in gzip", gzip.compress(_PACKED), _ENCODING),
-    coded("D106 gzip in gzip of much", gzip.compress(gzip.compress(bytes(300 * 1024 * 1024), 9), 9), _ENCODING),
+    coded("D106 gzip in gzip of much", gzip.compress(gzipped(300 * 1024 * 1024), 9), _ENCODING),
     coded("D107 gzip with a long name", _with_name(GOOD), INVALID),
     coded("D108 deflate with a header", zlib.compress(GOOD), INVALID, "deflate"),
     coded("D108 deflate without", _raw_deflate(GOOD), INVALID, "deflate"),
     coded("D108 deflate cut off", zlib.compress(GOOD)[:-3], _ENCODING, "deflate"),
-    coded(
-        "D108 deflate of more than the limit", zlib.compress(bytes(33 * 1024 * 1024)), "payload_too_large", "deflate"
-    ),
+    coded("D108 deflate of more than the limit", zlibbed(33 * 1024 * 1024), "payload_too_large", "deflate"),
     coded(
         "D108 deflate without, of more than the limit",
-        _raw_deflate(bytes(33 * 1024 * 1024)),
+        deflated(33 * 1024 * 1024),
         "payload_too_large",
         "deflate",
     ),

@@ -9,6 +9,7 @@ from typing import Any
 from PIL import Image
 
 from tests.bad_inputs.entries import Asked
+from tests.bad_inputs.zeros import zlibbed
 from tests.tiny_models import picture
 
 
@@ -29,9 +30,7 @@ def _saved(image: Image.Image, kind: str, **settings: Any) -> bytes:
 
 def _bomb(width: int, height: int, *, bits: int = 1) -> bytes:
     """A whole PNG of one colour, which a decoder would unpack."""
-    made = zlib.compressobj(9)
-    line = b"\0" + bytes((width * bits + 7) // 8)
-    packed = b"".join(made.compress(line) for _ in range(height)) + made.flush()
+    packed = zlibbed(height * (1 + (width * bits + 7) // 8))
     return png(width, height, bits=8 if bits == 24 else bits, color=2 if bits == 24 else 0, packed=packed)
 
 
@@ -63,8 +62,8 @@ def _jpeg_size(width: int, height: int) -> bytes:
 
 _PNG, _JPEG = picture(), picture(kind="JPEG")
 _WEBP = _saved(Image.new("RGB", (40, 40), "red"), "WEBP")
-_TEXT_CHUNK = _chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(64 * 1024 * 1024), 9))
-_PROFILE = _chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(64 * 1024 * 1024), 9))
+_TEXT_CHUNK = _chunk(b"zTXt", b"a\0\0" + zlibbed(64 * 1024 * 1024))
+_PROFILE = _chunk(b"iCCP", b"a\0\0" + zlibbed(64 * 1024 * 1024))
 
 #: What is no whole image of ours. Pixels are counted before any is unpacked; 422 names the image of a list that has too
 #: many, where a 413 of the whole request could not.

@@ -459,7 +459,7 @@ def test_slow_answers(fake: FakeBucket, session: requests.Session) -> None:
         fake.fault("read", **effect)
         start = time.monotonic()
         assert len(session.get(f"{fake.url}/storage/v1/b/models/o/x?alt=media").content) == 1000
-        assert 0.19 < time.monotonic() - start < 1
+        assert 0.19 < time.monotonic() - start < 5
 
 
 def test_an_answer_in_slices_is_whole(fake: FakeBucket, session: requests.Session) -> None:
@@ -516,7 +516,7 @@ def test_black_hole_is_let_go_at_the_end(fake: FakeBucket, session: requests.Ses
         start = time.monotonic()
     thread.join()
     assert len(caught) == 1
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 5
 
 
 # By hand.

@@ -1,6 +1,7 @@
 """What the tests of the cache, and of what stands around it, begin with."""
 
 import gc
+from collections.abc import Iterator
 
 import pytest
 
@@ -12,11 +13,13 @@ from tests.shared.clocks import Clock
 from tests.shared.revisions import FakeStore, Instance
 
 
-@pytest.fixture
-def few_objects(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A collection looks at what the test has made, and not through all that the process has loaded before it."""
+@pytest.fixture(scope="module", autouse=True)
+def few_objects() -> Iterator[None]:
+    """A collection looks at what the tests have made, and not through all that the process has loaded before them."""
     gc.freeze()
-    monkeypatch.setattr(gc, "unfreeze", lambda: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gc, "unfreeze", lambda: None)
+        yield
 
 
 @pytest.fixture

@@ -15,9 +15,6 @@ from model_functions.phases import Phases
 from tests.shared.caches import MIB, PATIENCE_S, FakeLoader, Gate, refusal, running, use
 from tests.shared.clocks import Clock
 
-pytestmark = pytest.mark.usefixtures("few_objects")
-
-
 # Leaving.
 
 

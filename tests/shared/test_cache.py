@@ -27,9 +27,6 @@ from model_functions.phases import Phases
 from tests.shared.caches import LIMIT, MIB, NEED, PATIENCE_S, FakeLoader, Gate, Model, refusal, running, use
 from tests.shared.clocks import Clock
 
-pytestmark = pytest.mark.usefixtures("few_objects")
-
-
 # Loading once.
 
 

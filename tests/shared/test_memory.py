@@ -14,6 +14,11 @@ GIB = 2**30
 UNLIMITED_V1 = "9223372036854771712\n"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_objects() -> None:
+    """Not here: what a collection looks at is what these tests are about."""
+
+
 def limit(tmp_path: Path, own: str, files: dict[str, str], physical: int = 64 * GIB) -> int:
     """The instance's limit where those are the control groups' files."""
     own_cgroups = tmp_path / "own"

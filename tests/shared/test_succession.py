@@ -18,7 +18,7 @@ from tests.shared.caches import MIB, PATIENCE_S, Gate, refusal
 from tests.shared.clocks import Clock
 from tests.shared.revisions import BOTH, NEED, REFRESH_S, FakeStore, Instance, errors, freed, released, told
 
-pytestmark = pytest.mark.usefixtures("few_objects", "short_drain")
+pytestmark = pytest.mark.usefixtures("short_drain")
 
 
 # Taking another's place.

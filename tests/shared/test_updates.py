@@ -13,7 +13,7 @@ from tests.shared.caches import MIB, PATIENCE_S, Gate, running, use
 from tests.shared.clocks import Clock
 from tests.shared.revisions import BOTH, NEED, REFRESH_S, FakeStore, Instance, errors, freed, released
 
-pytestmark = pytest.mark.usefixtures("few_objects", "short_drain")
+pytestmark = pytest.mark.usefixtures("short_drain")
 
 
 # Looking.

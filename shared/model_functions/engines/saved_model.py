@@ -49,7 +49,15 @@ def _is_saved_model(folder: Path) -> bool:
 
 
 def _described(source: Path, target: Path, trusted: bool) -> dict[str, Any]:
-    """The signatures as the other process tells them, which leaves a Keras file's SavedModel in the target."""
+    """The signatures as the source tells them; of a Keras file a SavedModel is left in the target."""
+    answer = _in_a_fresh_process(source, target, trusted)
+    if "error" in answer:
+        raise ValueError(answer["error"])
+    signatures: dict[str, Any] = answer["signatures"]
+    return signatures
+
+
+def _in_a_fresh_process(source: Path, target: Path, trusted: bool) -> dict[str, Any]:
     environment = os.environ | {
         "PYTHONPATH": str(Path(__file__).parents[2]),
         "PYTHONHASHSEED": "0",
@@ -62,13 +70,10 @@ def _described(source: Path, target: Path, trusted: bool) -> dict[str, Any]:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if not told.exists():
             raise ValueError(f"{source.name} cannot be read: {(done.stderr.splitlines() or ['no reason given'])[-1]}")
-        answer = json.loads(told.read_text())
+        answer: dict[str, Any] = json.loads(told.read_text())
     finally:
         told.unlink(missing_ok=True)
-    if "error" in answer:
-        raise ValueError(answer["error"])
-    signatures: dict[str, Any] = answer["signatures"]
-    return signatures
+    return answer
 
 
 def _signature(found: dict[str, Any]) -> Signature:
@@ -88,15 +93,18 @@ def _files(folder: Path) -> dict[str, NDArray[np.uint8]]:
 def main() -> None:
     """In the process of its own: SOURCE TARGET TOLD and whether the source is trusted."""
     source, target, told, trusted = sys.argv[1:]
+    Path(told).write_text(json.dumps(read_here(Path(source), Path(target), bool(trusted))))
+
+
+def read_here(source: Path, target: Path, trusted: bool) -> dict[str, Any]:
+    """What is told of the source, or the error: by the process that has TensorFlow."""
     try:
-        path = Path(source)
-        if path.suffix in KERAS:
-            _convert(path, target, trusted=bool(trusted))
-        folder = Path(target) if path.suffix in KERAS else versioned(path)
-        answer: dict[str, Any] = {"signatures": _signatures(folder, path.name)}
+        if source.suffix in KERAS:
+            _convert(source, str(target), trusted=trusted)
+        folder = target if source.suffix in KERAS else versioned(source)
+        return {"signatures": _signatures(folder, source.name)}
     except (ValueError, OSError) as exc:
-        answer = {"error": str(exc)}
-    Path(told).write_text(json.dumps(answer))
+        return {"error": str(exc)}
 
 
 def _signatures(folder: Path, name: str) -> dict[str, dict[str, Any]]:

@@ -109,6 +109,12 @@ def fast(own: TextGenerationWrapper) -> Any:
     return fast_lane.build(own, "openvino", "fp32", ["hello world"]).wrapper
 
 
+def test_nobody_is_told_that_a_model_was_converted(fast: Any) -> None:
+    from openvino.tools.ovc import telemetry_utils
+
+    assert telemetry_utils.tm.__name__ == "openvino.tools.ovc.telemetry_stub"
+
+
 ASKED = st.tuples(
     st.sampled_from(["hello", "one two", "a lives in one, two. " * 3, ["hello", "world"], "😀 д"]),
     st.fixed_dictionaries(

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ from tests.shared.store.reading import read_into
 #: To see it overcome a fault, and to see it give up.
 PATIENT = Patience(pause=0.02, connect=1, answer=0.3, read=5, upload_answer=0.5, upload=5)
 HASTY = Patience(pause=0.02, connect=0.2, answer=0.2, read=0.45, upload_answer=0.3, upload=0.5)
-SLACK_S = 0.7
+#: What a busy machine may add; what is overcome, or given up, would else take longer still.
+SLACK_S = 3
 MIB = 1024 * 1024
 
 #: What happens to one answer, by name.
@@ -583,9 +585,9 @@ def test_a_connection_that_the_bucket_has_closed_is_replaced_at_once(
     store.read("x")
     for connection in store._connections._idle:
         connection.sock.shutdown(socket.SHUT_RDWR)
-    start = time.monotonic()
+    # A pause would be longer than a read may take, and so the read would fail.
+    store.patience = replace(PATIENT, pause=2 * PATIENT.read)
     assert store.read("x").data == b"1"
-    assert time.monotonic() - start < PATIENT.pause
 
 
 def test_an_object_that_is_no_document_is_not_read_whole(
