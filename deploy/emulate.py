@@ -26,20 +26,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=port, help="default: PORT, else 8080; 0 takes a free one")
     parser.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1, reached from this machine only")
     parser.add_argument("--idle-timeout", type=float, default=300, metavar="SECONDS", help="default: 300")
+    parser.add_argument(
+        "--max-instances",
+        type=int,
+        default=1,
+        metavar="N",
+        help="of a function, started when those there are have all the requests that --concurrency in its flags.yaml "
+        "lets them have (default: 1, which gets all requests)",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
     if args.idle_timeout <= 0:
         raise ValueError(f"--idle-timeout is {args.idle_timeout:g}. Give a positive number of seconds.")
-    asyncio.run(emulate(_listen(args.host, args.port), args.idle_timeout))
+    if args.max_instances < 1:
+        raise ValueError(f"--max-instances is {args.max_instances}. Give 1 or more.")
+    asyncio.run(emulate(_listen(args.host, args.port), args.idle_timeout, args.max_instances))
 
 
-async def emulate(listening: socket.socket, idle_timeout_s: float) -> None:
+async def emulate(listening: socket.socket, idle_timeout_s: float, most: int = 1) -> None:
     """Serves until SIGINT or SIGTERM, then stops every function."""
     host, port = listening.getsockname()[:2]
     url = f"http://{host}:{port}"
     environment = {"MODEL_STORE": store_location(), "FUNCTIONS_URL": url}
-    functions = [EmulatedFunction(family, environment) for family in function_families()]
+    functions = [EmulatedFunction(family, environment, most) for family in function_families()]
     proxy = Proxy({function.name: function for function in functions})
     config = uvicorn.Config(proxy, log_level="warning", lifespan="off", server_header=False, date_header=False)
     # What the functions themselves take for what still runs.
@@ -73,7 +83,7 @@ async def _reap(functions: list[EmulatedFunction], idle_timeout_s: float) -> Non
     while True:
         await asyncio.sleep(min(idle_timeout_s / 4, 5))
         for function in functions:
-            await function.stop_if_idle(idle_timeout_s)
+            await function.stop_idle(idle_timeout_s)
 
 
 def _listen(host: str, port: int) -> socket.socket:

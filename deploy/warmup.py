@@ -1,7 +1,8 @@
 """Have Cloud Scheduler ask functions to warm up: one job for each family that has a warmup.yaml.
 
 Jobs are made, changed where the file or the function's address is another one now, and else left as they are. A ping
-keeps one instance warm for most of the time; --min-instances keeps it always: --plan shows what either costs.
+keeps one instance warm for most of the time; --min-instances keeps it always: --plan shows what either costs, and with
+--trace which of them the function's own requests are worth.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from deploy import output
 from deploy.cloud import configuration, costs
 from deploy.cloud.configuration import Configuration
 from deploy.cloud.pings import Pings, flags_of, job_name
+from deploy.cloud.scaling import advice
 from deploy.cloud.sdk import Gcloud, GcloudFailed, spelled
 from deploy.cloud.variables import functions_url, url_of
 from deploy.project import FUNCTIONS, function_families
@@ -53,11 +55,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--delete", action="store_true", help="the jobs")
     what.add_argument("--list", action="store_true", help="the jobs there are, and how their last ping ended")
     what.add_argument("--plan", action="store_true", help="what pings cost, and what --min-instances would")
+    advice.add_arguments(parser)
     configuration.add_arguments(parser)
     output.add_json_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.trace and not args.plan:
+        raise ValueError("--trace is what a plan is made of. Give --plan too.")
     if args.plan:
         plan(args)
         return 0
@@ -210,8 +215,12 @@ class Jobs:
 
 def plan(args: argparse.Namespace) -> None:
     """Tells what keeping functions warm costs in a month."""
+    known = _known(args.family, function_families())
+    if args.trace:
+        output.tell(args, *advice.advice(args))
+        return
     prices = costs.Prices.read_file()
-    found = [_planned(prices, family) for family in _known(args.family, function_families())]
+    found = [_planned(prices, family) for family in known]
     head = ("", "pings", "every", "all warm", "all cold", "--min-instances=1")
     rows = [
         (one["family"], str(one["pings"]), one["every"], *(f"${one[cost]:.2f}" for cost in ("warm", "cold", "kept")))

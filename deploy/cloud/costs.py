@@ -82,14 +82,26 @@ class Size:
         return self.vcpus * prices[0] + self.gib * prices[1]
 
 
+def used(prices: Prices, size: Size, active_s: float, requests: float = 0, kept_s: float = 0, jobs: float = 0) -> float:
+    """What it all comes to: every other sum here, and every simulation, is made of it.
+
+    Args:
+        active_s: seconds, all instances together, in which they start or have a request.
+        kept_s: seconds in which ``--min-instances`` keeps them without one.
+        jobs: of Cloud Scheduler, each a month.
+    """
+    instances = active_s * size.second(prices.active) + kept_s * size.second(prices.idle)
+    return instances + requests * prices.request + jobs * prices.job_month
+
+
 def pings(prices: Prices, size: Size, number: int, seconds: float) -> float:
     """A job and its pings in a month, each of which keeps the instance busy for so long."""
-    return prices.job_month + number * (billed(seconds) * size.second(prices.active) + prices.request)
+    return used(prices, size, number * billed(seconds), number, jobs=1)
 
 
 def kept(prices: Prices, size: Size) -> float:
     """``--min-instances=1`` for a month without a request."""
-    return MONTH_S * size.second(prices.idle)
+    return used(prices, size, 0, kept_s=MONTH_S)
 
 
 def traffic(prices: Prices, size: Size, rate: float, seconds: float, at_once: int = 1) -> float:
@@ -100,7 +112,7 @@ def traffic(prices: Prices, size: Size, rate: float, seconds: float, at_once: in
     """
     each_alone = rate * billed(seconds)
     never_idle = math.ceil(rate * seconds / (TARGET_USE * at_once))
-    return MONTH_S * (min(each_alone, never_idle) * size.second(prices.active) + rate * prices.request)
+    return used(prices, size, MONTH_S * min(each_alone, never_idle), MONTH_S * rate)
 
 
 def billed(seconds: float) -> float:

@@ -71,6 +71,9 @@ class Pings:
     def times(self) -> Iterator[datetime]:
         """In a month of thirty days."""
         start, end = (day.replace(tzinfo=zoneinfo.ZoneInfo(self.time_zone)) for day in _MONTH)
+        return self.between(start, end)
+
+    def between(self, start: datetime, end: datetime) -> Iterator[datetime]:
         # It begins after what it is given.
         for time in CronSim(self.schedule, start - timedelta(seconds=1)):
             if time >= end:

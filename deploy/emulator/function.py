@@ -1,106 +1,150 @@
-"""One function as the platform runs it: staged, in its own functions-framework process, started on demand."""
+"""One function as the platform runs it: staged, and as many instances of it as its requests need."""
 
 import asyncio
 import contextlib
-import ctypes
-import json
 import os
-import signal
-import socket
-import sys
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from deploy import environments
+from deploy.emulator.instance import Instance
 from deploy.project import FUNCTIONS
 from deploy.stage import stage
 from model_functions.errors import FunctionUnreachable
 from model_functions.names import function_name
 
-START_DEADLINE_S = 60
-#: A function finishes what it runs within 8.5 s.
-STOP_DEADLINE_S = 9
-_PR_SET_PDEATHSIG = 1
-
 
 class EmulatedFunction:
-    """Starts at its first request, and again after it was stopped or died.
+    """Starts instances for requests that no other one has room for, and again after they were stopped or died.
+
+    A request goes to the instance that has the fewest, the oldest of those that have equally few. Where none has room
+    for it, it waits for the first that gets some; where no more may be started, the function itself refuses too much.
 
     Args:
         environment: what every function gets; the family's flags.yaml adds its own.
+        most: instances at once.
     """
 
-    def __init__(self, family: str, environment: Mapping[str, str]) -> None:
+    def __init__(self, family: str, environment: Mapping[str, str], most: int = 1) -> None:
         self.family = family
         self.name = function_name(family)
         self.environment = environment
-        self.in_flight = 0
-        self.last_used = time.monotonic()
-        self._process: asyncio.subprocess.Process | None = None
-        self._port = 0
-        self._starting = asyncio.Lock()
-
-    @property
-    def running(self) -> bool:
-        return self._process is not None and self._process.returncode is None
+        self.most = most
+        self.concurrency = int(_flags(family).get("--concurrency", 1))
+        self.instances: list[Instance] = []
+        self._waiting: deque[asyncio.Future[Instance]] = deque()
+        self._starting: set[asyncio.Task[None]] = set()
+        self._staging = asyncio.Lock()
+        self._folder: Path | None = None
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[str]:
-        """The function's address, for as long as a request is with it. Raises FunctionUnreachable."""
-        self.in_flight += 1
+        """The address of an instance, for as long as a request is with it. Raises FunctionUnreachable."""
+        instance = self._roomiest() or await self._next()
         try:
-            async with self._starting:  # the first request starts it, the others wait
-                if not self.running:
-                    await self._start()
-            yield f"http://127.0.0.1:{self._port}"
+            yield instance.address
         finally:
-            self.in_flight -= 1
-            self.last_used = time.monotonic()
+            self._leave(instance)
 
-    async def stop_if_idle(self, idle_timeout_s: float) -> None:
-        if self.running and not self.in_flight and time.monotonic() - self.last_used > idle_timeout_s:
+    async def stop_idle(self, idle_timeout_s: float) -> None:
+        for instance in [one for one in self.instances if one.is_alive and one.is_idle(idle_timeout_s)]:
+            if instance.in_flight:  # it was asked while another one stopped
+                continue
             print(f"[{self.name}] stopped after {idle_timeout_s:g} s without a request", flush=True)
-            await self.stop()
+            self.instances.remove(instance)
+            await instance.stop()
 
     async def stop(self) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        if process.returncode is not None:
-            # Its worker may live on.
-            _signal_group(process, signal.SIGKILL)
-            return
-        _signal_group(process, signal.SIGTERM)
-        try:
-            await asyncio.wait_for(process.wait(), STOP_DEADLINE_S)
-        except TimeoutError:
-            _signal_group(process, signal.SIGKILL)
-            await process.wait()
+        for task in self._starting:
+            task.cancel()
+        instances, self.instances = self.instances, []
+        await asyncio.gather(*(instance.stop() for instance in instances))
 
-    async def _start(self) -> None:
+    def _roomiest(self) -> Instance | None:
+        """An instance for one request more, which counts from now on."""
+        ready = [one for one in self.instances if one.is_ready and one.is_alive]
+        found = min(ready, key=lambda one: one.in_flight, default=None)
+        may_start = sum(one.is_alive for one in self.instances) < self.most
+        if found is None or (found.in_flight >= self.concurrency and (may_start or self._starting)):
+            return None
+        found.in_flight += 1
+        return found
+
+    async def _next(self) -> Instance:
+        """The next one that has room; one is started unless those that start already will have enough."""
+        turn: asyncio.Future[Instance] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        self._start_if_needed()
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                self._leave(turn.result())
+            raise
+
+    def _leave(self, instance: Instance) -> None:
+        instance.in_flight -= 1
+        instance.last_used = time.monotonic()
+        self._hand_out()
+
+    def _hand_out(self) -> None:
+        while self._waiting:
+            if self._waiting[0].done():  # who waited has hung up
+                self._waiting.popleft()
+                continue
+            instance = self._roomiest()
+            if instance is None:
+                self._start_if_needed()
+                return
+            self._waiting.popleft().set_result(instance)
+
+    def _start_if_needed(self) -> None:
+        waiting = sum(not turn.done() for turn in self._waiting)
+        alive = [one for one in self.instances if one.is_alive]
+        if len(alive) < self.most and waiting > len(self._starting) * self.concurrency:
+            dead = [one for one in self.instances if not one.is_alive]
+            instance = Instance(self.name)
+            self.instances = [*alive, instance]
+            task = asyncio.create_task(self._start(instance, dead, is_first=not alive))
+            self._starting.add(task)
+
+    async def _start(self, instance: Instance, dead: list[Instance], is_first: bool) -> None:
         started = time.monotonic()
-        await self.stop()
-        folder = await asyncio.to_thread(stage, self.family)
-        programs = await asyncio.to_thread(self._programs)
-        self._port = _free_port()
-        self._process = await asyncio.create_subprocess_exec(
-            programs / "functions-framework",
-            *("--target", "predict", "--source", "main.py", "--host", "127.0.0.1", "--port", str(self._port)),
-            cwd=folder,
-            env=self._environment(),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            # Its own group, so that Ctrl-C reaches the emulator alone, which then stops the functions in order.
-            start_new_session=True,
-            preexec_fn=_die_with_parent,
-        )
-        if self._process.stdout is not None:
-            self._logs = asyncio.create_task(self._relay_logs(self._process.stdout))
-        await self._until_it_answers(self._process)
-        print(f"[{self.name}] started in {time.monotonic() - started:.1f} s", flush=True)
+        try:
+            folder = await self._staged(dead, anew=is_first)
+            programs = await asyncio.to_thread(self._programs)
+            await instance.start(programs / "functions-framework", folder, self._environment())
+            print(f"[{self.name}] started in {time.monotonic() - started:.1f} s", flush=True)
+        except Exception as exc:  # noqa: BLE001 - whatever it was, those that wait are told
+            if instance in self.instances:
+                self.instances.remove(instance)
+            self._give_up(exc)
+        finally:
+            self._starting = {task for task in self._starting if task is not asyncio.current_task()}
+            self._hand_out()
+
+    async def _staged(self, dead: list[Instance], anew: bool) -> Path:
+        """The function's folder; what instances run over is not written again."""
+        async with self._staging:
+            for one in dead:
+                await one.stop()
+            if anew or self._folder is None:
+                self._folder = await asyncio.to_thread(stage, self.family)
+            return self._folder
+
+    def _give_up(self, reason: Exception) -> None:
+        """Where others are there or start, those that wait have a chance still."""
+        if any(one.is_alive for one in self.instances):
+            return
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_exception(reason)
 
     def _programs(self) -> Path:
         try:
@@ -114,57 +158,12 @@ class EmulatedFunction:
         flags = {name: value for name, value in flags_environment(self.family).items() if not name.startswith("ACCESS")}
         return inherited | {"PYTHONUNBUFFERED": "1"} | flags | dict(self.environment)
 
-    async def _until_it_answers(self, process: asyncio.subprocess.Process) -> None:
-        deadline = time.monotonic() + START_DEADLINE_S
-        while time.monotonic() < deadline:
-            if process.returncode is not None:
-                break
-            with contextlib.suppress(OSError):
-                _, writer = await asyncio.open_connection("127.0.0.1", self._port)
-                writer.close()
-                return
-            await asyncio.sleep(0.02)
-        await self.stop()
-        raise FunctionUnreachable(
-            f"The function {self.name} did not start. Its lines in the emulator's output say why.", retry_after=5
-        )
-
-    async def _relay_logs(self, lines: asyncio.StreamReader) -> None:
-        async for line in lines:
-            print(f"[{self.name}] {_for_people(line.decode(errors='replace').rstrip())}", flush=True)
-
 
 def flags_environment(family: str) -> dict[str, str]:
     """The variables that the family's flags.yaml sets at deployment."""
-    flags = yaml.safe_load((FUNCTIONS / family / "flags.yaml").read_text())
-    return {name: str(value) for name, value in flags.get("--update-env-vars", {}).items()}
+    return {name: str(value) for name, value in _flags(family).get("--update-env-vars", {}).items()}
 
 
-def _for_people(line: str) -> str:
-    """A log line's message and time; any other line as it is."""
-    try:
-        entry = json.loads(line)
-        latency = entry.get("httpRequest", {}).get("latency", "").removesuffix("s")
-        milliseconds = f" in {float(latency) * 1000:.1f} ms" if latency else ""
-        trace = f"\n{entry['stack_trace']}" if "stack_trace" in entry else ""
-        return f"{entry['message']}{milliseconds}{trace}"
-    except (ValueError, KeyError, TypeError):
-        return line
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _signal_group(process: asyncio.subprocess.Process, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, number)
-
-
-def _die_with_parent() -> None:
-    # An emulator that is killed cannot stop its functions; Linux does it then.
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def _flags(family: str) -> dict[str, Any]:
+    flags: dict[str, Any] = yaml.safe_load((FUNCTIONS / family / "flags.yaml").read_text())
+    return flags

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from deploy.__main__ import main
 from tests.fakes.bucket import FakeBucket
 from tests.running import ROOT, Process, call, clean_environment, emulator
 from tests.system.conftest import QUESTIONS, ROW, every_family
@@ -125,6 +126,38 @@ def test_first_requests_at_once_start_a_function_once(graph_store_folder: Path, 
         assert len({answer["revision"] for answer in answers}) == 1
         assert sum(line.startswith("[tabular] started") for line in process.lines) == 1
         assert process.lines.count("[tabular] loaded tiny_classifier") == 1
+
+
+def test_what_one_instance_has_no_room_for_starts_another(graph_store_folder: Path, trust_file: Path) -> None:
+    arguments = ("--max-instances", "2", "--idle-timeout", "0.4")
+    with emulator(graph_store_folder, *arguments, MODEL_TRUST=str(trust_file)) as (url, process):
+        # Its flags.yaml lets an instance have 32 at once; a third one that they would start may not be.
+        with ThreadPoolExecutor(70) as pool:
+            answers = list(pool.map(lambda _: predict(url, "tiny_classifier", ROW), range(70)))
+        assert all(answer["body"]["prediction"] == "large" for answer in answers)
+        assert sum(line.startswith("[tabular] started") for line in process.lines) == 2
+        assert process.lines.count("[tabular] loaded tiny_classifier") == 2
+        deadline = time.monotonic() + 20
+        while process.lines.count("[tabular] stopped after 0.4 s without a request") < 2:
+            assert time.monotonic() < deadline, process.lines
+            time.sleep(0.05)
+        assert predict(url, "tiny_classifier", ROW)["body"]["prediction"] == "large"
+        assert sum(line.startswith("[tabular] started") for line in process.lines) == 3
+
+
+@pytest.mark.parametrize(
+    ("argument", "told"),
+    [
+        (("--max-instances", "0"), "error: --max-instances is 0. Give 1 or more.\n"),
+        (("--idle-timeout", "0"), "error: --idle-timeout is 0. Give a positive number of seconds.\n"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_an_argument_that_cannot_be_is_told(
+    argument: tuple[str, str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["emulate", "--port", "0", *argument]) == 1
+    assert capsys.readouterr().err == told
 
 
 def test_an_idle_function_stops_and_comes_back(graph_store_folder: Path, trust_file: Path) -> None:
