@@ -72,7 +72,8 @@ class Function:
         request = urllib.request.Request(self.url + question.path, body, headers)  # noqa: S310 - Google told the URL
         started = time.monotonic()
         try:
-            with urllib.request.urlopen(request, timeout=patience_s) as answer:  # noqa: S310
+            # An opener of its own: urlopen's keeps to the proxy that there was when somebody used it first.
+            with urllib.request.build_opener().open(request, timeout=patience_s) as answer:
                 status, told, text = answer.status, answer.headers, answer.read()
         except urllib.error.HTTPError as exc:
             status, told, text = exc.code, exc.headers, exc.read()

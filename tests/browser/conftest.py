@@ -23,6 +23,7 @@ from deploy.project import ROOT
 from deploy.publisher import open_repository, signing_key
 from tests.browser.models import TRANSFORMERS_MODELS, publish_all
 from tests.browser.playground import Playground
+from tests.running import DIRECT
 
 CHROMIUM_OPTIONS = (
     "--headless=new",
@@ -132,7 +133,7 @@ def _warm_up(url: str, models: tuple[str, ...]) -> None:
 
 
 def _ask(request: urllib.request.Request) -> None:
-    with contextlib.suppress(OSError), urllib.request.urlopen(request) as answer:
+    with contextlib.suppress(OSError), DIRECT.open(request) as answer:
         answer.read()
 
 

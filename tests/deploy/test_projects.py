@@ -9,7 +9,7 @@ import re
 import shlex
 import shutil
 import subprocess
-import urllib.request
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +30,7 @@ from tests.fakes.control_plane import ControlPlane
 from tests.fakes.control_plane.billing import ACCOUNT
 from tests.fakes.control_plane.plane import HOST
 from tests.fakes.control_plane.secret_manager import Version
+from tests.running import call
 
 pytestmark = [
     pytest.mark.slow,
@@ -182,10 +183,9 @@ def connect(project: Project, noted: str) -> None:
     """Does what the doctor's note says, and logs in at the address that the first command's answer has."""
     first, _, second = noted.partition("Run: ")[2].partition(", then: ")
     project.gcloud(first.partition(" (")[0])
-    with urllib.request.urlopen(
-        project.plane.builds.connections["us-central1", "gh"]["installationState"]["actionUri"]
-    ):
-        project.gcloud(second.replace("OWNER/NAME", "acme/models"))
+    log_in = project.plane.builds.connections["us-central1", "gh"]["installationState"]["actionUri"]
+    assert call(log_in).status == 200
+    project.gcloud(second.replace("OWNER/NAME", "acme/models"))
 
 
 def test_a_trigger_that_somebody_changed_is_replaced(project: Project) -> None:
@@ -240,7 +240,7 @@ def test_runs_of_the_configured_branch_are_the_deployer_and_no_others(project: P
         # gcloud has no override of these two.
         written[name] = re.sub(r"https://(\w+)\.googleapis\.com/", rf"http://{HOST}/\1/", written[name])
     credentials.write_text(json.dumps(written))
-    ours = {"CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE": str(credentials), "CLOUDSDK_CONFIG": str(tmp_path)}
+    ours = {"CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE": str(credentials)}
     environment = {name: value for name, value in plane.variables().items() if "TOKEN_FILE" not in name} | ours
     del environment["CLOUDSDK_CORE_ACCOUNT"]
 
@@ -254,7 +254,9 @@ def test_runs_of_the_configured_branch_are_the_deployer_and_no_others(project: P
         issuer, audience = "https://token.actions.githubusercontent.com", f"https://iam.googleapis.com/{provider}"
         token.write_text(plane.google.token(None, audience, iss=issuer, **said))
         command = ["gcloud", "projects", "describe", "acme-prod"]
-        return subprocess.run(command, env=environment, capture_output=True, text=True)
+        # A machine of its own: gcloud keeps what a token was exchanged for.
+        own = {"CLOUDSDK_CONFIG": tempfile.mkdtemp(dir=tmp_path)}
+        return subprocess.run(command, env=environment | own, capture_output=True, text=True)
 
     allowed = run("acme/models", "refs/heads/main")
     assert allowed.returncode == 0, allowed.stderr

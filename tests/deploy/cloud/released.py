@@ -9,7 +9,6 @@ import json
 import shutil
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +31,7 @@ from model_functions.repository import Repository
 from model_functions.store import open_store
 from tests.deploy.cloud.written import write_configuration
 from tests.fakes.control_plane import ControlPlane
+from tests.running import call
 
 PROJECT = "demo-project"
 FAMILIES = ["tabular", "gateway"]
@@ -161,7 +161,7 @@ def _prepare(plane: ControlPlane, settings: Configuration) -> None:
         plane.accounts.add(account)
     body = json.dumps({"name": settings.bucket, "location": settings.region}).encode()
     url = f"{plane.storage.url_of(plane.owner)}/storage/v1/b?project={plane.project}"
-    urllib.request.urlopen(urllib.request.Request(url, body, {"Content-Type": "application/json"})).close()
+    assert call(url, body, **{"Content-Type": "application/json"}).status == 200
     name = f"{plane.project_name}/locations/{settings.region}/repositories/{settings.images}"
     plane.artifacts.repositories[name] = {"name": name, "format": "DOCKER", "createTime": plane.now()}
     for grant in grants(settings):

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.control_plane import ControlPlane
+from tests.running import call
 
 Asking = Callable[..., tuple[int, dict[str, Any]]]
 
@@ -95,9 +96,7 @@ def deploy(
     """The operation at its end."""
     status, upload = ask("POST", f"cloudfunctions/v2/{PLACE}/functions:generateUploadUrl", {})
     assert status == 200
-    request = urllib.request.Request(upload["uploadUrl"], source or zipped(), method="PUT")
-    with urllib.request.urlopen(request) as response:
-        assert response.status == 200
+    assert call(upload["uploadUrl"], source or zipped(), method="PUT").status == 200
     body = {
         "buildConfig": {
             "runtime": "python311",

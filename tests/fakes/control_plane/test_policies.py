@@ -2,8 +2,6 @@
 
 import json
 import re
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ from tests.fakes.control_plane import ControlPlane, given_secrets
 from tests.fakes.control_plane.conditions import Asked, holds
 from tests.fakes.control_plane.conftest import PLACE, Asking, deploy
 from tests.fakes.control_plane.routing import ApiError
+from tests.running import call
 
 PROJECT = "cloudresourcemanager/v1/projects/demo-project"
 ACCOUNTS = "iam/v1/projects/demo-project/serviceAccounts"
@@ -81,13 +80,7 @@ def test_a_bucket_gives_an_account_its_own_prefix_alone(plane: ControlPlane, ask
 
     def at(url: str, path: str, method: str = "GET", body: object = None) -> int:
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{url}/storage/v1/b{path}", data, method=method)
-        try:
-            with urllib.request.urlopen(request) as response:
-                return int(response.status)
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code
+        return call(f"{url}/storage/v1/b{path}", data, method=method).status
 
     fine = {"name": "models", "iamConfiguration": {"uniformBucketLevelAccess": {"enabled": True}}}
     assert at(owner, "?project=demo-project", "POST", fine) == 200
