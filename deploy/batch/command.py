@@ -5,7 +5,7 @@ import sys
 
 from deploy import environments, output, publisher
 from deploy.assignments import json_or_text
-from deploy.batch import beam, planning, report
+from deploy.batch import beam, planning, report, worker
 from deploy.batch.files import Files, files_at
 from deploy.batch.job import Job
 from deploy.batch.pinned import PinnedModel
@@ -52,6 +52,7 @@ def asked(args: argparse.Namespace, model: PinnedModel) -> Job:
 
 
 def _run(args: argparse.Namespace, files: Files, job: Job, earlier: Job | None) -> int:
+    worker.be_quiet()
     # Imported here: Beam takes seconds, which who is refused need not wait.
     from deploy.batch import local
 

@@ -90,7 +90,14 @@ class LocalFiles:
         return Path(name).read_bytes()
 
     def write(self, name: str, data: bytes) -> None:
-        path = Path(name)
+        try:
+            self._write(Path(name), data)
+        except OSError as exc:
+            raise OSError(
+                f"{name} cannot be written: {exc.strerror}. Make room for it, or choose another place."
+            ) from exc
+
+    def _write(self, path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
         try:

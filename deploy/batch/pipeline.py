@@ -4,11 +4,10 @@ An element is a whole part from beginning to end: whatever a runner repeats, joi
 together, and writing them again writes the same files.
 """
 
-import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -35,20 +34,6 @@ class PartRows(NamedTuple):
     began: float
 
 
-@dataclass(frozen=True)
-class Cores:
-    """How worker processes of one machine share it. Args: workers: how many they are; 0: nobody else is there."""
-
-    workers: int = 0
-
-    def take(self) -> None:
-        """This thread, and those that it starts, run on this worker's own cores: engines start one for each."""
-        number = os.environ.get("WORKER_ID", "").rpartition("_")[2]
-        mine = sorted(os.sched_getaffinity(0))
-        if self.workers > 1 and number.isdecimal() and len(mine) >= self.workers:
-            os.sched_setaffinity(0, mine[int(number) % self.workers :: self.workers])
-
-
 class ReadPart(beam.DoFn):
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -62,13 +47,12 @@ class ReadPart(beam.DoFn):
 class PartHandler(ModelHandler[PartRows, PredictionResult, Predictor]):
     """Predicts parts; an inference is the list of their rows' outcomes."""
 
-    def __init__(self, job: Job, cores: Cores) -> None:
+    def __init__(self, job: Job) -> None:
         super().__init__(min_batch_size=1, max_batch_size=1)
-        self._job, self._cores = job, cores
+        self._job = job
         self._rows = PublishedModel(job.model, job.parameters)
 
     def load_model(self) -> Predictor:
-        self._cores.take()
         return self._rows.load_model()
 
     def run_inference(
@@ -118,7 +102,7 @@ class WritePart(beam.DoFn):
         yield entry
 
 
-def build(pipeline: beam.Pipeline, job: Job, parts: Iterable[Part], fence: Fence | None, cores: Cores) -> None:
+def build(pipeline: beam.Pipeline, job: Job, parts: Iterable[Part], fence: Fence | None) -> None:
     """Puts the steps into the pipeline.
 
     Args:
@@ -131,6 +115,6 @@ def build(pipeline: beam.Pipeline, job: Job, parts: Iterable[Part], fence: Fence
         # Else one worker would have what one step has made.
         | "to all workers" >> beam.Reshuffle()
         | "read" >> beam.ParDo(ReadPart(job))
-        | "predict" >> RunInference(PartHandler(job, cores))
+        | "predict" >> RunInference(PartHandler(job))
         | "write" >> beam.ParDo(WritePart(job, fence))
     )
