@@ -66,6 +66,9 @@ class BucketFiles:
             for blob in _client().list_blobs(bucket, prefix=prefix):
                 yield f"gs://{bucket}/{blob.name}"
 
+    def sweep(self, folder: str) -> None:
+        """A bucket keeps nothing of what does not arrive whole."""
+
 
 def _client() -> Any:
     return client(os.environ.get("STORAGE_EMULATOR_HOST"))

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
+_TEMPORARY = ".writing-"
+
 
 class Found(NamedTuple):
     """A file.
@@ -41,6 +43,9 @@ class Files(Protocol):
 
     def names(self, folder: str) -> Iterator[str]:
         """Of all files in the folder and in those below it."""
+
+    def sweep(self, folder: str) -> None:
+        """Removes what writers that were killed have left; for when nobody writes there."""
 
 
 class FileChanged(OSError):
@@ -99,7 +104,7 @@ class LocalFiles:
 
     def _write(self, path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_TEMPORARY)
         try:
             with open(handle, "wb") as file:
                 file.write(data)
@@ -116,6 +121,10 @@ class LocalFiles:
     def names(self, folder: str) -> Iterator[str]:
         root = Path(folder)
         yield from sorted(str(path) for path in root.rglob("*") if path.is_file())
+
+    def sweep(self, folder: str) -> None:
+        for path in Path(folder).rglob(f"{_TEMPORARY}*"):
+            path.unlink()
 
 
 def _found(path: str) -> Found:

@@ -34,6 +34,7 @@ def run(files: Files, job: Job, runner: str, workers: int) -> Summary:
     parts = planning.read_parts(files, job)
     began = time.monotonic()
     with Fence.raised(job.output) as fence:
+        files.sweep(job.output)
         before = planning.done(files, job)
         left = [part for part in parts if part.number not in before]
         if left:
