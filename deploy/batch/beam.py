@@ -18,6 +18,7 @@ from deploy.locked import FOR_BATCH
 from deploy.project import ROOT
 
 _STAMP = "installed"
+_PATH = "PYTHONPATH"
 
 
 def enter() -> None:
@@ -26,8 +27,8 @@ def enter() -> None:
         sys.path.append(str(packages()))
     # Workers find the project and its packages as this process does.
     ours = [str(ROOT), str(ROOT / "shared"), *(path for path in sys.path if path.startswith(str(ENVIRONMENTS)))]
-    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([*ours, *filter(None, given)]))
+    given = os.environ.get(_PATH, "").split(os.pathsep)
+    os.environ[_PATH] = os.pathsep.join(dict.fromkeys([*ours, *filter(None, given)]))
 
 
 def packages() -> Path:

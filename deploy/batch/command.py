@@ -21,7 +21,6 @@ def run(args: argparse.Namespace) -> int:
     family, _ = split_model(repository, args.model)
     if not environments.satisfied(family):
         return environments.run(family, "deploy", *args.arguments)
-    beam.enter()
     job = asked(args, PinnedModel.at(repository, args.model, alias=args.alias, revision=args.revision))
     files = files_at(job.output)
     earlier = None if args.again else planning.begun(files, job)
@@ -52,13 +51,14 @@ def asked(args: argparse.Namespace, model: PinnedModel) -> Job:
 
 
 def _run(args: argparse.Namespace, files: Files, job: Job, earlier: Job | None) -> int:
+    beam.enter()
+    if earlier is None:
+        print(f"counting the rows of {job.input} …", file=sys.stderr)
+        planning.begin(files, job)
     worker.be_quiet()
     # Imported here: Beam takes seconds, which who is refused need not wait.
     from deploy.batch import local
 
-    if earlier is None:
-        print(f"counting the rows of {job.input} …", file=sys.stderr)
-        planning.begin(files, job)
     job = earlier or job
     told = local.run(files, job, args.runner, args.workers)
     files.write(job.report, report.page(told).encode())

@@ -1,5 +1,6 @@
 """Beam's ModelHandler over a published model: RunInference in anybody's pipeline gives what a function would answer."""
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
@@ -7,7 +8,8 @@ from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 
 from deploy import publisher
 from deploy.batch.pinned import PinnedModel
-from deploy.batch.predictor import Outcome, Predictor
+from deploy.batch.predictor import WINDOW, WINDOW_OF_FILES, Outcome, Predictor
+from deploy.project import wrapper_class
 from model_functions.repository import Repository
 
 
@@ -22,7 +24,8 @@ class PublishedModel(ModelHandler[Any, PredictionResult, Predictor]):
     """
 
     def __init__(self, model: PinnedModel, parameters: Mapping[str, Any] | None = None, **batching: int) -> None:
-        super().__init__(**batching)
+        window = WINDOW_OF_FILES if wrapper_class(model.family).media else WINDOW
+        super().__init__(**{"max_batch_size": window} | batching)
         self.model = model
         self.parameters = dict(parameters or {})
 
@@ -58,6 +61,10 @@ class PublishedModel(ModelHandler[Any, PredictionResult, Predictor]):
 
     def validate_inference_args(self, inference_args: dict[str, Any] | None) -> None:
         """They are parameters, which the wrapper checks with each row."""
+
+    def get_num_bytes(self, batch: Sequence[Any]) -> int:
+        """About: Beam's own way is to pickle each batch, to count the bytes."""
+        return sum(map(sys.getsizeof, batch))
 
     def get_metrics_namespace(self) -> str:
         return f"model_functions/{self.model.family}/{self.model.name}"

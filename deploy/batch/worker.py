@@ -7,8 +7,8 @@ import signal
 import sys
 import warnings
 
-#: How many there are, for those who share the machine's cores.
-WORKERS = "BATCH_WORKERS"
+#: Variables: how many there are, for those who share the machine's cores, and, as Beam says it, which one this is.
+WORKERS, _NUMBER = "BATCH_WORKERS", "WORKER_ID"
 
 #: Linux' number (prctl.h).
 _PR_SET_PDEATHSIG = 1
@@ -43,7 +43,7 @@ def be_quiet() -> None:
 
 def main() -> None:
     end_with_the_job()
-    take_cores(int(os.environ["WORKER_ID"].rpartition("_")[2]), int(os.environ.get(WORKERS, "1")))
+    take_cores(int(os.environ[_NUMBER].rpartition("_")[2]), int(os.environ.get(WORKERS, "1")))
     be_quiet()
     # Imported here: what it imports starts threads, on the cores that there are by then.
     from apache_beam.runners.worker import sdk_worker_main
