@@ -96,10 +96,24 @@ def done(files: Files, job: Job) -> dict[int, Entry]:
     return dict(Journal(files, job).entries())
 
 
+def check_parameters(job: Job, manifest: Manifest) -> None:
+    """Refuses parameters that the model does not have; what their values may be, it says of each row."""
+    known = manifest.interface.get("parameters", {})
+    for name in job.parameters:
+        if name not in known:
+            there = ", ".join(known) or "none"
+            raise ValueError(f"--set {name}: {manifest.name} has no such parameter. There are: {there}.")
+
+
 def begin(files: Files, job: Job) -> None:
-    """Counts the rows and writes the plan, in place of an earlier job's."""
-    found = found_inputs(job.input, job.output)
-    parts = list(divide(job, found))
-    check_columns(job, job.model.manifest(), parts)
+    """Counts the rows and writes the plan, in place of an earlier job's.
+
+    Raises ValueError, ArtifactRefused for what no row could be predicted with.
+    """
+    manifest = job.model.manifest()
+    manifest.check_environment()
+    check_parameters(job, manifest)
+    parts = list(divide(job, found_inputs(job.input, job.output)))
+    check_columns(job, manifest, parts)
     clear(files, job)
     write_plan(files, job, parts)

@@ -112,6 +112,11 @@ def test_columns_without_data_are_refused_before_anything_is_written(job: Job, t
     assert not Path(job.output).exists()
 
 
+def test_parameters_that_the_model_lacks_are_refused(begun: Job) -> None:
+    with pytest.raises(ValueError, match=r"--set beams: tiny_classifier has no such parameter. There are: method."):
+        planning.begin(FILES, replace(begun, parameters={"beams": 4}))
+
+
 def test_a_pinned_model_is_another_one_never(pinned: PinnedModel) -> None:
     with pytest.raises(ManifestInvalid, match="speaks of another revision"):
         replace(pinned, digest="0" * 64).load()
