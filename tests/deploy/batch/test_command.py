@@ -8,8 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from PIL import Image
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 from deploy import publisher
 from deploy.__main__ import main
@@ -192,6 +198,28 @@ def test_a_model_that_fails_on_one_row_answers_the_others(published: Path, ran: 
     dead = {row["data"]: row["error"] for row in rows(published / "out", "dead-letters/part-*.jsonl")}
     assert dead["boom"] == {"code": "model_error", "message": "The model raised RuntimeError: not this one"}
     assert dead["x" * 21]["message"] == "data has 21 characters; the limit is 20. Send it in parts."
+
+
+@pytest.mark.slow
+def test_texts_of_a_table_mean_the_same_beside_what_beam_brings(
+    published: Path, ran: Callable[..., tuple[int, str]]
+) -> None:
+    """pandas keeps texts in pyarrow's arrays where it finds them; functions have none."""
+    frame = pd.DataFrame({"colour": ["red", "green", "blue"] * 10, "size": [1.0, 2.0, None] * 10})
+    encoder = ColumnTransformer([("colour", OneHotEncoder(), ["colour"])], remainder=SimpleImputer())
+    estimator = make_pipeline(encoder, LogisticRegression()).fit(frame, ["warm", "cold", "cold"] * 10)
+    wrapper = TabularWrapper.from_estimator(estimator, data=frame)
+    _publish(wrapper, "colours", {"colour": "red", "size": 1.0})
+    (published / "in" / "rows.csv").write_text("id,size,colour\n1,1.0,red\n2,,green\n3,3,blue\n4,1,purple\n")
+    status, told = ran(model="colours")
+    assert status == 0, told
+    found = {row["id"]: row["prediction"] for row in rows(published / "out", "part-*.jsonl")}
+    asked = {"1": ("red", 1.0), "2": ("green", None), "3": ("blue", 3)}
+    assert found.keys() == asked.keys()
+    for name, (colour, size) in asked.items():
+        assert close(found[name], wrapper.predict({"colour": colour, "size": size}), 1e-9)
+    (dead,) = rows(published / "out", "dead-letters/part-*.jsonl")
+    assert dead["error"]["message"].startswith("The model cannot take this data: Found unknown categories ['purple']")
 
 
 @pytest.mark.slow
