@@ -25,6 +25,7 @@ VERBS = (
     "warmup",
     "status",
     "emulate",
+    "batch",
 )
 
 

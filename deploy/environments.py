@@ -74,7 +74,7 @@ def made(source: Path) -> Path:
     """
     folder = _folder(source)
     if not (folder / _STAMP).exists():
-        with _alone(folder):
+        with alone(folder):
             if not (folder / _STAMP).exists():  # another one may have made it meanwhile
                 _make(folder, source)
     return folder
@@ -173,7 +173,7 @@ def _folder(source: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     ENVIRONMENTS.mkdir(parents=True, exist_ok=True)
     with open(ENVIRONMENTS / f".{folder.name}", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

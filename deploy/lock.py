@@ -11,7 +11,7 @@ from pathlib import Path
 
 from deploy import locked, output
 from deploy.environments import pins
-from deploy.project import FUNCTIONS, ROOT
+from deploy.project import BATCH, FUNCTIONS, ROOT
 
 EXAMPLE = "python -m deploy lock --upgrade"
 
@@ -32,7 +32,9 @@ def run(args: argparse.Namespace) -> None:
     # What functions run on is what they were tested with.
     same = f"--constraint={locked.DEVELOPMENT}"
     _write(locked.FOR_FUNCTIONS, "The pins of functions/*/requirements.txt", function_pins(), preferred, same)
-    found = {lock.stem: len(locked.packages(lock)) for lock in (locked.DEVELOPMENT, locked.FOR_FUNCTIONS)}
+    _write_for_batch(preferred)
+    locks = (locked.DEVELOPMENT, locked.FOR_FUNCTIONS, locked.FOR_BATCH)
+    found = {lock.stem: len(locked.packages(lock)) for lock in locks}
     output.tell(args, found, "\n".join(f"{count} packages for {name}" for name, count in found.items()))
 
 
@@ -44,6 +46,20 @@ def function_pins() -> dict[str, str]:
             if found.setdefault(package, version) != version:
                 raise ValueError(f"{path} pins {package}=={version}, another function {found[package]}. Pin one.")
     return found
+
+
+def _write_for_batch(preferred: bool) -> None:
+    """What functions and tests run on stays as it is, whatever bounds Beam has: only what it brings is written."""
+    there = locked.packages(locked.DEVELOPMENT) | locked.packages(locked.FOR_FUNCTIONS)
+    kept = locked.FOR_BATCH.with_suffix(".kept")
+    kept.write_text("".join(f"{one.name}=={one.version}\n" for one in there.values()))
+    try:
+        wanted = pins(BATCH / "requirements.txt")
+        _write(locked.FOR_BATCH, "The pins of deploy/batch/requirements.txt", wanted, preferred, f"--override={kept}")
+    finally:
+        kept.unlink()
+    text = locked.without(locked.FOR_BATCH, locked.packages(locked.DEVELOPMENT))
+    locked.FOR_BATCH.write_text(text)
 
 
 def _write(lock: Path, what: str, wanted: dict[str, str], preferred: bool, *more: str) -> None:

@@ -14,6 +14,8 @@ LOCKS = ROOT / "deploy" / "locks"
 DEVELOPMENT = LOCKS / "development.txt"
 #: All functions' together: what two of them have, they have at one version.
 FOR_FUNCTIONS = LOCKS / "functions.txt"
+#: What batch jobs run on beside what DEVELOPMENT has.
+FOR_BATCH = LOCKS / "batch.txt"
 #: PyTorch's build for CPUs alone, of its own index: PyPI's brings gigabytes for GPUs along.
 CPU_TORCH = LOCKS / "torch_cpu.txt"
 
@@ -77,6 +79,13 @@ def _entry(lock: Path, block: str) -> Locked:
     wanted_by = re.findall(r"^    #(?: via)? +([a-z0-9-]+)$", block, re.MULTILINE)
     digests = tuple(re.findall(r"--hash=sha256:([0-9a-f]{64})", block))
     return Locked(match[1], match[2], match[3] or "", digests, frozenset(wanted_by))
+
+
+def without(lock: Path, names: Iterable[str]) -> str:
+    """The lock's text but for those packages."""
+    left = set(names)
+    blocks = re.split(r"\n(?=[a-z0-9])", lock.read_text())
+    return "\n".join(block for block in blocks if block.partition("==")[0] not in left).rstrip("\n") + "\n"
 
 
 def of_function(pins: Mapping[str, str], locked: Mapping[str, Locked]) -> list[Locked]:

@@ -11,6 +11,7 @@ from model_functions.wrapper import ModelWrapper
 ROOT = Path(__file__).resolve().parent.parent
 FUNCTIONS = ROOT / "functions"
 SHARED = ROOT / "shared" / "model_functions"
+BATCH = ROOT / "deploy" / "batch"
 BUILD = ROOT / "build"
 
 

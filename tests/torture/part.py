@@ -8,7 +8,7 @@ from tests.torture.place import Place
 
 #: In the order in which they run: what needs the machine for itself is not behind what leaves it hot.
 PARTS = (
-    *("corpus", "fuzz", "tampering", "faults", "herd", "publishers", "flips", "dead_bucket"),
+    *("corpus", "fuzz", "tampering", "faults", "herd", "publishers", "batches", "flips", "dead_bucket"),
     *("sigterm", "late", "overload", "slow_clients", "memory", "soak", "secrets"),
 )
 

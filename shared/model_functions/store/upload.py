@@ -45,7 +45,7 @@ class Uploader:
     """
 
     def __init__(self, bucket: str, prefix: str, patience: Patience) -> None:
-        self._bucket = _client(os.environ.get("STORAGE_EMULATOR_HOST")).bucket(bucket)
+        self._bucket = client(os.environ.get("STORAGE_EMULATOR_HOST")).bucket(bucket)
         self._prefix = prefix
         self._patience = patience
         retry = DEFAULT_RETRY.with_delay(initial=patience.pause, maximum=1.0)
@@ -110,7 +110,7 @@ class _Source(BytesIO):
 
 
 @cache
-def _client(emulator: str | None) -> storage.Client:
+def client(emulator: str | None) -> storage.Client:
     """The client, of which a process needs one.
 
     Args:

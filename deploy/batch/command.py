@@ -1,0 +1,78 @@
+"""What ``python -m deploy batch`` does: from its arguments to a finished job."""
+
+import argparse
+import sys
+
+from deploy import environments, output, publisher
+from deploy.assignments import json_or_text
+from deploy.batch import beam, planning, report, worker
+from deploy.batch.files import Files, files_at
+from deploy.batch.job import Job
+from deploy.batch.pinned import PinnedModel
+from deploy.batch.summary import Summary
+from deploy.naming import split_model
+
+#: Rows of a part: enough that a part's files are no burden, few enough that little is lost when a job is stopped.
+ROWS, ROWS_OF_FILES = 1000, 100
+
+
+def run(args: argparse.Namespace) -> int:
+    repository = publisher.open_repository()
+    family, _ = split_model(repository, args.model)
+    if not environments.satisfied(family):
+        return environments.run(family, "deploy", *args.arguments)
+    job = asked(args, PinnedModel.at(repository, args.model, alias=args.alias, revision=args.revision))
+    files = files_at(job.output)
+    earlier = None if args.again else planning.begun(files, job)
+    if earlier is not None and (told := Summary.read(files, earlier)) is not None:
+        return _tell(args, told, f"{earlier.output} is finished already. --again runs it again.")
+    return _run(args, files, job, earlier)
+
+
+def asked(args: argparse.Namespace, model: PinnedModel) -> Job:
+    """The job that the arguments mean. Raises ValueError, FileNotFoundError."""
+    if args.workers < 1 or (args.rows or 1) < 1:
+        raise ValueError(f"--workers {args.workers} --rows {args.rows}: give at least 1.")
+    found = planning.found_inputs(args.input, args.output)
+    form = args.format or planning.form_of_inputs(found)
+    few = form in ("documents", "images")
+    parameters = dict(_assignment(text) for text in args.set)
+    job = Job(
+        model=model,
+        alias=args.revision or args.alias,
+        input=args.input,
+        format=form,
+        output=args.output.rstrip("/"),
+        data=args.data,
+        parameters=parameters,
+        rows=args.rows or (ROWS_OF_FILES if few else ROWS),
+    )
+    return planning.with_inputs(job, found)
+
+
+def _run(args: argparse.Namespace, files: Files, job: Job, earlier: Job | None) -> int:
+    beam.enter()
+    if earlier is None:
+        print(f"counting the rows of {job.input} …", file=sys.stderr)
+        planning.begin(files, job)
+    worker.be_quiet()
+    # Imported here: Beam takes seconds, which who is refused need not wait.
+    from deploy.batch import local
+
+    job = earlier or job
+    told = local.run(files, job, args.runner, args.workers)
+    files.write(job.report, report.page(told).encode())
+    told.write(files, job)
+    return _tell(args, told, "")
+
+
+def _tell(args: argparse.Namespace, told: Summary, note: str) -> int:
+    output.tell(args, told.document(), "\n".join(filter(None, [note, told.table()])))
+    return 0 if told.counts.rows or not told.counts.failed else 1
+
+
+def _assignment(text: str) -> tuple[str, object]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"--set {text}: write NAME=VALUE.")
+    return name, json_or_text(value)
