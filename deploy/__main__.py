@@ -26,6 +26,7 @@ VERBS = (
     "status",
     "emulate",
     "batch",
+    "evaluate",
 )
 
 
