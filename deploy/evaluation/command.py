@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import json
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -41,8 +42,9 @@ def _evaluated(args: argparse.Namespace) -> int:
     family, _ = split_model(repository, args.model)
     if not environments.satisfied(family):
         return environments.run(family, "deploy", *args.arguments)
-    if args.workers < 1 or args.max_errors < 0:
-        raise ValueError(f"--workers {args.workers} --max-errors {args.max_errors}: give at least 1, and at least 0.")
+    for option, value, least in (("workers", args.workers, 1), ("max-errors", args.max_errors, 0)):
+        if value < least:
+            raise ValueError(f"--{option} {value}: give at least {least}.")
     model = PinnedModel.at(repository, args.model, alias=args.alias, revision=args.revision)
     beam.enter()
     job = _job(args, model)
@@ -72,11 +74,11 @@ def _folder(args: argparse.Namespace, model: PinnedModel) -> str:
 
 
 def _other(repository: Repository, args: argparse.Namespace) -> PinnedModel:
-    """The revision of ``--against``, which may be an alias too."""
-    try:
-        return PinnedModel.at(repository, args.model, alias=args.against)
-    except ModelNotFound:
-        return PinnedModel.at(repository, args.model, revision=args.against)
+    """The revision of ``--against``, or the one that an alias of this name points at."""
+    for place in ("alias", "revision"):
+        with suppress(ModelNotFound):
+            return PinnedModel.at(repository, args.model, **{place: args.against})
+    raise ValueError(f'--against {args.against}: {args.model} has no revision and no alias "{args.against}".')
 
 
 def _placed(job: Job, labels: Labels) -> Job:

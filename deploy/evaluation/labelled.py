@@ -77,15 +77,24 @@ def _expected(labels: Labels, row: InputRow, job: Job, manifest: Manifest) -> An
         raise ValueError(f'{row.key} has {had}, and the first row has "{labels.column}". Give each row one.')
     if labels.column is None and (others := [column for column in COLUMNS if column in row.columns]):
         raise ValueError(f'{row.key} has "{others[0]}", and the first row has no label. Give all rows one, or none.')
-    data = questions.data_column(row.columns, manifest.interface.get("kind", ""), job.data)
+    data = _data(row, job, manifest)
     label = row.columns.get(labels.column) if labels.column else None
     try:
         if job.format == "csv" and not labels.kind.spelled and label is not None:
             label = _parsed(label)
-        return labels.kind.expected(label, None if data is None else row.columns[data])
+        return labels.kind.expected(label, data)
     except ValueError as exc:
         name = f'"{labels.column}"' if labels.column else "the data"
         raise ValueError(f"{row.key}: {name} {exc}") from exc
+
+
+def _data(row: InputRow, job: Job, manifest: Manifest) -> Any:
+    """What the model is asked; None where the whole row is it."""
+    try:
+        column = questions.data_column(row.columns, manifest.interface.get("kind", ""), job.data)
+    except ValueError as exc:
+        raise ValueError(f"{row.key}: {exc}") from exc
+    return None if column is None else row.columns[column]
 
 
 def _parsed(text: str) -> Any:
