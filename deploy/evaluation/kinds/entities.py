@@ -1,5 +1,6 @@
 """Entities in a text: one is right where its borders and its kind are."""
 
+from collections.abc import Hashable, Sequence, Set
 from typing import Any, NamedTuple
 
 from deploy.evaluation.kinds import Kind, NotOfThisKind
@@ -70,12 +71,12 @@ class Entities(Kind):
         return rows
 
 
-def entity_f1(expected: list[frozenset[Entity]], found: list[frozenset[Entity]]) -> float:
-    """Over the entities of all rows; 1 where there are none and none were found."""
+def entity_f1(expected: Sequence[Set[Hashable]], found: Sequence[Set[Hashable]]) -> float:
+    """Over the entities of all rows, whatever tells one from another; 1 where there are none and none were found."""
     return _measured(expected, found)[2]
 
 
-def _measured(expected: list[frozenset[Entity]], found: list[frozenset[Entity]]) -> tuple[float, float, float]:
+def _measured(expected: Sequence[Set[Hashable]], found: Sequence[Set[Hashable]]) -> tuple[float, float, float]:
     """Precision, recall and F1."""
     from sklearn.metrics import precision_recall_fscore_support
 
