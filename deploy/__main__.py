@@ -13,6 +13,7 @@ VERBS = (
     "publish",
     "models",
     "verify",
+    "evaluate",
     "promote",
     "rollback",
     "keys",
@@ -26,7 +27,6 @@ VERBS = (
     "status",
     "emulate",
     "batch",
-    "evaluate",
 )
 
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from deploy.batch import planning
+from deploy.batch import planning, worker
 from deploy.batch.files import Files, files_at, joined
 from deploy.batch.job import Job
 from deploy.batch.parts import Part
@@ -23,6 +23,7 @@ class Answer(NamedTuple):
 
 def run(job: Job, runner: str, workers: int) -> None:
     """Has all rows answered, but for those that were before. Raises JobFailed."""
+    worker.be_quiet()
     # Imported here: Beam takes seconds, which who is refused need not wait.
     from deploy.batch import local
 

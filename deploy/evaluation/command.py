@@ -48,7 +48,10 @@ def _evaluated(args: argparse.Namespace) -> int:
     model = PinnedModel.at(repository, args.model, alias=args.alias, revision=args.revision)
     beam.enter()
     job = _job(args, model)
-    labels = labelled.read(job, model.manifest())
+    manifest = model.manifest()
+    labels = labelled.read(job, manifest)
+    if not job.parameters:  # which may have it answer otherwise
+        labelled.check(labels, repository, manifest)
     asked = _limits(args, labels.kind)
     job = _placed(job, labels)
     against = None if args.against is None else _placed(replace(job, model=_other(repository, args)), labels)

@@ -11,7 +11,8 @@ from deploy.batch.job import Job
 from deploy.batch.parts import InputRow
 from deploy.batch.readers import reader
 from deploy.evaluation.kinds import COLUMNS, FORMS, Kind, kind_of
-from model_functions.artifact.manifest import Manifest
+from model_functions.artifact.manifest import PREDICTIONS_FILE, Manifest
+from model_functions.repository import Repository
 
 #: Wrong rows that are told one by one.
 _TOLD = 10
@@ -49,6 +50,19 @@ def read(job: Job, manifest: Manifest) -> Labels:
     if labels is None:
         raise ValueError(f"{job.input} has no rows. Give labelled ones.")
     return labels
+
+
+def check(labels: Labels, repository: Repository, manifest: Manifest) -> None:
+    """Refuses labels of another kind than what the model answered to its examples when it was published.
+
+    Found out afterwards, that would have cost a whole job. Raises ValueError.
+    """
+    if labels.kind.follows_data or PREDICTIONS_FILE not in manifest.files:
+        return
+    recorded = json.loads(bytes(repository.download(manifest, PREDICTIONS_FILE).wait().memory))
+    for answer in recorded:
+        if "prediction" in answer:
+            labels.kind.read(answer["prediction"], labels.column)
 
 
 def _rows(job: Job) -> Iterator[InputRow]:

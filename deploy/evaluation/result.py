@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from deploy.batch.job import Job
 from deploy.evaluation import answers
 from deploy.evaluation.answers import Answer
-from deploy.evaluation.kinds import NotOfThisKind
 from deploy.evaluation.labelled import Labels
 
 #: What a changed row is now, the most important first.
@@ -75,14 +74,8 @@ def _take(labels: Labels, side: Side, key: str, answer: Answer) -> None:
         side.errors[key] = answer.error
         return
     try:
-        found = labels.kind.found(answer.prediction)
+        found = labels.kind.read(answer.prediction, labels.column)
         labels.kind.merit(labels.expected[key], found)
-    except NotOfThisKind:
-        column = f'"{labels.column}"' if labels.column else "a text without a label"
-        raise ValueError(
-            f"{key}: the model answers {answer.prediction!r:.80}, and {column} is for one that answers with "
-            f"{labels.kind.answers}."
-        ) from None
     except ValueError as exc:
         raise ValueError(f"{key}: {exc}") from exc
     side.found[key] = found

@@ -37,6 +37,8 @@ class Kind(ABC):
     metrics: ClassVar[tuple[Metric, ...]]
     answers: ClassVar[str]
     """What a model must answer with to be measured so, for messages."""
+    follows_data: ClassVar[bool] = False
+    """Whether what a model answered when it was published does not say that it can be measured so."""
     spelled: ClassVar[bool] = False
     """Whether a label in a CSV file is a text as it stands, and not JSON."""
 
@@ -63,6 +65,16 @@ class Kind(ABC):
     def same(self, one: Any, other: Any) -> bool:
         """Whether two answers say the same."""
         return bool(one == other)
+
+    def read(self, prediction: Any, column: str | None) -> Any:
+        """``found``. Raises ValueError, which tells what such labels are for."""
+        try:
+            return self.found(prediction)
+        except NotOfThisKind:
+            labels = f'"{column}"' if column else "a text without a label"
+            raise ValueError(
+                f"the model answers {prediction!r:.80}, and {labels} is for one that answers with {self.answers}."
+            ) from None
 
     def classes(self, expected: list[Any], found: list[Any]) -> list[dict[str, Any]]:
         """How it does by class, for the report; nothing where there are none."""

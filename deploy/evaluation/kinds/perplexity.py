@@ -18,6 +18,7 @@ class Surprise(NamedTuple):
 class Perplexity(Kind):
     """Nothing is labelled: what is right is the text."""
 
+    follows_data = True
     answers = "texts, as text_generation does"
     metrics = (
         Metric("perplexity", "among how many equally likely tokens it would guess as well; the first is given", True),

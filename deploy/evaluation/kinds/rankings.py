@@ -9,6 +9,7 @@ from deploy.evaluation.metric import Metric
 class Rankings(Kind):
     """What is right are the places of the right documents; what is found all places, the best first."""
 
+    follows_data = True
     answers = "a ranking of documents"
     metrics = (
         Metric("accuracy_at_1", "queries whose first document is right"),

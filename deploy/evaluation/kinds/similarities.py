@@ -15,6 +15,7 @@ _FLAT = "there are fewer than two pairs, or all have the same similarity"
 class Similarities(Kind):
     """What is right, and what is found, is a number for each sentence."""
 
+    follows_data = True
     answers = "a similarity for each sentence"
     metrics = (
         Metric("spearman", "correlation of the ranks of all pairs", False, _FLAT),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from deploy.batch.files import files_at
 from deploy.batch.job import Job
 from deploy.batch.pinned import PinnedModel
 from deploy.evaluation import labelled
@@ -20,6 +21,7 @@ from model_functions.artifact.signing import Trust
 from model_functions.repository import Repository
 from model_functions.store.folder import FolderStore
 from tests.deploy.evaluation.conftest import json_lines
+from tests.fakes.bucket import FakeBucket
 
 
 @pytest.fixture
@@ -103,6 +105,25 @@ def test_a_line_that_is_no_json_is_told_too(job: Job, manifest: Manifest) -> Non
     Path(job.input).write_text(json.dumps({"data": "a", "label": "x"}) + "\n{oops\n")
     with pytest.raises(WrongRows, match=r"rows.jsonl:2: The line is not JSON: Expecting property name"):
         labelled.read(job, manifest)
+
+
+def test_labels_that_the_model_could_never_be_measured_by_are_refused_before_it_is_asked(
+    job: Job, manifest: Manifest, store_folder: Path, trust: Trust
+) -> None:
+    repository = Repository(FolderStore(store_folder), trust)
+    labelled.check(read(job, manifest, {"data": "a", "entities": []}), repository, manifest)
+    labels = read(job, manifest, {"data": "a", "target": 1})
+    with pytest.raises(
+        ValueError, match=r'^the model answers \[.*, and "target" is for one that answers with a number'
+    ):
+        labelled.check(labels, repository, manifest)
+
+
+def test_rows_in_a_bucket_are_read_too(job: Job, manifest: Manifest, fake_bucket: FakeBucket) -> None:
+    row = json.dumps({"data": "Anna", "label": "x"}).encode()
+    files_at("gs://models/rows.jsonl").write("gs://models/rows.jsonl", row)
+    found = labelled.read(replace(job, input="gs://models/rows.jsonl"), manifest)
+    assert found.expected == {"gs://models/rows.jsonl:1": "x"}
 
 
 def test_ten_wrong_rows_are_enough_to_read(job: Job, manifest: Manifest) -> None:
