@@ -78,4 +78,4 @@ def check(limit: Limit, now: Mapping[str, float], before: Mapping[str, float] | 
 
 
 def check_errors(errors: int, most: int) -> Verdict:
-    return Verdict(f"--max-errors {most}: {errors:,} rows without an answer", errors <= most)
+    return Verdict(f"--max-errors {most}: {errors:,} without an answer", errors <= most)

@@ -1,19 +1,26 @@
 """An evaluation for people: tables for a terminal, and an HTML page with nothing from anywhere else."""
 
+import json
+import re
 from collections.abc import Iterable, Iterator
 from html import escape
 from typing import Any
 
+from deploy.batch.questions import NAMES
 from deploy.evaluation.labelled import Labels
 from deploy.evaluation.limits import Verdict
 from deploy.evaluation.metric import Metric
 from deploy.evaluation.result import VERDICTS, Changed, Result
-from deploy.proving.comparison import short
 
 #: Rows that are shown; the files beside have all.
 _IN_TERMINAL, _IN_PAGE, _ERRORS = 20, 500, 10
+#: Characters of a cell.
+_CELL, _PAGE_CELL = 36, 400
 
 Table = list[list[str]]
+
+#: A cell that says which way it went.
+_JUDGED = re.compile(r"(?:[+-][\d.]+ )?(worse|better)")
 
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -22,7 +29,8 @@ _PAGE = """<!doctype html>
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #222 }}
 table {{ border-collapse: collapse; margin: 0 0 2rem }}
 th, td {{ text-align: left; vertical-align: top; padding: .3rem .8rem; border-bottom: 1px solid #ddd }}
-td {{ overflow-wrap: anywhere }} .missed, .worse {{ color: #a00 }} .met, .better {{ color: #060 }}
+td {{ overflow-wrap: anywhere }} td.worse, td.better {{ white-space: nowrap }}
+.missed, .worse {{ color: #a00 }} .met, .better {{ color: #060 }}
 @media (prefers-color-scheme: dark) {{ body {{ background: #111; color: #ddd }} th, td {{ border-color: #444 }}
 .missed, .worse {{ color: #f88 }} .met, .better {{ color: #8d8 }} }}
 </style>
@@ -39,7 +47,7 @@ def text(model: str, labels: Labels, found: Result, verdicts: Iterable[Verdict])
         blocks += ["", *_aligned(_classes(found))]
     blocks += _failed(found)
     if found.before is not None:
-        shown = _aligned(_changed(labels, found.changed[:_IN_TERMINAL])) if found.changed else []
+        shown = _aligned(_changed(labels, found.changed[:_IN_TERMINAL], _CELL)) if found.changed else []
         more = len(found.changed) - _IN_TERMINAL
         blocks += ["", _count(found), *shown, *([f"  … and {more:,} more in changed.jsonl"] if more > 0 else [])]
     blocks += [f"note: {note}" for note in found.notes]
@@ -59,9 +67,9 @@ def page(model: str, labels: Labels, found: Result, verdicts: Iterable[Verdict])
     ]
     if found.now.errors:
         errors = list(found.now.errors.items())[:_IN_PAGE]
-        body += [f"<h2>{len(found.now.errors):,} rows without an answer</h2>", *_html([["row", "reason"], *errors])]
+        body += [f"<h2>{_rows(len(found.now.errors))} without an answer</h2>", *_html([["row", "reason"], *errors])]
     if found.before is not None:
-        body += [f"<h2>{escape(_count(found))}</h2>", *_html(_changed(labels, found.changed[:_IN_PAGE]))]
+        body += [f"<h2>{escape(_count(found))}</h2>", *_html(_changed(labels, found.changed[:_IN_PAGE], _PAGE_CELL))]
     return _PAGE.format(title=escape(_head(model, found)), body="\n".join(body))
 
 
@@ -102,42 +110,55 @@ def _classes(found: Result) -> Table:
     return [names, *([_figure(row[name]) for name in names] for row in found.classes)]
 
 
-def _changed(labels: Labels, rows: Iterable[Changed]) -> Table:
-    cells = [
-        [row.verdict, row.key, _data(labels, row), _right(labels, row), _said(row.before), _said(row.now)]
-        for row in rows
-    ]
+def _changed(labels: Labels, rows: Iterable[Changed], width: int) -> Table:
+    """Args: width: of a cell, at most."""
+    cells = [[row.verdict, row.key, *(_brief(cell, width) for cell in _told(labels, row))] for row in rows]
     return [["", "row", "data", labels.column or "", "before", "now"], *cells]
 
 
-def _data(labels: Labels, row: Changed) -> str:
+def _told(labels: Labels, row: Changed) -> tuple[str, ...]:
+    """What was asked, what is right, and what both answer."""
     columns = {name: value for name, value in row.row.items() if name != labels.column}
-    return short(next(iter(columns.values())) if len(columns) == 1 else columns)
+    data = next((columns[name] for name in NAMES if name in columns), columns)
+    right = labels.kind.told(labels.expected[row.key], data)
+    return (
+        data if isinstance(data, str) else json.dumps(data, ensure_ascii=False),
+        right,
+        *(_said(labels, answer, data) for answer in (row.before, row.now)),
+    )
 
 
-def _right(labels: Labels, row: Changed) -> str:
-    return short(row.row[labels.column]) if labels.column else ""
+def _said(labels: Labels, answer: dict[str, Any], data: Any) -> str:
+    if "error" in answer:
+        return f"no answer: {answer['error']}"
+    return labels.kind.told(labels.kind.found(answer["prediction"]), data)
 
 
-def _said(answer: dict[str, Any]) -> str:
-    return short(answer.get("prediction", answer.get("error")))
+def _brief(text: str, width: int) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def _count(found: Result) -> str:
     counts = {verdict: sum(row.verdict == verdict for row in found.changed) for verdict in VERDICTS}
     told = ", ".join(f"{count:,} {verdict}" for verdict, count in counts.items() if count)
     apart = len(found.now.found) - found.both
-    note = f" {apart:,} rows that only one of them answers are in no figure." if apart else ""
-    return f"{len(found.changed):,} rows are answered otherwise{f': {told}' if told else ''}.{note}"
+    note = f" {_rows(apart)} that only this one answers: compared are the others." if apart else ""
+    are = "is" if len(found.changed) == 1 else "are"
+    return f"{_rows(len(found.changed))} {are} answered otherwise{f': {told}' if told else ''}.{note}"
 
 
 def _failed(found: Result) -> Iterator[str]:
     errors = found.now.errors
     if errors:
-        yield f"\n{len(errors):,} rows without an answer:"
+        yield f"\n{_rows(len(errors))} without an answer:"
         yield from (f"  {key}: {reason}" for key, reason in list(errors.items())[:_ERRORS])
         if len(errors) > _ERRORS:
             yield f"  … and {len(errors) - _ERRORS:,} more in report.html"
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"
 
 
 def _figure(value: Any) -> str:
@@ -162,5 +183,5 @@ def _html(table: Iterable[Iterable[str]]) -> Iterator[str]:
 
 
 def _class(cell: str) -> str:
-    word = next((word for word in ("worse", "better") if cell.endswith(word)), "")
-    return f' class="{word}"' if word else ""
+    found = _JUDGED.fullmatch(cell)
+    return f' class="{found[1]}"' if found else ""

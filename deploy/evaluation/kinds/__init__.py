@@ -76,6 +76,10 @@ class Kind(ABC):
                 f"the model answers {prediction!r:.80}, and {labels} is for one that answers with {self.answers}."
             ) from None
 
+    def told(self, value: Any, data: Any) -> str:
+        """What is right, or found, in few words."""
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
     def classes(self, expected: list[Any], found: list[Any]) -> list[dict[str, Any]]:
         """How it does by class, for the report; nothing where there are none."""
         return []

@@ -33,6 +33,9 @@ class ClassSets(Kind):
             raise NotOfThisKind
         return frozenset(label for label, score in ranking if score >= _LEAST)
 
+    def told(self, value: frozenset[str], data: Any) -> str:
+        return ", ".join(sorted(value)) or "nothing"
+
     def merit(self, expected: frozenset[str], found: frozenset[str]) -> float:
         total = len(expected) + len(found)
         return 2 * len(expected & found) / total if total else 1.0

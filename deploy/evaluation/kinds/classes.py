@@ -44,6 +44,9 @@ class Classes(Kind):
             return (spelled(prediction),)
         raise NotOfThisKind
 
+    def told(self, value: str | tuple[str, ...], data: Any) -> str:
+        return value if isinstance(value, str) else next(iter(value), "nothing")
+
     def same(self, one: tuple[str, ...], other: tuple[str, ...]) -> bool:
         return one[:1] == other[:1]
 

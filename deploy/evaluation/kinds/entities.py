@@ -47,6 +47,11 @@ class Entities(Kind):
             found.add(Entity(one["start"], one["end"], one[name]))
         return frozenset(found)
 
+    def told(self, value: frozenset[Entity], data: Any) -> str:
+        text = data if isinstance(data, str) else ""
+        named = [f"{one.label} {text[one.start : one.end] or f'{one.start} to {one.end}'}" for one in sorted(value)]
+        return ", ".join(named) or "nothing"
+
     def merit(self, expected: frozenset[Entity], found: frozenset[Entity]) -> float:
         return entity_f1([expected], [found])
 

@@ -36,6 +36,9 @@ class Perplexity(Kind):
     def same(self, one: Surprise, other: Surprise) -> bool:
         return one.tokens == other.tokens and abs(one.logprob - other.logprob) <= TOLERANCE * max(1, abs(one.logprob))
 
+    def told(self, value: Surprise | None, data: Any) -> str:
+        return "" if value is None else f"perplexity {math.exp(-value.logprob / value.tokens):.4g}"
+
     def merit(self, expected: None, found: Surprise) -> float:
         return found.logprob / found.tokens
 

@@ -38,6 +38,9 @@ class Quantities(Kind):
         told = prediction.get("prediction", prediction) if isinstance(prediction, dict) else prediction
         return _flat(told)
 
+    def told(self, value: Numbers, data: Any) -> str:
+        return ", ".join(f"{name[1:]} {number:.6g}".strip() for name, number in value.items())
+
     def same(self, one: Numbers, other: Numbers) -> bool:
         return one.keys() == other.keys() and all(
             abs(value - other[name]) <= TOLERANCE * max(1.0, abs(value)) for name, value in one.items()

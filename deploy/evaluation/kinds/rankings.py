@@ -30,6 +30,9 @@ class Rankings(Kind):
             raise NotOfThisKind
         return tuple(one["index"] for one in prediction)
 
+    def told(self, value: frozenset[int] | tuple[int, ...], data: Any) -> str:
+        return ", ".join(map(str, sorted(value) if isinstance(value, frozenset) else value))
+
     def merit(self, expected: frozenset[int], found: tuple[int, ...]) -> float:
         return next((1 / rank for rank, place in enumerate(found, start=1) if place in expected), 0.0)
 

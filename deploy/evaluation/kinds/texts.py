@@ -40,6 +40,9 @@ class Texts(Kind):
             raise NotOfThisKind
         return str(prediction[written[0]])
 
+    def told(self, value: str | tuple[str, ...], data: Any) -> str:
+        return value if isinstance(value, str) else " | ".join(value)
+
     def merit(self, expected: tuple[str, ...], found: str) -> float:
         from sacrebleu.metrics.chrf import CHRF
 

@@ -64,10 +64,10 @@ def test_rows_that_the_model_refuses_are_counted_and_shown(
     json_lines(labelled, [*labelled_rows(), {"data": ["many", 1], "label": "more"}])
     ended = evaluate("--min", "accuracy=1")
     assert ended.returncode == MISSED
-    assert "1 rows without an answer:" in ended.stdout
+    assert "1 row without an answer:" in ended.stdout
     assert 'labelled.jsonl:31: The column "a" is a string. Send a number.' in ended.stdout
     assert "met       --min accuracy=1: 1.0000" in ended.stdout
-    assert "MISSED    --max-errors 0: 1 rows without an answer" in ended.stdout
+    assert "MISSED    --max-errors 0: 1 without an answer" in ended.stdout
     assert evaluate("--min", "accuracy=1", "--max-errors", "1").returncode == MET
 
 

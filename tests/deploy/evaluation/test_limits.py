@@ -37,7 +37,7 @@ def test_a_drop_is_what_is_worse_whichever_way_that_is() -> None:
 def test_rows_without_an_answer_have_a_limit_too() -> None:
     assert check_errors(0, 0).met
     assert not check_errors(1, 0).met
-    assert check_errors(1, 1) == ("--max-errors 1: 1 rows without an answer", True)
+    assert check_errors(1, 1) == ("--max-errors 1: 1 without an answer", True)
 
 
 @pytest.mark.parametrize(
