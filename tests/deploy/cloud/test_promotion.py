@@ -13,6 +13,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from deploy.cloud.resources import read
+from deploy.environments import ENVIRONMENTS
 from deploy.publish import publish
 from model_functions.artifact.signing import Trust
 from model_functions.artifact.signing_key import SigningKey
@@ -52,6 +53,10 @@ class Promotion:
     def __init__(self, folder: Path, trust: Trust, key: SigningKey, trust_file: Path) -> None:
         self.checkout = Checkout.at(folder / "workspace")
         self.store = folder / "store"
+        # What is installed once for this tree is there for its checkout too.
+        ENVIRONMENTS.mkdir(parents=True, exist_ok=True)
+        (self.checkout.folder / "build").mkdir()
+        (self.checkout.folder / "build" / "environments").symlink_to(ENVIRONMENTS)
         self._trust, self._key = trust, key
         # The tests' key is of a laptop, and is to count in production here.
         keys = json.loads(trust_file.read_text())
