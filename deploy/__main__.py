@@ -13,6 +13,7 @@ VERBS = (
     "publish",
     "models",
     "verify",
+    "evaluate",
     "promote",
     "rollback",
     "keys",

@@ -6,13 +6,13 @@ from typing import Any
 
 from transformers import BertForTokenClassification
 
+from deploy.evaluation.kinds.entities import entity_f1
 from deploy.samples import Score
 from deploy.samples.batches import bucketed
 from deploy.samples.entity_sentences import held_out_grammar, training_grammar
 from deploy.samples.entity_tagging import TAGS, encode, find_entities, tagging_tokenizer
 from deploy.samples.optimisation import fit, reproducible
 from deploy.samples.saving import save
-from deploy.samples.scoring import entity_f1
 from deploy.samples.small_bert import finer, move_along, small_bert
 from deploy.samples.training import main
 from model_functions.families.token_classification import TokenClassificationWrapper

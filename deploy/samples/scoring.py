@@ -1,15 +1,4 @@
-"""How good answers are: entity F1 and ROUGE-L."""
-
-from collections.abc import Sequence
-
-from deploy.samples.grammar import Entity
-
-
-def entity_f1(expected: Sequence[set[Entity]], found: Sequence[set[Entity]]) -> float:
-    """Harmonic mean of precision and recall over whole names; a wrong border or kind is an error."""
-    right = sum(len(some & others) for some, others in zip(expected, found, strict=True))
-    total = sum(map(len, expected)) + sum(map(len, found))
-    return 2 * right / total if total else 1.0
+"""How good summaries are: ROUGE-L, strictly, where a capital letter or a full stop that is missing counts."""
 
 
 def rouge_l(expected: str, found: str) -> float:

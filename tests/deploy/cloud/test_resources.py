@@ -86,7 +86,11 @@ def test_who_releases_cannot_write_models_and_who_writes_them_cannot_release(
         ("acme-prod-builds", "roles/storage.objectUser"),
     }
     assert not [grant for grant in granted("model-publisher") if grant.place.name == "acme-prod-builds"]
-    assert {grant.place.kind for grant in granted("model-publisher")} == {"bucket", "secret"}
+    elsewhere = [grant for grant in granted("model-publisher") if grant.place.kind not in ("bucket", "secret")]
+    assert [(grant.role, grant.condition and grant.condition.title) for grant in elsewhere] == [
+        ("roles/logging.logWriter", None),
+        ("roles/storage.objectViewer", "build-source"),
+    ]
     assert not granted("model-warmup"), "it calls functions, as the release of each allows it"
 
 
