@@ -33,24 +33,25 @@ def needed(main: Path, shared: Path, packages: Iterable[str]) -> set[Path]:
         shared: the folder of model_functions.
         packages: the names of all that is installed for it.
     """
-    modules = _modules(shared)
+    modules = modules_in(shared)
     installed = set(packages)
     wanted = [*_imports(main), *_FOR_SITES, *(name for name in modules if name.startswith(_BY_NAME))]
     if "dill" in installed:
         wanted += [name for name in modules if not name.startswith(_APART)]
         wanted += [name for name in modules if _is_usable(name, modules, installed)]
-    return {modules[name].relative_to(shared) for name in _reached(wanted, modules)}
+    return {modules[name].relative_to(shared) for name in reached(wanted, modules)}
 
 
-def _modules(shared: Path) -> dict[str, Path]:
+def modules_in(package: Path) -> dict[str, Path]:
+    """The files of a package's folder, by the names of their modules."""
     found = {}
-    for path in sorted(shared.rglob("*.py")):
-        parts = (shared.name, *path.relative_to(shared).with_suffix("").parts)
+    for path in sorted(package.rglob("*.py")):
+        parts = (package.name, *path.relative_to(package).with_suffix("").parts)
         found[".".join(parts).removesuffix(".__init__")] = path
     return found
 
 
-def _reached(wanted: Iterable[str], modules: dict[str, Path]) -> set[str]:
+def reached(wanted: Iterable[str], modules: dict[str, Path]) -> set[str]:
     """These modules, what they import, and the packages around them."""
     found: set[str] = set()
     waiting = list(wanted)
@@ -69,7 +70,7 @@ def _is_usable(name: str, modules: dict[str, Path], installed: set[str]) -> bool
     """Whether it is an engine, or a part of one, that has all packages that it and its parts import."""
     if not name.startswith("model_functions.engines."):
         return False
-    parts = {part for part in _reached([name], _below(modules, "model_functions.engines")) if part != name}
+    parts = {part for part in reached([name], _below(modules, "model_functions.engines")) if part != name}
     return all(_packages(modules[part]) <= installed for part in (name, *parts))
 
 

@@ -41,6 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", type=int, metavar="COUNT", help="of a part, which is written as one (default: 1000)")
     parser.add_argument("--again", action="store_true", help="begin anew, whatever the output has of an earlier job")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    # Imported here: workers have this package too, and none of what a verb needs.
+    from deploy.batch.dataflow import arguments
+
+    arguments.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:

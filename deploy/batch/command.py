@@ -6,6 +6,7 @@ import sys
 from deploy import environments, output, publisher
 from deploy.assignments import json_or_text
 from deploy.batch import beam, planning, report, worker
+from deploy.batch.dataflow import arguments, record
 from deploy.batch.files import Files, files_at
 from deploy.batch.job import Job
 from deploy.batch.pinned import PinnedModel
@@ -21,6 +22,7 @@ def run(args: argparse.Namespace) -> int:
     family, _ = split_model(repository, args.model)
     if not environments.satisfied(family):
         return environments.run(family, "deploy", *args.arguments)
+    arguments.check(args)
     job = asked(args, PinnedModel.at(repository, args.model, alias=args.alias, revision=args.revision))
     files = files_at(job.output)
     earlier = None if args.again else planning.begun(files, job)
@@ -52,6 +54,18 @@ def asked(args: argparse.Namespace, model: PinnedModel) -> Job:
 
 def _run(args: argparse.Namespace, files: Files, job: Job, earlier: Job | None) -> int:
     beam.enter()
+    run = _run_on_dataflow if args.runner == arguments.RUNNER else _run_here
+    told = run(args, files, job, earlier)
+    if told is None:
+        return 0
+    job = earlier or job
+    files.write(job.report, report.page(told).encode())
+    told.write(files, job)
+    return _tell(args, told, "")
+
+
+def _run_here(args: argparse.Namespace, files: Files, job: Job, earlier: Job | None) -> Summary:
+    record.check_alone(files, job)
     if earlier is None:
         print(f"counting the rows of {job.input} …", file=sys.stderr)
         planning.begin(files, job)
@@ -59,11 +73,15 @@ def _run(args: argparse.Namespace, files: Files, job: Job, earlier: Job | None) 
     # Imported here: Beam takes seconds, which who is refused need not wait.
     from deploy.batch import local
 
-    job = earlier or job
-    told = local.run(files, job, args.runner, args.workers)
-    files.write(job.report, report.page(told).encode())
-    told.write(files, job)
-    return _tell(args, told, "")
+    return local.run(files, earlier or job, args.runner, args.workers)
+
+
+def _run_on_dataflow(args: argparse.Namespace, files: Files, job: Job, earlier: Job | None) -> Summary | None:
+    """None where the job goes on without this command, or was only printed."""
+    worker.be_quiet()
+    from deploy.batch.dataflow import command
+
+    return command.run(args, files, job, earlier)
 
 
 def _tell(args: argparse.Namespace, told: Summary, note: str) -> int:

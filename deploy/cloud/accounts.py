@@ -15,6 +15,7 @@ _OFFICES = {
     "deployer": "Releases functions",
     "builder": "Builds functions into images",
     "warmup": "Asks functions to warm up",
+    "batch": "Runs batch jobs on Dataflow",
 }
 
 

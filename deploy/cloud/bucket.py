@@ -1,4 +1,4 @@
-"""A bucket, of models or of what builds keep: private, versioned, and cleaned up after."""
+"""A bucket, of models, of what builds keep, or of batch jobs: private, versioned, and cleaned up after."""
 
 import json
 from collections.abc import Mapping

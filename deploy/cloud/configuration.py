@@ -39,6 +39,7 @@ class Accounts:
     deployer: str
     builder: str
     warmup: str
+    batch: str
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,11 @@ class Configuration:
     def builds(self) -> str:
         """The bucket of what Cloud Build keeps; cloudbuild.yaml names it so."""
         return f"{self.project}-builds"
+
+    @property
+    def batches(self) -> str:
+        """The bucket of what batch jobs on Dataflow read and write."""
+        return f"{self.project}-batch"
 
 
 def function_account_name(family: str) -> str:

@@ -26,6 +26,7 @@ def stages(configuration: Configuration) -> list[list[Part]]:
         [
             Bucket(configuration.bucket, configuration.region, wanted["bucket"]),
             Bucket(configuration.builds, configuration.region, wanted["builds"]),
+            Bucket(configuration.batches, configuration.region, wanted["batches"]),
             Images(configuration, wanted["images"]),
             ServiceAccounts(configuration),
             Secrets(secrets(configuration)),

@@ -101,6 +101,8 @@ def _places(at: str, family: str, configuration: Configuration) -> list[Place]:
             return [Place("bucket", configuration.bucket)]
         case "builds":
             return [Place("bucket", configuration.builds)]
+        case "batches":
+            return [Place("bucket", configuration.batches)]
         case "images":
             return [Place("images", configuration.images)]
         case "mounted secrets":

@@ -8,8 +8,9 @@ locals {
   region   = coalesce(var.region, local.deploy.region)
   bucket   = try(coalesce(var.bucket, local.deploy.bucket), "${var.project}-models")
   builds   = "${var.project}-builds"
+  batches  = "${var.project}-batch"
   backend  = coalesce(var.backend, local.deploy.backend)
-  accounts = { for office in ["publisher", "deployer", "builder", "warmup"] : office => try(var.accounts[office], local.deploy.accounts[office]) }
+  accounts = { for office in ["publisher", "deployer", "builder", "warmup", "batch"] : office => try(var.accounts[office], local.deploy.accounts[office]) }
   images   = coalesce(var.images, local.deploy.images)
   github   = try({ repository = var.github.repository, branch = var.github.branch }, { repository = local.deploy.github.repository, branch = local.deploy.github.branch }, null)
   ci       = try({ system = var.ci.system, repository = var.ci.repository, branch = var.ci.branch, issuer = var.ci.issuer }, { system = local.deploy.ci.system, repository = local.deploy.ci.repository, branch = local.deploy.ci.branch, issuer = try(local.deploy.ci.issuer, null) }, null)
@@ -59,6 +60,7 @@ locals {
       deployer  = "Releases functions"
       builder   = "Builds functions into images"
       warmup    = "Asks functions to warm up"
+      batch     = "Runs batch jobs on Dataflow"
     }[office] },
     { for family in local.families : "fn-${replace(family, "_", "-")}" => "Runs the function ${replace(family, "_", "-")}" },
   )
@@ -78,6 +80,7 @@ locals {
       project                   = [{ kind = "project", name = var.project }]
       bucket                    = [{ kind = "bucket", name = local.bucket }]
       builds                    = [{ kind = "bucket", name = local.builds }]
+      batches                   = [{ kind = "bucket", name = local.batches }]
       images                    = [{ kind = "images", name = local.images }]
       "all functions' accounts" = [for one in values(local.of_functions) : { kind = "account", name = one.account }]
     },

@@ -31,7 +31,7 @@ resource "google_service_account" "account" {
 }
 
 resource "google_storage_bucket" "bucket" {
-  for_each                    = { (local.bucket) = local.resources.bucket, (local.builds) = local.resources.builds }
+  for_each                    = { (local.bucket) = local.resources.bucket, (local.builds) = local.resources.builds, (local.batches) = local.resources.batches }
   project                     = var.project
   name                        = each.key
   location                    = local.region

@@ -35,12 +35,13 @@ variable "families" {
 }
 
 variable "accounts" {
-  description = "Names of the service accounts that publish, deploy, build and warm up."
+  description = "Names of the service accounts that publish, deploy, build, warm up and run batch jobs."
   type = object({
     publisher = string
     deployer  = string
     builder   = string
     warmup    = string
+    batch     = string
   })
   default = null
 }

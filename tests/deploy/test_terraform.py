@@ -158,7 +158,8 @@ def test_a_bucket_is_as_private_as_bootstrap_makes_it() -> None:
     assert re.search(r"uniform_bucket_level_access += true\n", bucket)
     assert re.search(r'public_access_prevention += "enforced"\n', bucket)
     assert re.search(r"versioning {\n +enabled = true\n", bucket)
-    assert "{ (local.bucket) = local.resources.bucket, (local.builds) = local.resources.builds }" in bucket
+    for name in ("bucket", "builds", "batches"):
+        assert f"(local.{name}) = local.resources.{name}" in bucket
     for setting in ("soft_delete_days", "lifecycle.rule"):
         assert f"each.value.{setting}" in bucket
 

@@ -22,6 +22,7 @@ OWNERS = {
     "deploy/batch/model_handler.py",
     "deploy/batch/pipeline.py",
     "deploy/batch/readers/parquet.py",
+    "deploy/batch/dataflow/submission.py",
     "deploy/batch/worker.py",
 }
 

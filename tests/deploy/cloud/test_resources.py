@@ -11,6 +11,8 @@ from deploy.cloud.configuration import Configuration
 from deploy.cloud.foundations import secrets, stages
 from deploy.cloud.resources import Grant, Place, grants
 from tests.deploy.cloud.written import write_configuration, write_functions
+from tests.fakes.control_plane.conditions import Asked
+from tests.fakes.control_plane.policies import Policies
 
 #: Roles by which an account could do anything to a project.
 TOO_MUCH = {
@@ -84,6 +86,8 @@ def test_who_releases_cannot_write_models_and_who_writes_them_cannot_release(
     assert {(grant.place.name, grant.role) for grant in granted("model-deployer") if grant.place.kind == "bucket"} == {
         ("acme-prod-models", "roles/storage.objectViewer"),
         ("acme-prod-builds", "roles/storage.objectUser"),
+        ("acme-prod-batch", "roles/storage.objectUser"),
+        ("acme-prod-batch", "roles/storage.legacyBucketReader"),
     }
     assert not [grant for grant in granted("model-publisher") if grant.place.name == "acme-prod-builds"]
     elsewhere = [grant for grant in granted("model-publisher") if grant.place.kind not in ("bucket", "secret")]
@@ -92,6 +96,35 @@ def test_who_releases_cannot_write_models_and_who_writes_them_cannot_release(
         ("roles/storage.objectViewer", "build-source"),
     ]
     assert not granted("model-warmup"), "it calls functions, as the release of each allows it"
+
+
+def test_a_batch_job_reads_models_and_not_the_list_of_keys(granted: Callable[..., list[Grant]]) -> None:
+    found = granted("model-batch")
+    assert [(grant.place.name, grant.role) for grant in found] == [
+        ("acme-prod", "roles/dataflow.worker"),
+        ("acme-prod-models", "roles/storage.objectViewer"),
+        ("acme-prod-batch", "roles/storage.objectUser"),
+    ]
+    policies = Policies(lambda _: True, lambda _: set())
+    for grant in found:
+        condition = grant.condition and {"title": grant.condition.title, "expression": grant.condition.expression}
+        binding = {"role": grant.role, "members": [f"serviceAccount:{grant.account}"]}
+        policy = {"version": 3, "bindings": [binding | ({"condition": condition} if condition else {})]}
+        policies.set(f"{grant.place.kind} {grant.place.name}", policy)
+
+    def may(permission: str, bucket: str, name: str) -> bool:
+        asked = Asked(f"projects/_/buckets/{bucket}/objects/{name}")
+        places = ("project acme-prod", f"bucket {bucket}")
+        return any(policies.allows(found[0].account, permission, place, asked) for place in places)
+
+    read, write = "storage.objects.get", "storage.objects.create"
+    assert may(read, "acme-prod-models", "tabular/wine/revisions/1/weights.safetensors")
+    assert not may(read, "acme-prod-models", "access/keys.json")
+    assert not may(write, "acme-prod-models", "tabular/wine/aliases/prod.json")
+    assert may(write, "acme-prod-batch", "out/part-000000.jsonl")
+    assert may("storage.objects.delete", "acme-prod-batch", "out/part-000000.jsonl")
+    users = {grant.account for grant in granted("model-deployer") if grant.place.name == found[0].account}
+    assert users == {"model-deployer@acme-prod.iam.gserviceaccount.com"}, "nobody else starts jobs as it"
 
 
 def test_nobody_gets_a_role_that_could_do_anything(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from tests.fakes.control_plane.billing import Billing
 from tests.fakes.control_plane.cloud_build import Builds
 from tests.fakes.control_plane.cloud_run import CloudRun
 from tests.fakes.control_plane.conditions import Asked
+from tests.fakes.control_plane.dataflow import Dataflow
 from tests.fakes.control_plane.faults import Faults
 from tests.fakes.control_plane.front_end import FrontEnd
 from tests.fakes.control_plane.functions import REGIONS, Functions
@@ -34,6 +35,7 @@ from tests.fakes.control_plane.services import Services
 from tests.fakes.control_plane.storage import CloudStorage
 from tests.fakes.control_plane.triggers import LogIn
 from tests.fakes.id_tokens import FakeGoogle
+from tests.fakes.metadata import FakeMetadataServer
 from tests.fakes.tls import GoogleByTls
 
 #: No such host: gcloud reaches it through its proxy, which is the fake.
@@ -93,6 +95,7 @@ class ControlPlane:
         self.builds = Builds(self)
         self.functions = Functions(self)
         self.scheduler = Scheduler(self)
+        self.dataflow = Dataflow(self)
         self.log = Log(self)
         self.iam = ServiceAccounts(self)
         listed: list[Api] = [
@@ -104,7 +107,7 @@ class ControlPlane:
             self.functions,
         ]
         listed += [self.scheduler, self.log, CloudRun(self), Projects(self), self.iam, Credentials(self)]
-        listed += [LogIn(self.builds), SecurityTokens(self, self.iam)]
+        listed += [self.dataflow, LogIn(self.builds), SecurityTokens(self, self.iam)]
         self._apis = {api.name: api for api in listed}
         self._server = Server(self.answer)
 
@@ -128,6 +131,7 @@ class ControlPlane:
         self.operations.join()
         self.builds.join()
         self.scheduler.join()
+        self.dataflow.stop_all()
         self._server.__exit__(kind, error, at)
         self.front_end.stop()
         self.instances.stop_all()
@@ -170,7 +174,14 @@ class ControlPlane:
         }
         for name in OVERRIDES:
             settings[f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{name.upper()}"] = f"http://{HOST}/{name}/"
+        # Beam speaks JSON to hosts that are called so, and gRPC to all others.
+        settings["CLOUDSDK_API_ENDPOINT_OVERRIDES_DATAFLOW"] = f"http://sandbox.{HOST}/dataflow/"
         return settings
+
+    def instance(self, account: str = "") -> FakeMetadataServer:
+        """The metadata server of a machine that runs as the account: Google's clients find their credentials there."""
+        token = self.accounts.access_token(account or self.owner)
+        return FakeMetadataServer(access_token=token, email=account or self.owner, project=self.project)
 
     def variables(self, account: str = "") -> dict[str, str]:
         """The whole environment of a process, with these settings in it."""

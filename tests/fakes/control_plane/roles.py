@@ -92,6 +92,15 @@ ROLES: dict[str, tuple[str, ...]] = {
         *("artifactregistry.repositories.get", "artifactregistry.repositories.list"),
         "artifactregistry.repositories.downloadArtifacts",
     ),
+    # Batch jobs.
+    "roles/dataflow.admin": ("dataflow.*", "storage.buckets.get", *_STORAGE_READ, "storage.objects.create"),
+    "roles/dataflow.developer": ("dataflow.*", "resourcemanager.projects.get"),
+    "roles/dataflow.viewer": ("dataflow.*.get", "dataflow.*.list", "resourcemanager.projects.get"),
+    "roles/dataflow.worker": (
+        *("dataflow.jobs.get", "dataflow.workItems.lease", "dataflow.workItems.sendMessage"),
+        *("dataflow.workItems.update", "logging.logEntries.create", "monitoring.timeSeries.create"),
+        *("storage.buckets.get", "storage.objects.create", "storage.objects.get"),
+    ),
     # The rest.
     "roles/cloudscheduler.admin": ("cloudscheduler.*", *_READ_PROJECT),
     "roles/cloudscheduler.viewer": ("cloudscheduler.jobs.get", "cloudscheduler.jobs.list"),

@@ -21,12 +21,14 @@ GATED = {
     "iam": "iam.googleapis.com",
     "iamcredentials": "iamcredentials.googleapis.com",
     "sts": "sts.googleapis.com",
+    "dataflow": "dataflow.googleapis.com",
 }
 KNOWN = (
     FROM_THE_START
     | set(GATED.values())
     | {
         "cloudresourcemanager.googleapis.com",
+        "compute.googleapis.com",
         "serviceusage.googleapis.com",
         "eventarc.googleapis.com",
         "pubsub.googleapis.com",
