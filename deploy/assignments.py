@@ -1,7 +1,8 @@
-"""What the options of ``publish`` say: NAME=VALUE, NAME=LOW..HIGH, and examples."""
+"""What options say: NAME=VALUE, NAME=LOW..HIGH, and examples."""
 
 import base64
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,7 @@ def settings(cls: type[ModelWrapper], assignments: list[str]) -> dict[str, Any]:
     defaults: dict[str, Any] = {}
     limits: dict[str, Any] = {}
     for assignment in assignments:
-        name, equals, text = assignment.partition("=")
-        if not equals:
-            raise ValueError(f"--set {assignment}: write NAME=VALUE.")
+        name, text = _split(assignment)
         if name in parameters:
             defaults[name] = parameters[name].parse(text)
         elif name in ("max_characters", "max_items", "max_tokens") and text.isdecimal() and int(text) > 0:
@@ -29,6 +28,11 @@ def settings(cls: type[ModelWrapper], assignments: list[str]) -> dict[str, Any]:
             )
             raise ValueError(f"--set {assignment}: {cls.family} has no such setting. There are: {known}.")
     return {"defaults": defaults} | limits
+
+
+def parameters(assignments: Iterable[str]) -> dict[str, Any]:
+    """Of every prediction, by name; what they may be, the model says."""
+    return {name: json_or_text(text) for name, text in map(_split, assignments)}
 
 
 def bounds(text: str) -> tuple[str, tuple[float, float]]:
@@ -47,3 +51,10 @@ def json_or_text(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def _split(assignment: str) -> tuple[str, str]:
+    name, equals, text = assignment.partition("=")
+    if not equals:
+        raise ValueError(f"--set {assignment}: write NAME=VALUE.")
+    return name, text

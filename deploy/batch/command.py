@@ -3,8 +3,7 @@
 import argparse
 import sys
 
-from deploy import environments, output, publisher
-from deploy.assignments import json_or_text
+from deploy import assignments, environments, output, publisher
 from deploy.batch import beam, planning, report, worker
 from deploy.batch.dataflow import arguments, record
 from deploy.batch.files import Files, files_at
@@ -38,7 +37,6 @@ def asked(args: argparse.Namespace, model: PinnedModel) -> Job:
     found = planning.found_inputs(args.input, args.output)
     form = args.format or planning.form_of_inputs(found)
     few = form in ("documents", "images")
-    parameters = dict(_assignment(text) for text in args.set)
     job = Job(
         model=model,
         alias=args.revision or args.alias,
@@ -46,7 +44,7 @@ def asked(args: argparse.Namespace, model: PinnedModel) -> Job:
         format=form,
         output=args.output.rstrip("/"),
         data=args.data,
-        parameters=parameters,
+        parameters=assignments.parameters(args.set),
         rows=args.rows or (ROWS_OF_FILES if few else ROWS),
     )
     return planning.with_inputs(job, found)
@@ -87,10 +85,3 @@ def _run_on_dataflow(args: argparse.Namespace, files: Files, job: Job, earlier: 
 def _tell(args: argparse.Namespace, told: Summary, note: str) -> int:
     output.tell(args, told.document(), "\n".join(filter(None, [note, told.table()])))
     return 0 if told.counts.rows or not told.counts.failed else 1
-
-
-def _assignment(text: str) -> tuple[str, object]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise ValueError(f"--set {text}: write NAME=VALUE.")
-    return name, json_or_text(value)

@@ -64,7 +64,7 @@ class PartHandler(ModelHandler[PartRows, PredictionResult, Predictor]):
         asked = [self._asked(row, model) for row in rows]
         data = [one for one in asked if not isinstance(one, Outcome)]
         results = iter(self._rows.run_inference([one[0] for one in data], model))
-        return [one if isinstance(one, Outcome) else next(iter(results)).inference for one in asked]
+        return [one if isinstance(one, Outcome) else next(results).inference for one in asked]
 
     def _asked(self, row: InputRow, model: Predictor) -> tuple[Any] | Outcome:
         if row.error is not None:

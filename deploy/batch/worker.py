@@ -3,9 +3,12 @@
 import ctypes
 import logging
 import os
+import shlex
 import signal
 import sys
 import warnings
+
+from deploy import beside
 
 #: Variables: how many there are, for those who share the machine's cores, and, as Beam says it, which one this is.
 WORKERS, _NUMBER = "BATCH_WORKERS", "WORKER_ID"
@@ -15,8 +18,10 @@ _PR_SET_PDEATHSIG = 1
 
 
 def command() -> str:
+    behind = os.environ.get(beside.PACKAGES)
+    modules = ["deploy.beside", behind, "deploy.batch.worker"] if behind else ["deploy.batch.worker"]
     # Without a shell in between, which would outlive the job.
-    return f"exec {sys.executable} -m deploy.batch.worker"
+    return f"exec {shlex.join([sys.executable, '-m', *modules])}"
 
 
 def take_cores(number: int, workers: int) -> None:

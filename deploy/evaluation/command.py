@@ -8,8 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from deploy import environments, output, publisher
-from deploy.assignments import json_or_text
+from deploy import assignments, environments, output, publisher
 from deploy.batch import beam, planning
 from deploy.batch.files import files_at, joined
 from deploy.batch.job import Job
@@ -67,8 +66,7 @@ def _job(args: argparse.Namespace, model: PinnedModel) -> Job:
     folder = _folder(args, model)
     found = planning.found_inputs(args.data, folder)
     form = planning.form_of_inputs(found)
-    parameters = dict(_assignment(text) for text in args.set)
-    job = Job(model, "", args.data, form, folder, data=args.column, parameters=parameters)
+    job = Job(model, "", args.data, form, folder, data=args.column, parameters=assignments.parameters(args.set))
     return planning.with_inputs(job, found)
 
 
@@ -123,10 +121,3 @@ def _tell(args: argparse.Namespace, labels: Labels, found: Result, verdicts: lis
     model = args.model
     files.write(joined(folder, "report.html"), report.page(model, labels, found, verdicts).encode())
     output.tell(args, document, f"{report.text(model, labels, found, verdicts)}\nreport    {folder}/report.html")
-
-
-def _assignment(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise ValueError(f"--set {text}: write NAME=VALUE.")
-    return name, json_or_text(value)
