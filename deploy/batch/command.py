@@ -20,6 +20,7 @@ def run(args: argparse.Namespace) -> int:
     repository = publisher.open_repository()
     family, _ = split_model(repository, args.model)
     if not environments.satisfied(family):
+        beam.packages()  # while there is a pip
         return environments.run(family, "deploy", *args.arguments)
     arguments.check(args)
     job = asked(args, PinnedModel.at(repository, args.model, alias=args.alias, revision=args.revision))

@@ -40,6 +40,7 @@ def _evaluated(args: argparse.Namespace) -> int:
     repository = publisher.open_repository()
     family, _ = split_model(repository, args.model)
     if not environments.satisfied(family):
+        beam.packages()  # while there is a pip
         return environments.run(family, "deploy", *args.arguments)
     for option, value, least in (("workers", args.workers, 1), ("max-errors", args.max_errors, 0)):
         if value < least:

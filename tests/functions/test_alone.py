@@ -179,6 +179,22 @@ def test_the_emulator_runs_a_function_where_its_requirements_are(family: str, si
 
 
 @pytest.mark.parametrize("family", APART)
+def test_rows_of_a_file_are_predicted_where_the_requirements_of_their_model_are(
+    family: str, store: Path, trusting: Path, tmp_path: Path
+) -> None:
+    name, data, field = question(family, store)
+    (tmp_path / "rows.jsonl").write_text(f"{json.dumps(data)}\n" * 3)
+    command = ["batch", name, "--input", str(tmp_path / "rows.jsonl"), "--output", str(tmp_path / "out")]
+    settings = clean_environment(MODEL_STORE=str(store), MODEL_TRUST=str(trusting))
+    done = subprocess.run(
+        [sys.executable, "-m", "deploy", *command], cwd=ROOT, env=settings, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    answers = (tmp_path / "out" / "part-000000.jsonl").read_text().splitlines()
+    assert [field in answer for answer in answers] == [True] * 3
+
+
+@pytest.mark.parametrize("family", APART)
 def test_a_family_apart_passes_its_own_tests_where_its_requirements_are(family: str) -> None:
     file = f"tests/shared/families/test_{family}.py"
     said = in_its_environment(family, "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-rA", file)
