@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict
 from types import FrameType
@@ -28,6 +28,9 @@ from deploy.project import BUILD
 from model_functions.artifact.manifest import Manifest
 
 EXAMPLE = "python -m deploy release tabular gateway --dry-run"
+
+#: Seconds after which a signal is heard at the latest.
+_LOOK_S = 0.5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -130,7 +133,11 @@ def _release(
 
     first = [family for family in families if family != "gateway"]
     with ThreadPoolExecutor(args.parallel if not args.dry_run else 1) as pool:
-        results = list(pool.map(release, first))
+        begun = [pool.submit(release, family) for family in first]
+        # With looks in between: a signal that comes while a thread starts a process may not wake who waits for good.
+        while wait(begun, timeout=_LOOK_S).not_done:
+            pass
+    results = [one.result() for one in begun]
     return results + [release(family) for family in families if family == "gateway"]
 
 

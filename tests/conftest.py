@@ -33,8 +33,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 #: Its tests run where the clients are that they call: ``python -m tests.conformance``.
 collect_ignore = ["conformance"]
 
-#: Folders whose files take minutes.
-_LONGEST = ("samples", "functions", "browser", "system", "openapi", "lanes")
+#: Folders and files that take minutes.
+_LONGEST = ("samples", "test_release", "test_projects", "functions", "browser", "system", "openapi", "lanes")
 
 #: What starts whole functions, or a browser, is slow without saying so.
 _SLOW = ("system", "browser")
@@ -50,7 +50,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.path.parent.name in _SLOW:
             item.add_marker(pytest.mark.slow)
     # What takes longest begins first: at the end no worker waits for another. The sort keeps files together.
-    items.sort(key=lambda item: _LONGEST.index(item.path.parent.name) if item.path.parent.name in _LONGEST else 9)
+    items.sort(key=_place_in_line)
+
+
+def _place_in_line(item: pytest.Item) -> int:
+    names = (item.path.stem, item.path.parent.name)
+    return min((_LONGEST.index(name) for name in names if name in _LONGEST), default=len(_LONGEST))
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,8 @@ _RUN = """
 def problems(driver: WebDriver) -> list[str]:
     """Each rule that the page breaks, with what breaks it."""
     driver.execute_script(_script())
-    driver.set_script_timeout(PATIENCE_S)
+    # It looks at every element, of a page that may have thousands.
+    driver.set_script_timeout(5 * PATIENCE_S)
     found = json.loads(driver.execute_async_script(_RUN))
     return [f"{one['impact']}: {one['help']}: {[node['html'] for node in one['nodes']]}" for one in found]
 

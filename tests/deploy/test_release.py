@@ -13,7 +13,7 @@ import pytest
 
 from model_functions.artifact.signing_key import SigningKey
 from model_functions.families.tabular import TabularWrapper
-from tests.deploy.cloud.released import FAILING_FROM, FAMILIES, MODEL, ROW, Place, place
+from tests.deploy.cloud.released import CANARY_S, FAILING_FROM, FAMILIES, MODEL, ROW, Place, place
 from tests.gcloud_linter import refused
 from tests.running import call
 
@@ -156,8 +156,10 @@ def test_a_release_that_is_ended_in_its_canary_goes_on_from_there(
     there.extend("tabular", "run.yaml", gpu=1, gpu_type="nvidia-l4", cpu=4, memory="16Gi")
     there.extend("tabular", "flags.yaml", min_instances=1, max_instances=3)
 
+    # Long enough to be ended in, however busy this machine is.
+    there.watch_canaries(600)
     killed = there.start("release", "tabular")
-    told_until(killed, " 10 %, for 2 s")
+    told_until(killed, " 10 %, for 600 s")
     killed.kill()
     killed.communicate()
     new = there.revisions("tabular")[-1]
@@ -178,7 +180,7 @@ def test_a_release_that_is_ended_in_its_canary_goes_on_from_there(
     assert "differs" not in told
 
     stopped = there.start("release", "tabular", "gateway")
-    told_until(stopped, " 10 %, for 2 s")
+    told_until(stopped, " 10 %, for 600 s")
     stopped.terminate()
     told, more = stopped.communicate()
     assert stopped.returncode == 1, more
@@ -189,6 +191,7 @@ def test_a_release_that_is_ended_in_its_canary_goes_on_from_there(
     )
     assert "gateway: FAILED: interrupted\n  now: nothing was changed\n  next: python -m deploy release gateway " in told
 
+    there.watch_canaries(CANARY_S)
     assert there.run("release", "tabular") == 0
     assert f"tabular: finish; {new} serves all; {before} served before" in capfd.readouterr().out
     assert (there.traffic("tabular"), there.tags("tabular")) == ({new: 100}, {"previous": before})

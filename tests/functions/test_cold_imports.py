@@ -66,6 +66,7 @@ TRANSFORMERS = {"torch", "transformers", "tokenizers", "safetensors", "huggingfa
 TRANSFORMERS |= {"fsspec", "tqdm", "packaging", "sympy", "mpmath", "typing_extensions", "torchgen", "functorch"}
 TRANSFORMERS |= {"httpx", "httpcore", "h11", "anyio", "certifi", "idna", "truststore", "psutil", "requests", "urllib3"}
 TRANSFORMERS |= {"PIL", "httpx2", "httpcore2", "trio", "attr", "attrs", "outcome", "sniffio", "sortedcontainers"}
+TRANSFORMERS |= {"colorama"}
 #: The last row only where it happens to be installed.
 SKLEARN = {"sklearn", "scipy", "joblib", "threadpoolctl", "narwhals"}
 SKLEARN |= {"pandas", "dateutil", "charset_normalizer", "cloudpickle", "rich", "pygments"}

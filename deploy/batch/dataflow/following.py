@@ -1,7 +1,10 @@
 """Follows a job of Dataflow to its end: its state, its messages, and how many rows its machines have counted."""
 
+import signal
 import sys
-import time
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tqdm import tqdm
@@ -42,15 +45,18 @@ class Followed:
         return self.state not in _ENDED
 
     def to_the_end(self) -> str:
-        """Its last state; what happens meanwhile is told on standard error."""
-        with tqdm(
-            total=self._rows or None, desc=self.record.id[:20], unit=" rows", disable=not sys.stderr.isatty()
-        ) as bar:
+        """Its last state; what happens meanwhile is told on standard error.
+
+        Raises KeyboardInterrupt.
+        """
+        bar = tqdm(total=self._rows or None, desc=self.record.id[:20], unit=" rows", disable=not sys.stderr.isatty())
+        with bar, _interrupts_noted() as interrupted:
             while True:
                 self._tell(bar)
                 if not self.is_active:
                     return self.state
-                time.sleep(LOOK_S)
+                if interrupted.wait(LOOK_S):
+                    raise KeyboardInterrupt
 
     def counted(self) -> tuple[int, int]:
         """Rows predicted and dead letters, so far."""
@@ -90,6 +96,20 @@ class Followed:
             )
             found += [(str(one.time), one.message_importance.name, one.message_text) for one in page]
         return found
+
+
+@contextmanager
+def _interrupts_noted() -> Iterator[threading.Event]:
+    """Ctrl-C counts between two looks: raised in the midst of a request, it may be taken for the request's failure."""
+    noted = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield noted
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: noted.set())
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _reason(text: str) -> str:

@@ -85,9 +85,10 @@ class Project:
 
 def needing_less(file: Path) -> Path:
     wanted = resources.read()
-    first = {str(rule["at"]): rule for rule in reversed(wanted["grants"]) if "backend" not in rule}
-    own = next(rule for rule in wanted["grants"] if rule["to"] == "functions")
-    rules = [first["project"], first["warmup's account"], own]
+    rules = [
+        next(rule for rule in wanted["grants"] if rule[field] == value)
+        for field, value in (("role", "roles/run.admin"), ("at", "warmup's account"), ("to", "functions"))
+    ]
     file.write_text(yaml.safe_dump(wanted | {"secrets": {"model-signing-key": ""}, "grants": rules}))
     return file
 

@@ -38,6 +38,9 @@ FAMILIES = ["tabular", "gateway"]
 MODEL = "tiny_classifier"
 ROW = [1.0, 2.0, 3.0]
 
+#: Seconds that a canary is watched.
+CANARY_S = 2
+
 #: Appended to the family's module: predictions fail from a number on.
 FAILING_FROM = """
 _asked = iter(range(1000))
@@ -89,6 +92,11 @@ class Place:
         found |= {f"--{name.replace('_', '-')}": value for name, value in flags.items()}
         path.write_text(yaml.safe_dump(found))
 
+    def watch_canaries(self, seconds: int) -> None:
+        found = yaml.safe_load(self.configuration.read_text())
+        found["canary"]["seconds"] = seconds
+        self.configuration.write_text(yaml.safe_dump(found))
+
     def service(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = self.plane.services.by_name[self.settings.region, name]
         return found
@@ -110,7 +118,7 @@ def place(folder: Path, key: SigningKey, model: TabularWrapper, backend: str) ->
     """Args: model: published as MODEL."""
     shutil.copytree(FUNCTIONS, folder / "functions", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(SHARED, folder / "model_functions", ignore=shutil.ignore_patterns("__pycache__"))
-    canary = {"percent": 10, "seconds": 2, "max_error_rate": 0.01, "max_slowdown": 10}
+    canary = {"percent": 10, "seconds": CANARY_S, "max_error_rate": 0.01, "max_slowdown": 10}
     configuration = write_configuration(
         folder / "deploy.yaml", project=PROJECT, backend=backend, families=FAMILIES, canary=canary
     )
