@@ -9,6 +9,8 @@ import argparse
 import json
 import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -78,6 +80,7 @@ def main() -> None:
     for folder in (MODELS, FUNCTIONS, LOGS):
         folder.mkdir(parents=True, exist_ok=True)
     worker.be_quiet()
+    subprocess.run([sys.executable, "-m", "tests.benchmarks.warm.models"], cwd=ROOT, check=True)
     asked = items.read()
     with bucket_process() as bucket:
         published = publish("tests.benchmarks.warm.publishing", bucket, arguments.models)
