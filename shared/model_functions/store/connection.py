@@ -4,7 +4,8 @@ import http.client
 import os
 import threading
 import time
-from collections.abc import Iterator
+import weakref
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import SplitResult, urlsplit
 
@@ -62,10 +63,8 @@ class Connections:
         self._connect_s, self._answer_s = connect_s, answer_s
         self._idle: list[http.client.HTTPConnection] = []
         self._lock = threading.Lock()
-
-    def __del__(self) -> None:
-        for connection in self._idle:
-            connection.close()
+        # Not __del__: of garbage in a cycle, the collector may come to the sockets first.
+        weakref.finalize(self, _close_all, self._idle).atexit = False
 
     @contextmanager
     def get(self, target: str, headers: dict[str, str]) -> Iterator[Response]:
@@ -126,6 +125,11 @@ def _ask(connection: http.client.HTTPConnection, target: str, headers: dict[str,
         raise
     assert isinstance(response, Response)  # noqa: S101 - response_class says so
     return response
+
+
+def _close_all(connections: Iterable[http.client.HTTPConnection]) -> None:
+    for connection in connections:
+        connection.close()
 
 
 def _proxy(host: str) -> SplitResult | None:
