@@ -1,7 +1,8 @@
 """What a job is divided into: parts, each read, predicted and written as one; and the rows that they have."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from deploy.batch.files import Found
 
@@ -60,3 +61,28 @@ class InputRow(NamedTuple):
     @property
     def key(self) -> str:
         return self.file if self.number is None else f"{self.file}:{self.number}"
+
+
+class Placed(Protocol):
+    """What is a row in a file: its number, and where it begins and ends, in bytes."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def begin(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+
+
+def runs(found: Iterable[Placed], rows: int) -> Iterator[tuple[int, int, int, int]]:
+    """Of each part to be, of ``rows`` at most: its first row's number, how many there are, where they begin and end."""
+    first = count = begin = end = 0
+    for one in found:
+        if count and (count >= rows or one.end - begin > PART_BYTES):
+            yield first, count, begin, end
+            count = 0
+        if not count:
+            first, begin = one.number, one.begin
+        count, end = count + 1, one.end
+    if count:
+        yield first, count, begin, end

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO, NamedTuple
 
 from deploy.batch.files import Files, Found
-from deploy.batch.parts import PART_BYTES, ROW_BYTES, InputRow, Part
+from deploy.batch.parts import ROW_BYTES, InputRow, Part, runs
 from deploy.batch.readers.text_lines import Line, lines
 
 
@@ -28,7 +28,7 @@ def parts(files: Files, found: Iterable[Found], rows: int) -> Iterator[Part]:
         with files.open(one) as file:
             records = _records(file, one.name)
             _check_header(one.name, next(records, None))
-            for first, count, begin, end in _runs(records, rows):
+            for first, count, begin, end in runs(records, rows):
                 yield Part(number, (one,), first, count, begin, end)
                 number += 1
 
@@ -56,20 +56,6 @@ def _row(file: str, header: list[str], record: Record) -> InputRow:
     except UnicodeDecodeError as exc:
         return bad._replace(error=("invalid_encoding", f"The row is not UTF-8: byte {exc.start} cannot be read."))
     return bad._replace(columns=dict(zip(header, record.fields, strict=True)))
-
-
-def _runs(records: Iterable[Record], rows: int) -> Iterator[tuple[int, int, int, int]]:
-    """Of each run its first record's number, how many there are, and where it begins and ends."""
-    first = count = begin = end = 0
-    for record in records:
-        if count and (count >= rows or record.end - begin > PART_BYTES):
-            yield first, count, begin, end
-            count = 0
-        if not count:
-            first, begin = record.number, record.begin
-        count, end = count + 1, record.end
-    if count:
-        yield first, count, begin, end
 
 
 def _records(file: BinaryIO, name: str, begin: int = 0, number: int = 0) -> Iterator[Record]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO, NamedTuple
 
 from deploy.batch.files import Files, Found
-from deploy.batch.parts import PART_BYTES, ROW_BYTES, Part
+from deploy.batch.parts import ROW_BYTES, Part, runs
 
 
 class Line(NamedTuple):
@@ -36,25 +36,10 @@ def parts(files: Files, found: Iterable[Found], rows: int) -> Iterator[Part]:
     number = 0
     for one in found:
         with files.open(one) as file:
-            for first, count, begin, end in _runs(lines(file, one.name), rows):
+            found_rows = (line for line in lines(file, one.name) if line.data.strip())
+            for first, count, begin, end in runs(found_rows, rows):
                 yield Part(number, (one,), first, count, begin, end)
                 number += 1
-
-
-def _runs(found: Iterable[Line], rows: int) -> Iterator[tuple[int, int, int, int]]:
-    """Of each run its first line's number, how many of its lines are rows, and where it begins and ends."""
-    first = count = begin = end = 0
-    for line in found:
-        if not line.data.strip():
-            continue
-        if count and (count >= rows or line.end - begin > PART_BYTES):
-            yield first, count, begin, end
-            count = 0
-        if not count:
-            first, begin = line.number, line.begin
-        count, end = count + 1, line.end
-    if count:
-        yield first, count, begin, end
 
 
 def lines_of(files: Files, part: Part) -> Iterator[Line]:
