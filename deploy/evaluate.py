@@ -7,7 +7,8 @@ MODEL_STORE, else build/store.
 """
 
 import argparse
-import os
+
+from deploy import batch, naming, output
 
 EXAMPLE = (
     "python -m deploy evaluate wine_model --revision 4cd74ce767bd --data labelled.jsonl --against prod "
@@ -16,10 +17,7 @@ EXAMPLE = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", help="NAME or FAMILY/NAME")
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--alias", default="prod", help="the revision that it points at now (default: prod)")
-    which.add_argument("--revision", help="this revision, whether an alias points at it or not")
+    naming.add_arguments(parser)
     parser.add_argument(
         "--data", required=True, metavar="PATTERN", help="labelled rows: .jsonl, .csv or .parquet files, local or gs://"
     )
@@ -42,20 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--column", help="that holds the model's data (default: data, inputs, text and the like)")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter of every prediction, as JSON"
-    )
-    parser.add_argument(
         "--output", metavar="FOLDER", help="for the report, the answers and the rows that changed (default: in build/)"
     )
     parser.add_argument("--runner", default="DirectRunner", help="DirectRunner (default) or PrismRunner")
-    parser.add_argument(
-        "--workers",
-        type=int,
-        default=len(os.sched_getaffinity(0)),
-        metavar="COUNT",
-        help="processes, each with a copy of the model (default: one a core)",
-    )
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    batch.add_shared_arguments(parser)
+    output.add_json_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,7 +1,17 @@
 """Which model a publisher means by a name."""
 
+import argparse
+
 from model_functions.errors import ModelNotFound
 from model_functions.repository import Repository
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """A model, and which of its revisions."""
+    parser.add_argument("model", help="NAME or FAMILY/NAME")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--alias", default="prod", help="the revision that it points at now (default: prod)")
+    which.add_argument("--revision", help="this revision, whether an alias points at it or not")
 
 
 def split_model(repository: Repository, text: str) -> tuple[str, str]:

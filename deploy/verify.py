@@ -6,7 +6,7 @@ Ends with status 1 when a function could not serve it as it was published. The s
 import argparse
 from dataclasses import asdict
 
-from deploy import output, pins, publisher
+from deploy import naming, output, pins, publisher
 from deploy.naming import split_model
 from deploy.proving import proof
 from deploy.proving.comparison import short
@@ -20,16 +20,13 @@ _VERDICTS = {True: "same", False: "DIFFERS", None: "not compared"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", help="NAME or FAMILY/NAME")
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--alias", default="prod", help="the revision that it points at (default: prod)")
-    which.add_argument("--revision", help="this revision, whether an alias points at it or not")
+    naming.add_arguments(parser)
     output.add_json_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     repository = publisher.open_repository()
-    family, name = split_model(repository, args.name)
+    family, name = split_model(repository, args.model)
     revision = args.revision or repository.resolve(family, name, args.alias).revision
     manifest = repository.manifest(family, name, revision)
     report = proof.examine(repository, family, name, revision)

@@ -12,25 +12,36 @@ EXAMPLE = "python -m deploy batch wine_model --input 'rows/*.csv' --output predi
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", help="NAME or FAMILY/NAME")
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--alias", default="prod", help="the revision that it points at now (default: prod)")
-    which.add_argument("--revision", help="this revision, whether an alias points at it or not")
+    # Imported here: workers have this package too, and none of what a verb needs.
+    from deploy import naming, output
+    from deploy.batch.dataflow import arguments
+    from deploy.batch.readers import FORMATS
+
+    naming.add_arguments(parser)
     parser.add_argument(
         "--input", required=True, metavar="PATTERN", help="files or a folder, local or gs://; * and ** are understood"
     )
     parser.add_argument("--output", required=True, metavar="PATH", help="a folder, local or gs://, of this job alone")
     parser.add_argument(
         "--format",
-        choices=("json_lines", "csv", "parquet", "lines", "documents", "images"),
+        choices=FORMATS,
         help="of the inputs (default: what their names say). lines: each line of a text file is a row; documents: each "
         "file is one",
     )
     parser.add_argument("--data", metavar="COLUMN", help="the model's data (default: data, inputs, text and the like)")
+    parser.add_argument("--runner", default="DirectRunner", help="DirectRunner (default), PrismRunner, DataflowRunner")
+    add_shared_arguments(parser)
+    parser.add_argument("--rows", type=int, metavar="COUNT", help="of a part, which is written as one (default: 1000)")
+    parser.add_argument("--again", action="store_true", help="begin anew, whatever the output has of an earlier job")
+    output.add_json_argument(parser)
+    arguments.add_arguments(parser)
+
+
+def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
+    """What an evaluation has too: how rows are predicted."""
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter of every prediction, as JSON"
     )
-    parser.add_argument("--runner", default="DirectRunner", help="DirectRunner (default), PrismRunner, DataflowRunner")
     parser.add_argument(
         "--workers",
         type=int,
@@ -38,13 +49,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="COUNT",
         help="processes on this machine, each with a copy of the model (default: one a core)",
     )
-    parser.add_argument("--rows", type=int, metavar="COUNT", help="of a part, which is written as one (default: 1000)")
-    parser.add_argument("--again", action="store_true", help="begin anew, whatever the output has of an earlier job")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    # Imported here: workers have this package too, and none of what a verb needs.
-    from deploy.batch.dataflow import arguments
-
-    arguments.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -11,8 +11,10 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
+from deploy import environments
 from deploy.environments import ENVIRONMENTS, PATIENCE_S, alone
 from deploy.locked import FOR_BATCH
 from deploy.project import ROOT
@@ -29,6 +31,14 @@ def enter() -> None:
     ours = [str(ROOT), str(ROOT / "shared"), *(path for path in sys.path if path.startswith(str(ENVIRONMENTS)))]
     given = os.environ.get(_PATH, "").split(os.pathsep)
     os.environ[_PATH] = os.pathsep.join(dict.fromkeys([*ours, *filter(None, given)]))
+
+
+def run_in_its_own(family: str, arguments: Iterable[str]) -> int | None:
+    """The exit status of this command in the family's own environment; None where this one has what it needs."""
+    if environments.satisfied(family):
+        return None
+    packages()  # while there is a pip
+    return environments.run(family, "deploy", *arguments)
 
 
 def packages() -> Path:

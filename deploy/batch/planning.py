@@ -105,15 +105,18 @@ def check_parameters(job: Job, manifest: Manifest) -> None:
             raise ValueError(f"--set {name}: {manifest.name} has no such parameter. There are: {there}.")
 
 
-def begin(files: Files, job: Job) -> None:
+def begin(files: Files, job: Job, found: Iterable[Found]) -> None:
     """Counts the rows and writes the plan, in place of an earlier job's.
+
+    Args:
+        found: the job's inputs.
 
     Raises ValueError, ArtifactRefused for what no row could be predicted with.
     """
     manifest = job.model.manifest()
     manifest.check_environment()
     check_parameters(job, manifest)
-    parts = list(divide(job, found_inputs(job.input, job.output)))
+    parts = list(divide(job, found))
     check_columns(job, manifest, parts)
     clear(files, job)
     write_plan(files, job, parts)

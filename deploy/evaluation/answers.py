@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from deploy.batch import planning, worker
-from deploy.batch.files import Files, files_at, joined
+from deploy.batch.files import Files, Found, files_at, joined
 from deploy.batch.job import Job
 from deploy.batch.parts import Part
 from deploy.batch.summary import Summary
@@ -21,15 +21,19 @@ class Answer(NamedTuple):
     error: str | None
 
 
-def run(job: Job, runner: str, workers: int) -> None:
-    """Has all rows answered, but for those that were before. Raises JobFailed."""
+def run(job: Job, found: list[Found], runner: str, workers: int) -> None:
+    """Has all rows answered, but for those that were before. Raises JobFailed.
+
+    Args:
+        found: the job's inputs.
+    """
     worker.be_quiet()
     # Imported here: Beam takes seconds, which who is refused need not wait.
     from deploy.batch import local
 
     files = files_at(job.output)
     if not _is_begun(files, job):
-        planning.begin(files, job)
+        planning.begin(files, job, found)
     if Summary.read(files, job) is None:
         local.run(files, job, runner, workers).write(files, job)
 

@@ -8,9 +8,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from deploy import assignments, environments, output, publisher
+from deploy import assignments, output, publisher
 from deploy.batch import beam, planning
-from deploy.batch.files import files_at, joined
+from deploy.batch.files import Found, files_at, joined
 from deploy.batch.job import Job
 from deploy.batch.pinned import PinnedModel
 from deploy.evaluation import answers, labelled, limits, report, result
@@ -39,33 +39,32 @@ def run(args: argparse.Namespace) -> int:
 def _evaluated(args: argparse.Namespace) -> int:
     repository = publisher.open_repository()
     family, _ = split_model(repository, args.model)
-    if not environments.satisfied(family):
-        beam.packages()  # while there is a pip
-        return environments.run(family, "deploy", *args.arguments)
+    if (status := beam.run_in_its_own(family, args.arguments)) is not None:
+        return status
     for option, value, least in (("workers", args.workers, 1), ("max-errors", args.max_errors, 0)):
         if value < least:
             raise ValueError(f"--{option} {value}: give at least {least}.")
     model = PinnedModel.at(repository, args.model, alias=args.alias, revision=args.revision)
     beam.enter()
-    job = _job(args, model)
+    found = planning.found_inputs(args.data, _folder(args, model))
+    job = _job(args, model, found)
     manifest = model.manifest()
-    labels = labelled.read(job, manifest)
+    labels = labelled.read(job, found, manifest)
     if not job.parameters:  # which may have it answer otherwise
         labelled.check(labels, repository, manifest)
     asked = _limits(args, labels.kind)
     job = _placed(job, labels)
     against = None if args.against is None else _placed(replace(job, model=_other(repository, args)), labels)
     for one in filter(None, (job, against)):
-        answers.run(one, args.runner, args.workers)
-    found = result.measured(labels, job, against)
-    verdicts = _verdicts(asked, found, args.max_errors)
-    _tell(args, labels, found, verdicts, _folder(args, model))
+        answers.run(one, found, args.runner, args.workers)
+    measured = result.measured(labels, job, against)
+    verdicts = _verdicts(asked, measured, args.max_errors)
+    _tell(args, labels, measured, verdicts, _folder(args, model))
     return MET if all(verdict.met for verdict in verdicts) else MISSED
 
 
-def _job(args: argparse.Namespace, model: PinnedModel) -> Job:
+def _job(args: argparse.Namespace, model: PinnedModel, found: list[Found]) -> Job:
     folder = _folder(args, model)
-    found = planning.found_inputs(args.data, folder)
     form = planning.form_of_inputs(found)
     job = Job(model, "", args.data, form, folder, data=args.column, parameters=assignments.parameters(args.set))
     return planning.with_inputs(job, found)

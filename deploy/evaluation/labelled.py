@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deploy.batch import planning, questions
-from deploy.batch.files import files_at
+from deploy.batch.files import Found, files_at
 from deploy.batch.job import Job
 from deploy.batch.parts import InputRow
 from deploy.batch.readers import reader
@@ -31,11 +31,15 @@ class WrongRows(ValueError):
     """Rows of the data that cannot be labels; told by their files and lines."""
 
 
-def read(job: Job, manifest: Manifest) -> Labels:
-    """Raises WrongRows, ValueError for data without rows."""
+def read(job: Job, found: list[Found], manifest: Manifest) -> Labels:
+    """Raises WrongRows, ValueError for data without rows.
+
+    Args:
+        found: the job's inputs.
+    """
     labels: Labels | None = None
     wrong: list[str] = []
-    for row in _rows(job):
+    for row in _rows(job, found):
         try:
             if labels is None:
                 labels = Labels(*kind_of(_checked(row).columns, row.key))
@@ -65,10 +69,10 @@ def check(labels: Labels, repository: Repository, manifest: Manifest) -> None:
             labels.kind.read(answer["prediction"], labels.column)
 
 
-def _rows(job: Job) -> Iterator[InputRow]:
+def _rows(job: Job, found: list[Found]) -> Iterator[InputRow]:
     """All of the job's inputs, in its order."""
     files = files_at(job.input)
-    for part in planning.divide(job, planning.found_inputs(job.input, job.output)):
+    for part in planning.divide(job, found):
         yield from reader(job.format).rows(files, part)
 
 

@@ -152,11 +152,10 @@ def _job(name: str, source: Path, output: str, rows: int) -> Ran:
     repository = Repository(open_store(os.environ["MODEL_STORE"]), Trust.read(TRUST))
     model = PinnedModel.at(repository, name)
     files = files_at(output)
-    form = planning.form_of_inputs(planning.found_inputs(str(source), output))
-    job = planning.with_inputs(
-        Job(model, "prod", str(source), form, output, rows=rows), planning.found_inputs(str(source), output)
-    )
-    planning.begin(files, job)
+    found = planning.found_inputs(str(source), output)
+    form = planning.form_of_inputs(found)
+    job = planning.with_inputs(Job(model, "prod", str(source), form, output, rows=rows), found)
+    planning.begin(files, job, found)
     began = time.time()
     with _watched() as peaks:
         told = local.run(files, job, "DirectRunner", WORKERS)

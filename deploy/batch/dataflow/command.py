@@ -15,23 +15,24 @@ from deploy.batch.dataflow.failures import DataflowFailed
 from deploy.batch.dataflow.following import Followed
 from deploy.batch.dataflow.order import Order
 from deploy.batch.dataflow.record import Record
-from deploy.batch.files import Files, joined
+from deploy.batch.files import Files, Found, joined
 from deploy.batch.job import Job
 from deploy.batch.parts import Part
 from deploy.batch.summary import Summary
 from model_functions.errors import Conflict
 
 
-def run(args: argparse.Namespace, files: Files, job: Job, earlier: Job | None) -> Summary | None:
+def run(args: argparse.Namespace, files: Files, job: Job, found: list[Found], earlier: Job | None) -> Summary | None:
     """What came of the job; None where it goes on, or was only printed.
 
     Args:
+        found: the job's inputs.
         earlier: the job that the output has, which goes on.
 
     Raises DataflowFailed, Conflict, ValueError.
     """
     if args.dry_run:
-        _print(args, files, job, earlier)
+        _print(args, files, job, found, earlier)
         return None
     failures.check_credentials()
     known = _submitted_before(args, files, earlier or job)
@@ -43,7 +44,7 @@ def run(args: argparse.Namespace, files: Files, job: Job, earlier: Job | None) -
                 f"Dataflow's job {record.id} still writes to {job.output}. Wait for it, or end it: {record.cancelling}"
             )
         print(f"counting the rows of {job.input} …", file=sys.stderr)
-        planning.begin(files, job)
+        planning.begin(files, job, found)
     job = earlier or job
     parts = planning.read_parts(files, job)
     before = planning.done(files, job)
@@ -58,12 +59,12 @@ def run(args: argparse.Namespace, files: Files, job: Job, earlier: Job | None) -
     return told
 
 
-def _print(args: argparse.Namespace, files: Files, job: Job, earlier: Job | None) -> None:
+def _print(args: argparse.Namespace, files: Files, job: Job, found: list[Found], earlier: Job | None) -> None:
     if earlier is not None:
         job, done = earlier, planning.done(files, earlier)
         left = [part for part in planning.read_parts(files, job) if part.number not in done]
     else:
-        left = list(planning.divide(job, planning.found_inputs(job.input, job.output)))
+        left = list(planning.divide(job, found))
         planning.check_columns(job, job.model.manifest(), left)
     told = submission.described(Order.of(args, job, len(left)), job, left)
     print(json.dumps(told | {"rows": sum(part.rows for part in left)}, indent=2, ensure_ascii=False))

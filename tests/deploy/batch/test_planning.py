@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deploy.batch import planning
-from deploy.batch.files import LocalFiles
+from deploy.batch.files import Found, LocalFiles
 from deploy.batch.job import Job
 from deploy.batch.journal import Entry, Journal
 from deploy.batch.pinned import PinnedModel
@@ -28,9 +28,13 @@ def begun(job: Job) -> Job:
     folder.mkdir()
     row = dict.fromkeys(COLUMNS, 0.5)
     (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for _ in range(5)))
-    job = planning.with_inputs(job, planning.found_inputs(job.input, job.output))
-    planning.begin(FILES, job)
+    job = planning.with_inputs(job, inputs(job))
+    planning.begin(FILES, job, inputs(job))
     return job
+
+
+def inputs(job: Job) -> list[Found]:
+    return planning.found_inputs(job.input, job.output)
 
 
 def test_a_job_is_written_down_and_read_again(begun: Job) -> None:
@@ -78,7 +82,7 @@ def test_again_removes_what_was_there(begun: Job) -> None:
     Journal(FILES, begun).write(planning.read_parts(FILES, begun)[0], Entry(rows=2))
     for name in ("part-000000.jsonl", "dead-letters/part-000001.jsonl", "report.html"):
         FILES.write(f"{begun.output}/{name}", b"old")
-    planning.begin(FILES, begun)
+    planning.begin(FILES, begun, inputs(begun))
     assert planning.done(FILES, begun) == {}
     assert sorted(path.name for path in Path(begun.output).rglob("*") if path.is_file()) == ["job.json", "parts.jsonl"]
 
@@ -108,13 +112,13 @@ def test_columns_without_data_are_refused_before_anything_is_written(job: Job, t
     tagger = PinnedModel.at(Repository(open_store(job.model.store), trust), "tiny_tagger")
     FILES.write(f"{job.input}/rows.jsonl", b'{"id": 1, "body": "x"}\n')
     with pytest.raises(ValueError, match="None of the columns is called data"):
-        planning.begin(FILES, replace(job, model=tagger))
+        planning.begin(FILES, replace(job, model=tagger), inputs(job))
     assert not Path(job.output).exists()
 
 
 def test_parameters_that_the_model_lacks_are_refused(begun: Job) -> None:
     with pytest.raises(ValueError, match=r"--set beams: tiny_classifier has no such parameter. There are: method."):
-        planning.begin(FILES, replace(begun, parameters={"beams": 4}))
+        planning.begin(FILES, replace(begun, parameters={"beams": 4}), inputs(begun))
 
 
 def test_a_pinned_model_is_another_one_never(pinned: PinnedModel) -> None:

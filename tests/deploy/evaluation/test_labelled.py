@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from deploy.batch import planning
 from deploy.batch.files import files_at
 from deploy.batch.job import Job
 from deploy.batch.pinned import PinnedModel
@@ -38,7 +39,11 @@ def manifest(job: Job) -> Manifest:
 
 def read(job: Job, manifest: Manifest, *rows: Any) -> Labels:
     json_lines(Path(job.input), list(rows))
-    return labelled.read(job, manifest)
+    return read_what_is_there(job, manifest)
+
+
+def read_what_is_there(job: Job, manifest: Manifest) -> Labels:
+    return labelled.read(job, planning.found_inputs(job.input, job.output), manifest)
 
 
 def test_the_column_says_what_kind_of_label_it_is(job: Job, manifest: Manifest) -> None:
@@ -59,10 +64,10 @@ def test_a_table_spells_classes_and_texts_as_they_stand_and_the_rest_as_json(job
         'data,entities\nAnna,"[{""start"": 0, ""end"": 4, ""label"": ""PER""}]"\n': frozenset({(0, 4, "PER")}),
     }.items():
         Path(table.input).write_text(cells)
-        assert list(labelled.read(table, manifest).expected.values()) == [expected]
+        assert list(read_what_is_there(table, manifest).expected.values()) == [expected]
     Path(table.input).write_text("data,target\nAnna,much\n")
     with pytest.raises(WrongRows, match=r'rows.csv:1: "target" is "much", which is no JSON'):
-        labelled.read(table, manifest)
+        read_what_is_there(table, manifest)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +109,7 @@ def test_wrong_rows_are_told_by_line_with_the_way_out(
 def test_a_line_that_is_no_json_is_told_too(job: Job, manifest: Manifest) -> None:
     Path(job.input).write_text(json.dumps({"data": "a", "label": "x"}) + "\n{oops\n")
     with pytest.raises(WrongRows, match=r"rows.jsonl:2: The line is not JSON: Expecting property name"):
-        labelled.read(job, manifest)
+        read_what_is_there(job, manifest)
 
 
 def test_labels_that_the_model_could_never_be_measured_by_are_refused_before_it_is_asked(
@@ -122,7 +127,7 @@ def test_labels_that_the_model_could_never_be_measured_by_are_refused_before_it_
 def test_rows_in_a_bucket_are_read_too(job: Job, manifest: Manifest, fake_bucket: FakeBucket) -> None:
     row = json.dumps({"data": "Anna", "label": "x"}).encode()
     files_at("gs://models/rows.jsonl").write("gs://models/rows.jsonl", row)
-    found = labelled.read(replace(job, input="gs://models/rows.jsonl"), manifest)
+    found = read_what_is_there(replace(job, input="gs://models/rows.jsonl"), manifest)
     assert found.expected == {"gs://models/rows.jsonl:1": "x"}
 
 
