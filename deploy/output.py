@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -26,6 +26,18 @@ def tell_pointer(args: argparse.Namespace, pointer: Pointer) -> None:
     """Where an alias points now."""
     model = f"{pointer.family}/{pointer.name}"
     tell(args, asdict(pointer), f'"{pointer.alias}" of {model} is revision {pointer.revision}.')
+
+
+def table(rows: Sequence[Sequence[str]], *, figures: bool = False) -> list[str]:
+    """Lines with columns as wide as their widest cell; figures are aligned right, behind the first column."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if figures and place else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from deploy import output
 from deploy.cloud import configuration, costs
 from deploy.cloud.configuration import Configuration
 from deploy.cloud.pings import Pings, flags_of, job_name
-from deploy.cloud.scaling import advice
+from deploy.cloud.scaling import arguments
 from deploy.cloud.sdk import Gcloud, GcloudFailed, spelled
 from deploy.cloud.variables import functions_url, url_of
 from deploy.project import FUNCTIONS, function_families
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--delete", action="store_true", help="the jobs")
     what.add_argument("--list", action="store_true", help="the jobs there are, and how their last ping ended")
     what.add_argument("--plan", action="store_true", help="what pings cost, and what --min-instances would")
-    advice.add_arguments(parser)
+    arguments.add_arguments(parser)
     configuration.add_arguments(parser)
     output.add_json_argument(parser)
 
@@ -217,6 +217,9 @@ def plan(args: argparse.Namespace) -> None:
     """Tells what keeping functions warm costs in a month."""
     known = _known(args.family, function_families())
     if args.trace:
+        # Imported here: it computes with scipy, which takes longer to import than all else here.
+        from deploy.cloud.scaling import advice
+
         output.tell(args, *advice.advice(args))
         return
     prices = costs.Prices.read_file()
@@ -226,7 +229,7 @@ def plan(args: argparse.Namespace) -> None:
         (one["family"], str(one["pings"]), one["every"], *(f"${one[cost]:.2f}" for cost in ("warm", "cold", "kept")))
         for one in found
     ]
-    output.tell(args, found, "\n".join(_table([head, *rows])) + "\n" + _FORMULA.format(prices=prices))
+    output.tell(args, found, "\n".join(output.table([head, *rows])) + "\n" + _FORMULA.format(prices=prices))
 
 
 _FORMULA = f"""
@@ -251,12 +254,6 @@ def _planned(prices: costs.Prices, family: str) -> dict[str, Any]:
         "cold": costs.pings(prices, size, number, COLD_S),
         "kept": costs.kept(prices, size),
     }
-
-
-def _table(rows: list[tuple[str, ...]]) -> Iterable[str]:
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 def _wanted(named: list[str], families: Iterable[str]) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from html import escape
 from typing import Any
 
+from deploy import output
 from deploy.batch.questions import NAMES
 from deploy.evaluation.labelled import Labels
 from deploy.evaluation.limits import Verdict
@@ -42,12 +43,12 @@ td {{ overflow-wrap: anywhere }} td.worse, td.better {{ white-space: nowrap }}
 
 def text(model: str, labels: Labels, found: Result, verdicts: Iterable[Verdict]) -> str:
     """For a terminal."""
-    blocks = [_head(model, found), *_aligned(_scores(labels, found))]
+    blocks = [_head(model, found), *output.table(_scores(labels, found))]
     if found.classes and len(found.classes) <= _IN_TERMINAL:
-        blocks += ["", *_aligned(_classes(found))]
+        blocks += ["", *output.table(_classes(found))]
     blocks += _failed(found)
     if found.before is not None:
-        shown = _aligned(_changed(labels, found.changed[:_IN_TERMINAL], _CELL)) if found.changed else []
+        shown = output.table(_changed(labels, found.changed[:_IN_TERMINAL], _CELL)) if found.changed else []
         more = len(found.changed) - _IN_TERMINAL
         blocks += ["", _count(found), *shown, *([f"  … and {more:,} more in changed.jsonl"] if more > 0 else [])]
     blocks += [f"note: {note}" for note in found.notes]
@@ -167,11 +168,6 @@ def _figure(value: Any) -> str:
 
 def _word(verdict: Verdict) -> str:
     return "met" if verdict.met else "missed"
-
-
-def _aligned(table: Table) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
 
 
 def _html(table: Iterable[Iterable[str]]) -> Iterator[str]:

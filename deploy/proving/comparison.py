@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from deploy import output
 from deploy.proving import proof
 from deploy.proving.proof import Report
 from model_functions.artifact.manifest import Manifest
@@ -48,9 +49,7 @@ class Comparison:
         cells = [("example", "old", "new", "")]
         words = {True: "changed", False: "same", None: "-"}
         cells += [(short(row.example), *_both(row), words[row.changed]) for row in self.rows]
-        widths = [max(len(row[column]) for row in cells) for column in range(3)]
-        lines = ["  ".join(text.ljust(width) for text, width in zip(row, [*widths, 0], strict=True)) for row in cells]
-        return "\n".join([head, *(f"  {line.rstrip()}" for line in lines)])
+        return "\n".join([head, *(f"  {line}" for line in output.table(cells))])
 
 
 def others_of(old: Manifest, new: Manifest) -> list[Any]:

@@ -4,6 +4,8 @@ import math
 import statistics
 from collections.abc import Sequence
 
+from deploy import output
+
 
 def median(values: Sequence[float]) -> float | None:
     return statistics.median(values) if values else None
@@ -25,12 +27,7 @@ def shown(value: float | None, unit: str = "", digits: int = 2) -> str:
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns as wide as their widest cell; the first is aligned left, the others right."""
-    widths = [max(len(row[index]) for row in (head, *rows)) for index in range(len(head))]
-    lines = [
-        "  ".join(cell.rjust(width) if index else cell.ljust(width) for index, (cell, width) in enumerate(cells))
-        for cells in (list(zip(row, widths, strict=True)) for row in (head, *rows))
-    ]
-    return "\n".join(line.rstrip() for line in lines)
+    return "\n".join(output.table([head, *rows], figures=True))
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:

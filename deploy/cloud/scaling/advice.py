@@ -1,43 +1,18 @@
 """What a plan that was made of a trace says: every candidate, the one that is best, and where to write it."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
+from deploy import output
 from deploy.cloud.costs import Prices, Size
 from deploy.cloud.flags import Flags
 from deploy.cloud.scaling import choosing
 from deploy.cloud.scaling.choosing import Choice
-from deploy.cloud.scaling.measured import MEASURED_FILE, Measured
+from deploy.cloud.scaling.measured import Measured
 from deploy.cloud.scaling.platform import Platform
-from deploy.cloud.scaling.trace import LOGGED, Trace
+from deploy.cloud.scaling.trace import Trace
 
 HEAD = ("", "wait for a start", "refused", "p50", "p99", "instances", "$ a month")
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--trace",
-        type=Path,
-        metavar="FILE",
-        help=f"with --plan: when one function was asked, a time a line, and what its pings should be. {LOGGED}".replace(
-            "%", "%%"
-        ),
-    )
-    parser.add_argument(
-        "--goal",
-        type=float,
-        default=choosing.GOAL * 100,
-        metavar="PERCENT",
-        help="with --trace: of the requests may wait for a start (default: 1)",
-    )
-    parser.add_argument(
-        "--measured",
-        type=Path,
-        default=MEASURED_FILE,
-        metavar="FILE",
-        help="with --trace: what starts and answers take; by default as this project's sample models were measured",
-    )
 
 
 def advice(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
@@ -48,7 +23,8 @@ def advice(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
         raise ValueError(f"--goal is {args.goal:g}. Give a percentage from 0 to 100.")
     [family] = args.family
     trace, measured = Trace.read(args.trace), Measured.read(args.measured)
-    flags = {**Flags.read(family).own, **Flags.read(family).run}
+    own = Flags.read(family)
+    flags = {**own.own, **own.run}
     service, platform, prices = measured.of(family), Platform.cloud_run(flags), Prices.read_file()
     plans = choosing.plans(trace, service, platform)
     found = choosing.choices(trace, service, platform, prices, Size.of(flags), plans)
@@ -60,7 +36,10 @@ def advice(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
         "choices": [as_json(one) for one in found],
         "recommended": as_json(best),
     }
-    return told, "\n".join([*_table(found), "", *_sentences(family, best, args.goal, measured, prices, trace)])
+    rows = [HEAD, *map(row, found)]
+    return told, "\n".join(
+        [*output.table(rows, figures=True), "", *_sentences(family, best, args.goal, measured, prices, trace)]
+    )
 
 
 def as_json(one: Choice) -> dict[str, Any]:
@@ -94,15 +73,6 @@ def row(one: Choice) -> tuple[str, ...]:
 
 def seconds(value: float) -> str:
     return f"{value:.2f} s" if value >= 1 else f"{value * 1000:.3g} ms"
-
-
-def _table(found: list[Choice]) -> list[str]:
-    rows = [HEAD, *(row(one) for one in found)]
-    widths = [max(len(cells[place]) for cells in rows) for place in range(len(HEAD))]
-    return [
-        "  ".join([cells[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(cells[1:], widths[1:], strict=True))])
-        for cells in rows
-    ]
 
 
 def _sentences(family: str, best: Choice, goal: float, measured: Measured, prices: Prices, trace: Trace) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 from deploy.cloud.costs import Prices, Size, billed
 from deploy.cloud.pings import Pings
 from deploy.cloud.scaling import events, flow
+from deploy.cloud.scaling.arguments import GOAL
 from deploy.cloud.scaling.measured import Service
 from deploy.cloud.scaling.outcome import Outcome
 from deploy.cloud.scaling.platform import Platform
@@ -26,9 +27,6 @@ COVERED = (0.5, 0.8, 0.95)
 
 #: Months whose dollars differ by no more than this part are as dear: chance makes as much.
 SAME = 0.03
-
-#: Of a day's requests, those that may wait for a start.
-GOAL = 0.01
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from deploy.cloud.scaling.arguments import LOGGED
+
 MINUTE_S = 60.0
 
 #: What a time of 0 s stands for where a file has no dates: the midnight before a Monday.
@@ -17,12 +19,6 @@ BEGINNING = datetime(2026, 6, 1, tzinfo=UTC)
 
 #: Times from here on are seconds since 1970, as Unix has them.
 _UNIX_S = 1e9
-
-#: How such a file comes about.
-LOGGED = (
-    "gcloud logging read 'resource.labels.service_name=\"NAME\" httpRequest.status>0' --order=asc --freshness=7d "
-    "--format='value(timestamp)' > FILE"
-)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tests.fakes.control_plane.routing import Api, ApiError, Request, only, page, required, route
 from tests.fakes.control_plane.rules import check_name
+from tests.running import DIRECT
 
 if TYPE_CHECKING:
     from tests.fakes.control_plane.plane import ControlPlane
@@ -121,9 +122,8 @@ class Scheduler(Api):
         body = base64.b64decode(target["body"]) if target.get("body") else None
         url = self.plane.front_end.local(target["uri"])
         request = urllib.request.Request(url, body, headers, method=target.get("httpMethod", "POST"))
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(request, timeout=float(job["attemptDeadline"].removesuffix("s"))) as response:
+            with DIRECT.open(request, timeout=float(job["attemptDeadline"].removesuffix("s"))) as response:
                 response.read()
                 return int(response.status)
         except urllib.error.HTTPError as error:

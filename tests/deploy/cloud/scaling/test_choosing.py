@@ -7,6 +7,7 @@ import pytest
 
 from deploy.cloud.costs import Prices, Size
 from deploy.cloud.scaling import choosing, shape
+from deploy.cloud.scaling.arguments import GOAL
 from deploy.cloud.scaling.choosing import EVENTS_AT_MOST, Choice, Plan
 from deploy.cloud.scaling.measured import Service
 from deploy.cloud.scaling.platform import Platform
@@ -17,7 +18,7 @@ SIZE = Size(vcpus=2, gib=4, concurrency=8)
 PRICES = Prices.read_file()
 
 
-def chosen(trace: Trace, goal: float = choosing.GOAL) -> tuple[Choice, list[Choice]]:
+def chosen(trace: Trace, goal: float = GOAL) -> tuple[Choice, list[Choice]]:
     plans = choosing.plans(trace, MODEL, Platform(8))
     found = choosing.choices(trace, MODEL, Platform(8), PRICES, SIZE, plans)
     return choosing.recommended(found, goal), found
