@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -105,9 +105,7 @@ def _arguments() -> argparse.Namespace:
 
 def _launch(name: str, bucket: BucketProcess, asked: Mapping[str, Sequence[Item]]) -> tuple[Contender, Launch]:
     contender = next(one for one in TABLE if one.published == name and not one.is_extra)
-    launch = contenders.launch(contender, bucket.environment(), asked[JOBS[name][0]][0])
-    # Its flags have it ask for keys.
-    return contender, replace(launch, environment=launch.environment | {"ACCESS": ""})
+    return contender, contenders.launch(contender, bucket.environment(), asked[JOBS[name][0]][0])
 
 
 def _pairs(

@@ -3,7 +3,9 @@
 from compileall import compile_dir
 from pathlib import Path
 
+from deploy import project
 from deploy.stage import stage
+from tests.benchmarks.environments import environment
 from tests.benchmarks.places import FUNCTIONS
 
 
@@ -11,6 +13,13 @@ def framework(main: Path, programs: Path, target: str = "predict") -> list[str]:
     """The real functions-framework over a function."""
     program = str(programs / "functions-framework")
     return [program, "--target", target, "--source", str(main), "--host", "127.0.0.1", "--port", "{port}"]
+
+
+def programs(family: str) -> Path:
+    """Those that the function runs on: what is staged has the same packages, but may name a build of torch that is not
+    to be had everywhere.
+    """
+    return environment(project.FUNCTIONS / family)
 
 
 def stage_once(family: str) -> Path:

@@ -24,8 +24,7 @@ from tests.benchmarks.cold.rounds import Measured, Rounds
 from tests.benchmarks.cold.runtime import runtime_megabytes
 from tests.benchmarks.cold.stampede import Stampede, stampede
 from tests.benchmarks.cold.targets import targets
-from tests.benchmarks.environments import environment
-from tests.benchmarks.functions import stage_once
+from tests.benchmarks.functions import programs, stage_once
 from tests.benchmarks.launch import Launch
 from tests.benchmarks.places import BENCH, FUNCTIONS, MODELS, shown
 from tests.benchmarks.progress import progress
@@ -113,7 +112,7 @@ def attempted(lanes: Iterable[str], measure: Callable[[str], T]) -> dict[str, T]
 def limit(rows: dict[str, Row], lane: str, rounds: Rounds, bucket: BucketProcess, *, quick: bool) -> Constants:
     row, boot = rows[lane], rows[BARE].seconds or 0.0
     objects = {read.name: read.size for read in rounds.measured[lane].reads}
-    python = environment(stage_once("token_classification")) / "python"
+    python = programs("token_classification") / "python"
     return constants(python, row.engine or "torch", bucket.url, objects, boot, row.phases, 1 if quick else 3)
 
 

@@ -3,14 +3,13 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from deploy.project import ROOT
 from tests.benchmarks import words
 from tests.benchmarks.cold.places import PEERS, TUTORIAL_FILE
 from tests.benchmarks.environments import environment
-from tests.benchmarks.functions import framework, stage_once
+from tests.benchmarks.functions import framework, programs, stage_once
 from tests.benchmarks.launch import Launch
 from tests.benchmarks.places import FUNCTIONS, MODELS, TRUST
 
@@ -60,27 +59,26 @@ def launch(contender: Contender, bucket: dict[str, str], examples: dict[str, Any
     """
     if contender.published is not None and contender.family is not None:
         example = examples[contender.published]
-        return _ours(stage_once(contender.family), contender.published, example, bucket)
+        return _ours(contender.family, contender.published, example, bucket)
     return _OTHERS[contender.name]()
 
 
-def _ours(folder: Path, name: str, example: Any, bucket: dict[str, str]) -> Launch:
+def _ours(family: str, name: str, example: Any, bucket: dict[str, str]) -> Launch:
     settings = bucket | {"MODEL_TRUST": str(TRUST), "MODEL_NAME": name}
-    return Launch(
-        framework(folder / "main.py", environment(folder)), FUNCTIONS, "/predict", _json(data=example), settings
-    )
+    command = framework(stage_once(family) / "main.py", programs(family))
+    return Launch(command, FUNCTIONS, "/predict", _json(data=example), settings)
 
 
 def _bare() -> Launch:
-    programs = environment(stage_once("token_classification"))
-    return Launch(framework(PEERS / "bare" / "main.py", programs), FUNCTIONS, "/", b"{}")
+    command = framework(PEERS / "bare" / "main.py", programs("token_classification"))
+    return Launch(command, FUNCTIONS, "/", b"{}")
 
 
 def _tutorial() -> Launch:
     # The wrapper's class is found by its place in the project.
     settings = _OFFLINE | {"MODEL_FILE": str(TUTORIAL_FILE), "PYTHONPATH": str(ROOT)}
-    programs = environment(PEERS / "tutorial")
-    return Launch(framework(PEERS / "tutorial" / "main.py", programs), FUNCTIONS, "/", _text(), settings)
+    command = framework(PEERS / "tutorial" / "main.py", environment(PEERS / "tutorial"))
+    return Launch(command, FUNCTIONS, "/", _text(), settings)
 
 
 def _litserve() -> Launch:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from deploy.emulator.function import flags_environment
 from deploy.project import ROOT
-from tests.benchmarks.environments import environment, environment_with
-from tests.benchmarks.functions import framework, stage_once
+from tests.benchmarks.environments import environment_with
+from tests.benchmarks.functions import framework, programs, stage_once
 from tests.benchmarks.launch import Launch
 from tests.benchmarks.places import FUNCTIONS, MODELS, TRUST
 from tests.benchmarks.warm import protocols, texts
@@ -121,7 +121,7 @@ def _ours(contender: Contender, published: str, bucket: Mapping[str, str]) -> tu
     edge = deployed_edge(contender.model)
     if contender.name.endswith(OTHER_EDGE):
         edge = "Flask" if edge == "ASGI" else "ASGI"
-    return framework(folder / "main.py", environment(folder)), _variables_of(family, edge) | given
+    return framework(folder / "main.py", programs(family)), _variables_of(family, edge) | given
 
 
 def deployed_edge(model: str) -> str:
@@ -130,8 +130,8 @@ def deployed_edge(model: str) -> str:
 
 
 def _variables_of(family: str, edge: str) -> dict[str, str]:
-    """Those of its flags.yaml, for either edge."""
-    flags = {name: value for name, value in flags_environment(family).items() if name != _EDGE}
+    """Those of its flags.yaml, for either edge; who asks, nobody asks here, as no other contender does."""
+    flags = {name: value for name, value in flags_environment(family).items() if name not in (_EDGE, "ACCESS")}
     return flags | ({_EDGE: "true"} if edge == "ASGI" else {})
 
 
@@ -142,8 +142,7 @@ def _tutorial() -> tuple[list[str], dict[str, str]]:
 
 
 def _echo(edge: str) -> tuple[list[str], dict[str, str]]:
-    folder = stage_once(FUNCTION[NOTHING])
-    command = framework(PEERS / "bare" / "main.py", environment(folder), f"{edge.lower()}_echo")
+    command = framework(PEERS / "bare" / "main.py", programs(FUNCTION[NOTHING]), f"{edge.lower()}_echo")
     return command, _variables_of(FUNCTION[NOTHING], edge)
 
 
