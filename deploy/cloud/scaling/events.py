@@ -27,13 +27,14 @@ class _Instance:
     )
 
     def __init__(self, now: float, ready_at: float, is_kept: bool = False) -> None:
-        self.started, self.ready_at = now, ready_at
+        self.started = self.paid_from = now  # a start is paid for
         self.is_ready, self.is_kept = False, is_kept
-        self.free_at = self.last_used = ready_at
         self.in_flight = 0
         self.closed = 0.0
-        # A start is paid for.
-        self.paid_from, self.paid_until = now, ready_at
+        self.postponed(ready_at)
+
+    def postponed(self, ready_at: float) -> None:
+        self.ready_at = self.free_at = self.last_used = self.paid_until = ready_at
 
     def taken(self, now: float) -> None:
         if not self.in_flight and now > self.paid_until:
@@ -195,12 +196,24 @@ class _Run:
     def _start(self, now: float) -> None:
         if len(self.instances) >= self.platform.most:
             return
-        ready_at = now + self.platform.placing_s + float(self.draw.choice(self.service.cold))
-        instance = _Instance(now, ready_at)
+        start_s = float(self.draw.choice(self.service.cold))
+        if self.platform.is_one_machine and self.starting:
+            start_s *= self._longer(now)
+        instance = _Instance(now, now + self.platform.placing_s + start_s)
         self._add(instance)
         self.starting += 1
         self.starts += 1
-        heapq.heappush(self.coming, (ready_at, next(self.ties), instance))
+        heapq.heappush(self.coming, (instance.ready_at, next(self.ties), instance))
+
+    def _longer(self, now: float) -> float:
+        """How many times as long a start takes beside those under way, of which what is left gets longer too."""
+        alone, beside = (1 + self.service.beside * others for others in (self.starting - 1, self.starting))
+        for place, (when, tie, instance) in enumerate(self.coming):
+            if not instance.is_ready:
+                instance.postponed(now + (when - now) * beside / alone)
+                self.coming[place] = instance.ready_at, tie, instance
+        heapq.heapify(self.coming)
+        return beside
 
     def _add(self, instance: _Instance) -> None:
         self.instances.append(instance)

@@ -21,11 +21,13 @@ class Service:
         cold: that a request waits for the instance that is started for it; what its answer takes comes on top.
         warm: of an answer that nothing else is asked beside.
         work: of the instance that an answer costs when it has as much to do as it can.
+        beside: no seconds, but the part by which a start is longer for each other one at that time, on one machine.
     """
 
     cold: tuple[float, ...]
     warm: tuple[float, ...]
     work: float
+    beside: float = 0.0
 
     @property
     def mean_cold(self) -> float:
@@ -73,14 +75,18 @@ def _service(file: Path, family: str, given: Any) -> Service:
     def seconds(name: str) -> tuple[float, ...]:
         values: Any = given.get(name) if isinstance(given, dict) else None
         listed: list[Any] = values if isinstance(values, list) else [values]
-        if not listed or not all(_is_time(value) for value in listed):
+        if not listed or not all(_is_number(value) and value > 0 for value in listed):
             raise ValueError(
                 f'{file}: "{name}" of {family} is {values!r}, and not seconds above 0. {MEASURE} makes it.'
             )
         return tuple(map(float, listed))
 
-    return Service(cold=seconds("cold_s"), warm=seconds("warm_s"), work=seconds("work_s")[0])
+    cold, warm, work = seconds("cold_s"), seconds("warm_s"), seconds("work_s")[0]
+    beside = given.get("beside", 0)
+    if not _is_number(beside) or beside < 0:
+        raise ValueError(f'{file}: "beside" of {family} is {beside!r}, and not 0 or more. {MEASURE} makes it.')
+    return Service(cold, warm, work, beside)
 
 
-def _is_time(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

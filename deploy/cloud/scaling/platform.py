@@ -34,6 +34,7 @@ class Platform:
         most: ``--max-instances``.
         target_use: part of the time that instances have work, above which more are started; None where nobody looks.
         placing_s: seconds of a start that come before those that were measured.
+        is_one_machine: whether instances that start at the same time take processors from each other.
     """
 
     concurrency: int
@@ -43,6 +44,7 @@ class Platform:
     look_s: float = LOOK_S
     target_use: float | None = TARGET_USE
     placing_s: float = PLACING_S
+    is_one_machine: bool = False
 
     def __post_init__(self) -> None:
         if self.concurrency < 1:
@@ -67,7 +69,8 @@ class Platform:
     @classmethod
     def emulator(cls, concurrency: int, most: int, idle_s: float) -> Self:
         """``python -m deploy emulate``: it starts what requests need, and looks for idle ones now and then."""
-        return cls(concurrency, 0, most, idle_s, look_s=min(idle_s / 4, LOOK_S), target_use=None, placing_s=0.0)
+        look_s = min(idle_s / 4, LOOK_S)
+        return cls(concurrency, 0, most, idle_s, look_s, target_use=None, placing_s=0.0, is_one_machine=True)
 
     def keeping(self, least: int) -> Self:
         return replace(self, least=least, most=max(self.most, least))

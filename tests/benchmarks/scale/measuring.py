@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from deploy.cloud.costs import Size
+from deploy.cloud.flags import Flags
 from tests.benchmarks.progress import progress
 from tests.benchmarks.scale.emulated import Asked, Emulated, emulated
 from tests.benchmarks.warm.client import Exchange
 
-STARTS, ANSWERS, LOADED_S = 12, 300, 4.0
+STARTS, PAIRS, ANSWERS, LOADED_S = 12, 6, 300, 4.0
 
 #: Seconds from an answer to the next request: as requests come that do not come one after the other.
 PAUSE_S = 0.02
@@ -46,6 +48,7 @@ def measure(chosen: list[Asked], file: Path) -> dict[str, Any]:
 
 
 def _family(one: Asked) -> dict[str, Any]:
+    concurrency = Size.of(Flags.read(one.family).own).concurrency
     progress(f"{one.family}: {STARTS} starts")
     with emulated(one, IDLE_S) as site:
         firsts = []
@@ -56,14 +59,33 @@ def _family(one: Asked) -> dict[str, Any]:
     with emulated(one, 60.0) as site:
         warm = _alone(site)
         work = _loaded(site)
+    progress(f"{one.family}: {PAIRS} times two starts")
+    with emulated(one, IDLE_S, most=2) as site:
+        pairs = [_two_starts(site, concurrency) for _ in range(PAIRS)]
     usual = statistics.median(warm)
+    # The first one reads its files from the disk, and stages them.
+    cold = sorted(first - usual for first in firsts[1:])
     return {
         "model": one.model,
-        # The first one reads its files from the disk, and stages them.
-        "cold_s": [round(first - usual, 4) for first in sorted(firsts[1:])],
+        "cold_s": [round(seconds, 4) for seconds in cold],
+        "beside": round(max(0.0, (statistics.median(pairs) - usual) / statistics.median(cold) - 1), 3),
         "warm_s": np.quantile(warm, (np.arange(KEPT) + 0.5) / KEPT).round(6).tolist(),
         "work_s": round(work, 6),
     }
+
+
+def _two_starts(site: Emulated, concurrency: int) -> float:
+    """Seconds until the first answer of so many requests that one instance does not take them."""
+    client, before = site.client(), site.count("started")
+    try:
+        client.open([0.0] * (concurrency + 1))
+        seconds = min(exchange.seconds for exchange in client.exchanges if exchange.status == 200)
+    finally:
+        client.close()
+    site.until_stopped(site.count("started"))
+    if site.count("started") != before + 2:
+        raise RuntimeError(f"{site.one.family}: {site.count('started') - before} instances started, and not two.")
+    return seconds
 
 
 def _alone(site: Emulated) -> list[float]:

@@ -204,3 +204,14 @@ def test_a_platform_that_cannot_be_is_told(changes: dict[str, float], told: str)
 def test_a_platform_is_read_off_the_flags() -> None:
     assert Platform.cloud_run({"--concurrency": 8, "--min-instances": "1", "--max-instances": 5}) == Platform(8, 1, 5)
     assert Platform.cloud_run({}) == Platform(1, 0, 100)
+
+
+@pytest.mark.parametrize(("is_one_machine", "latencies"), [(True, [1.9, 2.7]), (False, [1.4, 2.2])], ids=str)
+def test_starts_take_longer_beside_each_other_on_one_machine_alone(
+    is_one_machine: bool, latencies: list[float]
+) -> None:
+    """The first one has half of its two seconds left when the second begins, and half as much again from then on."""
+    platform = replace(PLAIN, concurrency=1, is_one_machine=is_one_machine)
+    outcome = simulated(np.array([0.0, 1.0]), replace(QUICK, beside=0.5), platform, 10.0)
+    assert outcome.latencies.tolist() == pytest.approx(latencies)
+    assert outcome.starts == 2

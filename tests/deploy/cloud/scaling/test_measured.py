@@ -44,6 +44,7 @@ def test_what_an_answer_takes_alone_is_its_work_and_its_way() -> None:
                 ("cold_s", [1, -1], '"cold_s" of tabular is [1, -1], and not seconds above 0.'),
                 ("warm_s", ["fast"], "\"warm_s\" of tabular is ['fast']"),
                 ("work_s", True, '"work_s" of tabular is True'),
+                ("beside", -0.1, '"beside" of tabular is -0.1, and not 0 or more.'),
             )
         ),
     ],
