@@ -145,6 +145,11 @@ class ModelWrapper:
         """``predict`` of a wrapper that streams, in steps between which others run; it returns the prediction."""
         return (yield from self.stream(data, parameters))
 
+    @property
+    def writes_together(self) -> bool:
+        """Whether a step of one answer is a step of all that are begun."""
+        return False
+
     def check(self, items: list[Any], parameters: dict[str, Any]) -> None:
         """Refuses what each value alone could not show: parameters that contradict each other."""
 

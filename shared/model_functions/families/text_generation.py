@@ -147,6 +147,10 @@ class TextGenerationWrapper(ModelWrapper):
         self.check(items, values)
         return (yield from self._steps(items, single, values))
 
+    @property
+    def writes_together(self) -> bool:
+        return self.engine.scheduler is not None
+
     def room(self, data: Any) -> int | None:
         """Tokens that answers to all prompts of the data could have; None: any number. Raises InvalidInput."""
         positions = self.engine.positions

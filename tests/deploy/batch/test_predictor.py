@@ -2,14 +2,17 @@
 
 import json
 import threading
+from collections.abc import Generator
 from typing import Any
 
 import pytest
 
+from deploy import fast_lane
 from deploy.batch import predictor
 from deploy.batch.pinned import PinnedModel
 from deploy.batch.predictor import Outcome, Predictor
 from model_functions.errors import InvalidInput, StoreUnavailable
+from model_functions.families.text_generation import TextGenerationWrapper
 from model_functions.inputs import TextInput
 from model_functions.loaded import LoadedModel
 from model_functions.rows import Batch, Row, Rows, RowWrapper
@@ -61,6 +64,33 @@ class Alone(ModelWrapper):
 
     def postprocess(self, outputs: list[str], parameters: dict[str, Any]) -> list[Any]:
         return outputs
+
+
+class Writing(Alone):
+    """Takes whatever is begun a letter further at once; notes how many answers each step took further."""
+
+    writes_together = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun: list[dict[str, str]] = []
+        self.steps_of: list[int] = []
+
+    def steps(self, data: Any, parameters: Any = None) -> Generator[None, None, Any]:
+        own = {"left": data, "written": ""}
+        self.begun.append(own)
+        try:
+            while own["left"]:
+                if own["left"] in RAISED:
+                    raise RAISED[own["left"]]
+                if not any(len(other["written"]) > len(own["written"]) for other in self.begun):
+                    self.steps_of.append(len(self.begun))
+                own["written"] += own["left"][0].upper()
+                own["left"] = own["left"][1:]
+                yield None
+            return own["written"]
+        finally:
+            self.begun.remove(own)
 
 
 RAISED: dict[str, BaseException] = {
@@ -153,6 +183,51 @@ def test_threads_run_the_model_one_at_a_time() -> None:
         thread.join()
     assert found == [list("ABC")] * 6
     assert most == [1]
+
+
+def test_answers_that_are_written_are_written_side_by_side_and_the_next_begins_when_one_ends() -> None:
+    wrapper = Writing()
+    texts = ["abc", "a", *["abcd"] * 20, ""]
+    assert told(asked(*texts, wrapper=wrapper)) == [text.upper() for text in texts]
+    assert max(wrapper.steps_of) == predictor.WRITTEN
+    assert wrapper.begun == []
+
+
+def test_an_answer_that_fails_half_way_fails_alone() -> None:
+    assert told(asked("abc", "xxboom", "abc", wrapper=Writing())) == [
+        "ABC",
+        ("model_error", "The model raised RuntimeError: no memory of it"),
+        "ABC",
+    ]
+
+
+def test_what_is_no_rows_fault_ends_all_that_is_being_written() -> None:
+    wrapper = Writing()
+    with pytest.raises(StoreUnavailable):
+        asked("abcdefgh", "xaway", "abcdefgh", wrapper=wrapper)
+    assert wrapper.begun == []
+
+
+@pytest.mark.slow
+def test_a_writers_graph_is_asked_for_many_rows_at_once(
+    writer: TextGenerationWrapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fast: Any = fast_lane.build(writer, "openvino", "fp32", ["hello world"]).wrapper
+    texts = ["hello world", "hello", "world hello world", 7, "hello hello"] * 4
+    expected = [fast.predict(text) if isinstance(text, str) else None for text in texts]
+    sizes: list[int] = []
+    run = fast.engine.graph.run
+
+    def counted(rows: list[Any]) -> Any:
+        sizes.append(len(rows))
+        return run(rows)
+
+    monkeypatch.setattr(fast.engine.graph, "run", counted)
+    outcomes = asked(*texts, wrapper=fast)
+    assert [outcome.prediction for outcome in outcomes] == expected
+    assert [outcome.error is None for outcome in outcomes] == [isinstance(text, str) for text in texts]
+    assert max(sizes) >= 12
+    assert sum(sizes) / len(sizes) > 4
 
 
 def test_a_published_model_answers_as_its_wrapper_does(pinned: PinnedModel) -> None:
