@@ -29,7 +29,7 @@ def test_its_verbs_and_flags_are_there() -> None:
 
 def test_its_benchmark_takes_its_arguments() -> None:
     found = commands("python -m tests.benchmarks.scale")
-    assert ["--against-emulator"] in found
+    assert ["--measure", "--measured", "mine.json", "--against-emulator"] in found
     for words in found:
         parser().parse_args(words)
 

@@ -12,7 +12,7 @@ from deploy.cloud.scaling.choosing import Plan
 from deploy.cloud.scaling.measured import MEASURED_FILE, Measured
 from tests.benchmarks.places import BENCH, shown
 from tests.benchmarks.scale import against, measuring, simulating
-from tests.benchmarks.scale.emulated import asked
+from tests.benchmarks.scale.emulated import Asked, asked
 from tests.benchmarks.scale.plot import Panel, svg
 from tests.benchmarks.scale.simulating import Simulated
 from tests.benchmarks.targets import targets_table
@@ -25,15 +25,16 @@ SEED = 2019
 def main() -> None:
     arguments = parser().parse_args()
     families = arguments.family or FAMILIES
-    if arguments.measure:
-        measuring.measure(asked(families), arguments.measured)
-        print(f"{', '.join(families)}: written to {arguments.measured}")
-        if not arguments.against_emulator:
-            return
-    measured = Measured.read(arguments.measured)
-    if arguments.against_emulator:
-        hold_against(families, measured, arguments.seed)
+    if arguments.measure or arguments.against_emulator:
+        # Family by family: how fast a machine is changes by the minute.
+        for one in asked(families):
+            if arguments.measure:
+                measuring.measure(one, arguments.measured)
+                print(f"{one.family}: written to {arguments.measured}")
+            if arguments.against_emulator:
+                hold_against(one, Measured.read(arguments.measured), arguments.seed)
         return
+    measured = Measured.read(arguments.measured)
     for family in families:
         done = simulating.simulate(family, measured.of(family), tuple(arguments.rates), arguments.seed)
         print(f"{family}, measured on {measured.where}; * is recommended")
@@ -55,12 +56,11 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def hold_against(families: list[str], measured: Measured, seed: int) -> None:
-    for one in asked(families):
-        compared = against.compare(one, measured.of(one.family), seed)
-        print(f"{one.family}, {one.model}")
-        print(against.shown(compared), end="\n\n")
-        print(targets_table([target for each in compared for target in each.targets()]), end="\n\n")
+def hold_against(one: Asked, measured: Measured, seed: int) -> None:
+    compared = against.compare(one, measured.of(one.family), seed)
+    print(f"{one.family}, {one.model}")
+    print(against.shown(compared), end="\n\n")
+    print(targets_table([target for each in compared for target in each.targets()]), end="\n\n")
 
 
 def draw(family: str, done: list[Simulated], file: Path) -> None:

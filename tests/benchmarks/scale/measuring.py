@@ -31,12 +31,11 @@ CLIENTS = 8
 KEPT = 60
 
 
-def measure(chosen: list[Asked], file: Path) -> dict[str, Any]:
-    """Measures the families and writes the file; those of others that it has stay."""
+def measure(one: Asked, file: Path) -> dict[str, Any]:
+    """Measures the family and writes the file; others that it has stay."""
     there = json.loads(file.read_text())["families"] if file.exists() else {}
     load = os.getloadavg()[0]
-    for one in chosen:
-        there[one.family] = _family(one)
+    there[one.family] = _family(one)
     document = {
         "measured": datetime.now(UTC).date().isoformat(),
         # What else the machine has to do shows in every figure.
