@@ -13,7 +13,7 @@ from tests.torture.place import Place
 from tests.torture.versions import EXAMPLE, NAME, publish_versions
 
 #: Seconds without a bucket, in all ways together.
-LENGTHS = {"ci": 15, "short": 30, "full": 60}
+LENGTHS = {"ci": 15, "short": 20, "full": 60}
 
 PER_SECOND = 50
 #: Seconds with a bucket, before and after.

@@ -44,7 +44,7 @@ from tests.torture.processes import (
 from tests.torture.weighty import publish_weighty
 
 #: The share of the cells of the matrix that is tried.
-LENGTHS = {"ci": 0.1, "short": 0.25, "full": 1.0}
+LENGTHS = {"ci": 0.1, "short": 0.17, "full": 1.0}
 
 #: Loads that are killed, each at another point.
 KILLS = {"ci": 1, "short": 3, "full": 20}

@@ -11,7 +11,7 @@ from tests.torture.place import Place
 from tests.torture.versions import EXAMPLE, NAME, is_pure, publish_bad, publish_versions
 
 #: Seconds under load.
-LENGTHS = {"ci": 15, "short": 45, "full": 60}
+LENGTHS = {"ci": 15, "short": 25, "full": 60}
 
 PER_SECOND = 200
 #: From one flip to the next.

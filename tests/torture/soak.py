@@ -27,7 +27,7 @@ from tests.torture.place import Place
 from tests.torture.weighty import publish_weighty
 
 #: Seconds.
-LENGTHS = {"short": 45.0, "full": 600.0}
+LENGTHS = {"short": 30.0, "full": 600.0}
 
 FAMILIES = {"tabular": "Weighty", "text_classification": "Wordy"}
 MODELS = 4

@@ -41,7 +41,7 @@ from tests.torture.part import Bar
 from tests.torture.place import Place
 
 #: Changes.
-LENGTHS = {"ci": 20_000, "short": 100_000, "full": 1_050_000}
+LENGTHS = {"ci": 20_000, "short": 60_000, "full": 1_050_000}
 PROCESSES = 2
 #: Of the changes, those of a model whose weights are several chunks, which take longest to digest.
 LARGE_SHARE = 0.002
