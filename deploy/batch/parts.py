@@ -74,15 +74,15 @@ class Placed(Protocol):
     def end(self) -> int: ...
 
 
-def runs(found: Iterable[Placed], rows: int) -> Iterator[tuple[int, int, int, int]]:
-    """Of each part to be, of ``rows`` at most: its first row's number, how many there are, where they begin and end."""
+def cut(file: Found, found: Iterable[Placed], rows: int, numbers: Iterator[int]) -> Iterator[Part]:
+    """The file's parts, each of so many rows at most, with the next of the numbers."""
     first = count = begin = end = 0
     for one in found:
         if count and (count >= rows or one.end - begin > PART_BYTES):
-            yield first, count, begin, end
+            yield Part(next(numbers), (file,), first, count, begin, end)
             count = 0
         if not count:
             first, begin = one.number, one.begin
         count, end = count + 1, one.end
     if count:
-        yield first, count, begin, end
+        yield Part(next(numbers), (file,), first, count, begin, end)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator
+from itertools import count
 from typing import BinaryIO, NamedTuple
 
 from deploy.batch.files import Files, Found
-from deploy.batch.parts import ROW_BYTES, InputRow, Part, runs
+from deploy.batch.parts import ROW_BYTES, InputRow, Part, cut
 from deploy.batch.readers.text_lines import Line, lines
 
 
@@ -23,14 +24,12 @@ class Record(NamedTuple):
 
 
 def parts(files: Files, found: Iterable[Found], rows: int) -> Iterator[Part]:
-    number = 0
+    numbers = count()
     for one in found:
         with files.open(one) as file:
             records = _records(file, one.name)
             _check_header(one.name, next(records, None))
-            for first, count, begin, end in runs(records, rows):
-                yield Part(number, (one,), first, count, begin, end)
-                number += 1
+            yield from cut(one, records, rows, numbers)
 
 
 def rows(files: Files, part: Part) -> Iterator[InputRow]:

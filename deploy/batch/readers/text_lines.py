@@ -2,10 +2,11 @@
 
 import codecs
 from collections.abc import Iterable, Iterator
+from itertools import count
 from typing import BinaryIO, NamedTuple
 
 from deploy.batch.files import Files, Found
-from deploy.batch.parts import ROW_BYTES, Part, runs
+from deploy.batch.parts import ROW_BYTES, Part, cut
 
 
 class Line(NamedTuple):
@@ -33,13 +34,11 @@ def lines(file: BinaryIO, name: str, begin: int = 0, number: int = 1) -> Iterato
 
 def parts(files: Files, found: Iterable[Found], rows: int) -> Iterator[Part]:
     """Lines with nothing but spaces count in the numbers of the others, and are no rows."""
-    number = 0
+    numbers = count()
     for one in found:
         with files.open(one) as file:
-            found_rows = (line for line in lines(file, one.name) if line.data.strip())
-            for first, count, begin, end in runs(found_rows, rows):
-                yield Part(number, (one,), first, count, begin, end)
-                number += 1
+            full = (line for line in lines(file, one.name) if line.data.strip())
+            yield from cut(one, full, rows, numbers)
 
 
 def lines_of(files: Files, part: Part) -> Iterator[Line]:

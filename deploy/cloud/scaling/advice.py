@@ -23,8 +23,8 @@ def advice(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
         raise ValueError(f"--goal is {args.goal:g}. Give a percentage from 0 to 100.")
     [family] = args.family
     trace, measured = Trace.read(args.trace), Measured.read(args.measured)
-    own = Flags.read(family)
-    flags = {**own.own, **own.run}
+    said = Flags.read(family)
+    flags = {**said.own, **said.run}
     service, platform, prices = measured.of(family), Platform.cloud_run(flags), Prices.read_file()
     plans = choosing.plans(trace, service, platform)
     found = choosing.choices(trace, service, platform, prices, Size.of(flags), plans)
