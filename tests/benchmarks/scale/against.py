@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deploy.cloud.costs import Size
-from deploy.cloud.flags import Flags
 from deploy.cloud.scaling import events
 from deploy.cloud.scaling.measured import Service
 from deploy.cloud.scaling.outcome import Seconds
@@ -115,8 +113,7 @@ def _measured(one: Asked, scene: Scene, times: Seconds) -> tuple[int, float, flo
 
 
 def _predicted(one: Asked, service: Service, scene: Scene, times: Seconds) -> tuple[int, float, float]:
-    concurrency = Size.of(Flags.read(one.family).own).concurrency
-    platform = Platform.emulator(concurrency, scene.most, scene.idle_s)
+    platform = Platform.emulator(one.concurrency, scene.most, scene.idle_s)
     found = [events.simulated(times, service, platform, scene.seconds, seed=seed) for seed in range(SEEDS)]
     starts = round(statistics.median(outcome.starts for outcome in found))
     p50, p99 = (statistics.median(outcome.quantile(share) for outcome in found) for share in (0.5, 0.99))

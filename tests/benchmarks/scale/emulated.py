@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
 
+from deploy.cloud.costs import Size
+from deploy.cloud.flags import Flags
 from deploy.project import store_location
 from deploy.publisher import open_repository
 from model_functions.names import function_name
@@ -25,6 +27,10 @@ class Asked:
     family: str
     model: str
     body: bytes
+
+    @property
+    def concurrency(self) -> int:
+        return Size.of(Flags.read(self.family).own).concurrency
 
     @property
     def request(self) -> bytes:

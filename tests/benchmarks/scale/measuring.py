@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from deploy.cloud.costs import Size
-from deploy.cloud.flags import Flags
 from tests.benchmarks.progress import progress
 from tests.benchmarks.scale.emulated import Asked, Emulated, emulated
 from tests.benchmarks.warm.client import Exchange
@@ -47,7 +45,6 @@ def measure(one: Asked, file: Path) -> dict[str, Any]:
 
 
 def _family(one: Asked) -> dict[str, Any]:
-    concurrency = Size.of(Flags.read(one.family).own).concurrency
     progress(f"{one.family}: {STARTS} starts")
     with emulated(one, IDLE_S) as site:
         firsts = []
@@ -60,7 +57,7 @@ def _family(one: Asked) -> dict[str, Any]:
         work = _loaded(site)
     progress(f"{one.family}: {PAIRS} times two starts")
     with emulated(one, IDLE_S, most=2) as site:
-        pairs = [_two_starts(site, concurrency) for _ in range(PAIRS)]
+        pairs = [_two_starts(site) for _ in range(PAIRS)]
     usual = statistics.median(warm)
     # The first one reads its files from the disk, and stages them.
     cold = sorted(first - usual for first in firsts[1:])
@@ -73,11 +70,11 @@ def _family(one: Asked) -> dict[str, Any]:
     }
 
 
-def _two_starts(site: Emulated, concurrency: int) -> float:
+def _two_starts(site: Emulated) -> float:
     """Seconds until the first answer of so many requests that one instance does not take them."""
     client, before = site.client(), site.count("started")
     try:
-        client.open([0.0] * (concurrency + 1))
+        client.open([0.0] * (site.one.concurrency + 1))
         seconds = min(exchange.seconds for exchange in client.exchanges if exchange.status == 200)
     finally:
         client.close()
