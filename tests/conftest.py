@@ -148,6 +148,16 @@ def examined_here() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def quick_gcloud() -> Iterator[None]:
+    """The real gcloud, without its second of a start."""
+    from tests.gcloud import forked
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", str(forked.folder()), prepend=os.pathsep)
+        yield
+
+
 def _once(export: Callable[..., Any]) -> Callable[..., Any]:
     # The models are kept: another one could get the id of one that is gone.
     made: dict[int, tuple[Any, Any]] = {}

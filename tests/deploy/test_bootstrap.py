@@ -10,7 +10,7 @@ from deploy import publisher
 from deploy.__main__ import main
 from model_functions.artifact.signing_key import SigningKey
 from tests.deploy.cloud.written import write_configuration
-from tests.gcloud_linter import refused
+from tests.gcloud.linter import refused
 
 TRIGGER = {
     "repository": "projects/acme-prod/locations/europe-west1/connections/gh/repositories/app",

@@ -35,6 +35,7 @@ from tests.running import call
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed, and it is what is tried here"),
+    pytest.mark.usefixtures("quick_gcloud"),
 ]
 
 

@@ -14,12 +14,13 @@ import pytest
 from model_functions.artifact.signing_key import SigningKey
 from model_functions.families.tabular import TabularWrapper
 from tests.deploy.cloud.released import CANARY_S, FAILING_FROM, FAMILIES, MODEL, ROW, Place, place
-from tests.gcloud_linter import refused
+from tests.gcloud.linter import refused
 from tests.running import call
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed, and releases are made by it"),
+    pytest.mark.usefixtures("quick_gcloud"),
 ]
 
 

@@ -14,6 +14,7 @@ from tests.fakes.control_plane import ControlPlane
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed, and it is what makes the jobs"),
+    pytest.mark.usefixtures("quick_gcloud"),
 ]
 
 URL = "https://us-central1-demo-project.cloudfunctions.net/translation"

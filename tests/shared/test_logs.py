@@ -2,6 +2,7 @@ import json
 import logging
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -58,7 +59,7 @@ DOOR = FrontDoor(
 @pytest.fixture(autouse=True)
 def no_loop() -> Iterator[None]:
     yield
-    observed._loops.clear()
+    observed._collectors.clear()
 
 
 def test_a_requests_line_says_what_was_asked_by_whom_and_what_came_of_it() -> None:
@@ -285,6 +286,39 @@ def test_nothing_is_lost_once_the_loop_is_closed() -> None:
         observed.collect(rounds)
         ask(1)
     assert len(lines.writes) == 1
+
+
+def test_a_threads_request_that_comes_alone_is_written_at_once_and_those_after_it_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(observed, "TOGETHER_S", 0.2)
+    with written() as lines:
+        observed.collect_of_threads()
+        asking = [threading.Thread(target=ask, args=(number,)) for number in range(6)]
+        ask(6)
+        assert len(lines.writes) == 1
+        for thread in asking:
+            thread.start()
+        for thread in asking:
+            thread.join()
+        deadline = time.monotonic() + 10
+        while len(lines.entries) < 7 and time.monotonic() < deadline:
+            time.sleep(0.005)
+    assert sorted(entry["request_id"] for entry in lines.entries) == [f"id{number}" for number in range(7)]
+    assert len(lines.writes) < 7
+
+
+def test_metrics_show_the_threads_requests_that_are_not_written_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(observed, "TOGETHER_S", 60)
+    metrics = Metrics()
+    door = FrontDoor(Routes({"/": {"GET": hello}}), metrics)
+    with written():
+        observed.collect_of_threads()
+        for _ in range(3):
+            door.handle(get("/"))
+        assert 'status="200"} 3' not in metrics.render()
+        observed.write_now()
+        assert 'requests_total{model="wine",route="/",status="200"} 3' in metrics.render()
 
 
 def test_in_a_site_a_request_is_a_record_of_its_logging(

@@ -30,9 +30,12 @@ from tests.local_build import LocalBuild
 from tests.running import Answer, call
 from tests.system.checkout import ROOT, Checkout
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("gcloud") is None, reason="gcloud is not installed, and it is what makes and deploys all of this"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        shutil.which("gcloud") is None, reason="gcloud is not installed, and it is what makes and deploys all of this"
+    ),
+    pytest.mark.usefixtures("quick_gcloud"),
+]
 
 GATEWAY = "https://us-central1-demo-project.cloudfunctions.net/gateway"
 MODULE = "shared/model_functions/families/tabular.py"

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -89,6 +90,14 @@ def test_whatever_is_said_is_in_our_form_and_no_input_is(
         assert entry["logging.googleapis.com/trace"] == f"projects/mine/traces/{TRACE}"
         assert entry["logging.googleapis.com/labels"] == {"execution_id": "abc1"}
     assert {entry["model"] for entry in found if entry["message"].startswith("POST /predict 200")} == {"loud"}
+
+
+def test_no_line_is_lost_where_the_process_ends_right_behind_its_requests(build: Path, edge: dict[str, str]) -> None:
+    with running(build, edge) as (url, process), ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(lambda number: ask(url, "one", **{"X-Request-Id": f"id{number}"}), range(100))) == {200}
+        process.stop()
+    ids = [entry["request_id"] for entry in entries(process) if entry.get("request_id", "").startswith("id")]
+    assert sorted(ids) == sorted(f"id{number}" for number in range(100))
 
 
 def test_the_instance_asks_google_cloud_whose_traces_they_are(build: Path, edge: dict[str, str]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from model_functions import logs, memory, process_logs, spans
 from model_functions.draining import DRAIN
 from model_functions.errors import AuthUnavailable, ConfigurationInvalid, ServingError
+from model_functions.http import observed
 from model_functions.http.message import Handle, Request, Response
 from model_functions.http.termination import finish_on_sigterm
 from model_functions.settings import Settings, uses_asgi
@@ -92,6 +93,7 @@ def _at_its_edge(handle: Handle, settings: Settings) -> Callable[[Any], Any]:
     if not settings.use_asgi:
         from model_functions.http.flask_edge import flask_function
 
+        observed.collect_of_threads()
         return flask_function(handle)
     from model_functions.http.asgi_edge import asgi_function
 

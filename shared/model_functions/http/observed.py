@@ -1,7 +1,8 @@
 """What is written down of each request once it is answered: counted, logged, and handed on as a span.
 
 A request only leaves itself here. An event loop's are written down together, in its next round, or under load a little
-later: in the midst of answering each would take three times as long, and each write wakes whoever reads the log.
+later: in the midst of answering each would take three times as long, and each write wakes whoever reads the log. So are
+those of a server's threads under load: at each write another one of them would take the interpreter.
 """
 
 import atexit
@@ -15,7 +16,7 @@ from model_functions import logs, spans
 from model_functions.http.message import Request
 from model_functions.metrics import Metrics
 
-#: Seconds, and requests, that are waited for under load.
+#: Seconds that are waited under load, and requests of a loop.
 TOGETHER_S = 0.02
 TOGETHER = 64
 
@@ -73,7 +74,7 @@ class Observer:
             request.trouble,
         )
         one = kind, request.id, ended - request.came, timing, ended, parent, belonging
-        if not (_loops and _loops[0].takes(one)):
+        if not (_collectors and _collectors[0].takes(one)):
             logs.write(told([one], time.time() - ended))
         if "load" in request.phases.milliseconds and status < 400:
             self._metrics.cold_start(request.phases.milliseconds, ended - request.came)
@@ -135,7 +136,7 @@ def told(some: Iterable[Answered], zero: float) -> str:
     return "".join(lines)
 
 
-class _Together:
+class _OfLoop:
     """Those of an event loop's thread."""
 
     def __init__(self, loop: Loop) -> None:
@@ -175,21 +176,71 @@ class _Together:
             self.write()
 
 
-_loops: list[_Together] = []
+class _OfThreads:
+    """Those of a server's threads. One that comes alone is not taken: its thread writes it down before it answers, since
+    afterwards Google Cloud may take the processor away.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: list[Answered] = []
+        self._written = 0.0
+        self._come = threading.Event()
+        self._writer: threading.Thread | None = None
+
+    def is_here(self) -> bool:
+        return False
+
+    def takes(self, one: Answered) -> bool:
+        with self._lock:
+            if not self._waiting and one[4] - self._written > TOGETHER_S:
+                self._written = one[4]
+                return False
+            self._waiting.append(one)
+            is_first = len(self._waiting) == 1
+            if self._writer is None:
+                # Not before: a thread of the process that this one was forked from would not be here.
+                self._writer = threading.Thread(target=self._write_forever, name="requests' log", daemon=True)
+                self._writer.start()
+                atexit.register(self.write_now)
+        if is_first:
+            self._come.set()
+        return True
+
+    def _write_forever(self) -> None:
+        while True:
+            self._come.wait()
+            self._come.clear()
+            time.sleep(TOGETHER_S)
+            self.write_now()
+
+    def write_now(self) -> None:
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+            self._written = time.perf_counter()
+        logs.write(told(waiting, time.time() - self._written))
+
+
+_collectors: list[_OfLoop | _OfThreads] = []
 
 
 def collect(loop: Loop) -> None:
     """From now on the requests of this thread, the loop's, are written down together."""
-    _loops[:] = [_Together(loop)]
+    _collectors[:] = [_OfLoop(loop)]
     atexit.register(write_now)
+
+
+def collect_of_threads() -> None:
+    """From now on the requests of all threads are written down together."""
+    _collectors[:] = [_OfThreads()]
 
 
 def on_loop() -> bool:
     """Whether this thread is the loop's."""
-    return bool(_loops) and _loops[0].is_here()
+    return bool(_collectors) and _collectors[0].is_here()
 
 
 def write_now() -> None:
-    """What this thread has left to write down."""
-    for loop in _loops:
-        loop.write_now()
+    """What is left to write down, by this thread if it is a loop's."""
+    for collector in _collectors:
+        collector.write_now()

@@ -17,7 +17,7 @@ from deploy.cloud.sdk import spelled
 from deploy.cloud.validation import problems
 from deploy.project import FUNCTIONS, function_families
 from model_functions.artifact.manifest import MemoryNeed
-from tests.gcloud_linter import refused
+from tests.gcloud.linter import refused
 from tests.shared.caches import manifest
 
 Write = Callable[..., Flags]

@@ -74,7 +74,8 @@ def test_chunks_come_side_by_side(fake_bucket: FakeBucket, store: BucketStore) -
     fake_bucket.fault("read", times=None, after=1, latency=0.1)
     started = time.monotonic()
     assert downloaded(store) == DATA
-    assert time.monotonic() - started < 0.1 * (len(ENTRY.chunks) / THREADS + 2) + 0.3
+    # One after the other they take 2.1 s.
+    assert time.monotonic() - started < 0.1 * len(ENTRY.chunks) * 0.8
 
 
 @pytest.mark.parametrize(
@@ -111,7 +112,7 @@ def test_a_store_that_dies_half_way_is_given_up_in_bounded_time(fake_bucket: Fak
     started = time.monotonic()
     with pytest.raises(StoreUnavailable, match=r"for x\. Try again\."):
         downloaded(store)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
     assert ended()
 
 

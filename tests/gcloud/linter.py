@@ -1,6 +1,7 @@
 """gcloud's own opinion of commands: it knows every command and flag, and needs no network."""
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Iterable
@@ -22,7 +23,7 @@ def refused(commands: Iterable[str], folder: Path) -> dict[str, str]:
     file.write_text(json.dumps([{"command_string": command} for command in commands]))
     done = subprocess.run(
         ["gcloud", "meta", "lint-gcloud-commands", f"--commands-file={file}"],
-        env={"CLOUDSDK_CONFIG": str(folder), "PATH": "/usr/bin:/bin:/usr/local/bin", "HOME": str(folder)},
+        env={"CLOUDSDK_CONFIG": str(folder), "PATH": os.environ["PATH"], "HOME": str(folder)},
         capture_output=True,
         text=True,
     )

@@ -1,0 +1,1 @@
+"""The real gcloud, for tests that call it hundreds of times."""
