@@ -34,7 +34,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 collect_ignore = ["conformance"]
 
 #: Folders and files that take minutes.
-_LONGEST = ("samples", "test_release", "test_projects", "functions", "browser", "system", "openapi", "lanes")
+_LONGEST = ("samples", "browser", "functions", "test_openapi", "system", "test_release", "lanes", "batch", "evaluation")
 
 #: What starts whole functions, or a browser, is slow without saying so.
 _SLOW = ("system", "browser")
@@ -51,6 +51,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
     # What takes longest begins first: at the end no worker waits for another. The sort keeps files together.
     items.sort(key=_place_in_line)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Files as a whole; and one worker has the browser, and the models that it is shown."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Files(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file: str = super()._split_scope(nodeid)
+            return "tests/browser" if file.startswith("tests/browser/") else file
+
+    return Files(config, log)
 
 
 def _place_in_line(item: pytest.Item) -> int:

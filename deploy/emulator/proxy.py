@@ -24,6 +24,10 @@ _HOP_BY_HOP = {"connection", "keep-alive", "proxy-connection", "te", "trailer", 
 # A cold function may load for long, and a stream may pause: the function's own limits hold, not ours.
 _TIMEOUT = httpx.Timeout(None, connect=10)
 
+#: Seconds for which a connection is kept, well below what the functions' servers keep it (gunicorn 2, uvicorn 5): a
+#: request must not meet the end of its connection.
+_KEPT_S = 1
+
 
 class Proxy:
     """An ASGI application over the functions.
@@ -34,7 +38,7 @@ class Proxy:
 
     def __init__(self, functions: Mapping[str, EmulatedFunction]) -> None:
         self.functions = functions
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=64)
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=_KEPT_S)
         self._client = httpx.AsyncClient(timeout=_TIMEOUT, limits=limits, trust_env=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""Runs by gcloud's own Python: ``server.py SDK SOCKET``. Imports gcloud, and forks for each command that it is asked for.
+"""Runs by gcloud's own Python: ``server.py SDK SOCKET``. Imports gcloud, and forks for each command that is asked.
 
 What a command has imported besides, is imported here behind it, so that the next one finds it.
 """
@@ -84,7 +84,7 @@ def _learn(modules: list[str]) -> None:
     for name in modules:
         try:
             importlib.import_module(name)
-        except Exception:  # noqa: BLE001, S112 - the next command will import what it needs itself
+        except Exception:  # noqa: BLE001 - the next command will import what it needs itself
             continue
 
 

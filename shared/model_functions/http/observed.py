@@ -177,8 +177,8 @@ class _OfLoop:
 
 
 class _OfThreads:
-    """Those of a server's threads. One that comes alone is not taken: its thread writes it down before it answers, since
-    afterwards Google Cloud may take the processor away.
+    """Those of a server's threads. One that comes alone is not taken: its thread writes it down before it answers,
+    since afterwards Google Cloud may take the processor away.
     """
 
     def __init__(self) -> None:
