@@ -4,7 +4,7 @@ import contextlib
 import math
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -78,15 +78,7 @@ class FunctionClient:
         headers |= _passed_key(request) if self._tokens is None else _proof(self._tokens.token(url))
         _waiting.caller = request.caller
         try:
-            answer = self._pool.request(
-                request.method,
-                url + _target(request),
-                headers=headers,
-                body=body or None,
-                redirect=False,
-                preload_content=False,
-                decode_content=False,
-            )
+            answer = self._answer(request, url + _target(request), headers, body)
             _check_ours(name, answer, request)
             if self._tokens is not None and answer.status in (401, 403):
                 # To the gateway, and not to its caller, who has been let in here.
@@ -105,6 +97,24 @@ class FunctionClient:
                 f"The function {name} cannot be reached. Is it deployed, and FUNCTIONS_URL right?", retry_after=2
             ) from exc
         return Response(answer.status, answer.data, _headers(answer))
+
+    def _answer(self, request: Request, url: str, headers: Mapping[str, str], body: bytes) -> urllib3.BaseHTTPResponse:
+        """Asks once more by another connection where one that was kept has ended meanwhile."""
+        while True:
+            try:
+                return self._pool.request(
+                    request.method,
+                    url,
+                    headers=headers,
+                    body=body or None,
+                    redirect=False,
+                    preload_content=False,
+                    decode_content=False,
+                )
+            except urllib3.exceptions.ProtocolError as exc:
+                if not isinstance(exc.args[-1], _EndedMeanwhile):
+                    raise
+                request.caller.check()
 
 
 def function_url(functions_url: str, name: str) -> str:
@@ -125,16 +135,26 @@ def _connections(url: str) -> urllib3.PoolManager:
 _waiting = threading.local()
 
 
+class _EndedMeanwhile(ConnectionError):
+    """The end of a connection that was kept crossed the next request: nobody answers it, and hardly anybody read it."""
+
+
 class _Connection(urllib3.connection.HTTPConnection):
     """Ends when the caller hangs up before the answer has begun, so that the function learns it."""
+
+    has_answered = False
 
     def getresponse(self) -> Any:
         caller: Caller = _waiting.caller
         caller.when_gone(lambda: _shut(self))
         try:
-            return super().getresponse()
+            response = super().getresponse()
+        except ConnectionError as exc:
+            raise (_EndedMeanwhile() if self.has_answered else exc) from exc
         finally:
             caller.when_gone(None)
+        self.has_answered = True
+        return response
 
 
 class _SecureConnection(_Connection, urllib3.connection.HTTPSConnection):

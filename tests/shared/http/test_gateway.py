@@ -1,5 +1,6 @@
 import base64
 import gzip
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -279,6 +280,48 @@ def test_wrong_names_do_not_become_listings(gateway: Gateway, monkeypatch: pytes
     for number in range(20):
         gateway.handle(post({"model_name": f"nope{number}", "data": ROW}))
     assert len(listings) == 1
+
+
+def test_a_connection_that_ended_meanwhile_is_none_of_the_callers_trouble(family_settings: Settings) -> None:
+    """The function's server reads the second request on a connection, and ends it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        served = threading.Thread(target=answer_once_a_connection, args=(server, 3), daemon=True)
+        served.start()
+        host, port = server.getsockname()
+        gateway = Gateway(replace(family_settings, functions_url=f"http://{host}:{port}"))
+        for number in range(3):
+            asked = post({"model_name": "tiny_classifier", "data": ROW})
+            asked.headers = {**asked.headers, "x-request-id": "ours"}
+            assert (number, gateway.handle(asked).status) == (number, 200)
+        served.join(10)
+
+
+def test_a_function_that_ends_a_new_connection_is_not_asked_again(family_settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ending = threading.Thread(target=lambda: server.accept()[0].close(), daemon=True)
+        ending.start()
+        host, port = server.getsockname()
+        gateway = Gateway(replace(family_settings, functions_url=f"http://{host}:{port}"))
+        response = gateway.handle(post({"model_name": "tiny_classifier", "data": ROW}))
+        assert (response.status, response.headers["X-Error-Code"]) == (503, "function_unreachable")
+        ending.join(10)
+        server.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            server.accept()
+
+
+def answer_once_a_connection(server: socket.socket, connections: int) -> None:
+    for _ in range(connections):
+        connection, _ = server.accept()
+        with connection, connection.makefile("rb") as lines:
+            for is_first in (True, False):
+                length = 0
+                while (line := lines.readline()).strip():
+                    name, _, value = line.decode().partition(":")
+                    length = int(value) if name.lower() == "content-length" else length
+                lines.read(length)
+                if is_first:
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nX-Request-Id: ours\r\nContent-Length: 2\r\n\r\n{}")
 
 
 def test_a_function_that_is_away_is_503_with_a_retry(family_settings: Settings) -> None:
