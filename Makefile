@@ -15,10 +15,11 @@ run: $(VENV)/installed ## sample models and all functions, at http://127.0.0.1:8
 	@exec $(BIN)/python -m deploy emulate
 
 # Two at a time where none of them keeps two cores busy, and three of the slow tests' files: much of their time they wait
-# for processes that they have started.
+# for processes that they have started. What of them fails is asked once more, alone: beside others it may come late.
 test: $(VENV)/installed ## everything that CI checks
 	$(MAKE) --jobs 2 --output-sync=target conformance lint audit browser unit
-	$(BIN)/python -m pytest -m slow -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m slow -n 3 --dist loadfile --no-loadscope-reorder || \
+	$(BIN)/python -m pytest -m slow --last-failed --last-failed-no-failures none --exitfirst
 	$(BIN)/python -m tests.torture --length ci
 
 unit: $(VENV)/installed ## what runs within a minute

@@ -26,7 +26,7 @@ from tests.torture.part import Bar
 from tests.torture.place import Place
 
 #: How often something is killed.
-LENGTHS = {"ci": 3, "short": 4, "full": 20}
+LENGTHS = {"ci": 2, "short": 4, "full": 20}
 
 ROWS, ROWS_OF_A_PART, BAD_EVERY = 60_000, 200, 97
 #: How many are killed at any time, up to so many seconds; the others after so many parts at most.
