@@ -25,7 +25,7 @@ class Deployed:
         shares: the percentages of the traffic, by revision.
         tags: revision and URL, by tag.
         follows_latest: whether a new revision gets all traffic by itself.
-        settings: memory, cpu, concurrency, timeout, account and environment, as they are told.
+        settings: memory, cpu, concurrency, timeout, account, gpu, instances and environment, as they are told.
         trouble: what the platform says is wrong with it; empty where nothing is.
     """
 
@@ -139,5 +139,16 @@ def _settings(service: Mapping[str, Any]) -> dict[str, Any]:
         "concurrency": template.get("containerConcurrency"),
         "timeout": template.get("timeoutSeconds"),
         "account": template.get("serviceAccountName"),
+        "gpu": limits.get("nvidia.com/gpu"),
+        "min_instances": _instances(service, "minScale"),
+        "max_instances": _instances(service, "maxScale"),
         "environment": {entry["name"]: entry.get("value", "") for entry in container.get("env", [])},
     }
+
+
+def _instances(service: Mapping[str, Any], bound: str) -> int | None:
+    """What is said of the service as a whole, or else of its revisions; None where nothing is."""
+    whole = service.get("metadata", {}).get("annotations", {})
+    revisions = service.get("spec", {}).get("template", {}).get("metadata", {}).get("annotations", {})
+    found = whole.get(f"run.googleapis.com/{bound}") or revisions.get(f"autoscaling.knative.dev/{bound}")
+    return int(found) if found else None

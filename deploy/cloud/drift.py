@@ -42,10 +42,22 @@ def _settings(
         wanted = flags.number(f"--{what}")
         if wanted is not None and settings[what] not in (None, int(wanted)):
             yield f"{what} is {settings[what]}, and flags.yaml says {flags.said(f'--{what}')}"
+    yield from _instances(settings, flags)
+    gpus = int(flags.run.get("--gpu") or 0) if configuration.backend == "run" else 0
+    if int(settings["gpu"] or 0) != gpus:
+        yield f"it has {settings['gpu'] or 'no'} GPU, and run.yaml says {gpus or 'none'}"
     account = flags.own.get("--run-service-account") or configuration.function_account(flags.family)
     if settings["account"] not in (None, account):
         yield f"it runs as {settings['account']}, and not as {account}"
     yield from _variables(settings["environment"], dict(environment) | flags.environment)
+
+
+def _instances(settings: Mapping[str, Any], flags: Flags) -> Iterator[str]:
+    least, most = int(flags.number("--min-instances") or 0), flags.number("--max-instances")
+    if (settings["min_instances"] or 0) != least:
+        yield f"min instances are {settings['min_instances'] or 0}, and flags.yaml says {least}"
+    if most is not None and settings["max_instances"] not in (None, int(most)):
+        yield f"max instances are {settings['max_instances']}, and flags.yaml says {int(most)}"
 
 
 def _variables(there: Mapping[str, str], wanted: Mapping[str, str]) -> Iterator[str]:

@@ -79,12 +79,16 @@ def test_what_was_changed_by_hand_is_told(now: Deployed) -> None:
     wanted = variables(flags, HERE, "https://x")
     environment = dict(now.settings["environment"]) | {"THREADS": "2", "BY_HAND": "yes"}
     del environment["MODEL_STORE"]
+    flags = replace(flags, own={**flags.own, "--max-instances": 10})
     by_hand = {
         "memory": "4Gi",
         "cpu": "2",
         "concurrency": 8,
         "timeout": 60,
         "account": "x@y",
+        "gpu": "1",
+        "min_instances": 2,
+        "max_instances": 7,
         "environment": environment,
     }
     assert drift(replace(now, settings=by_hand), flags, HERE, wanted, "f" * 16) == [
@@ -93,11 +97,24 @@ def test_what_was_changed_by_hand_is_told(now: Deployed) -> None:
         "cpu is 2, and flags.yaml says 1",
         "concurrency is 8, and flags.yaml says 32",
         "timeout is 60, and flags.yaml says 300s",
+        "min instances are 2, and flags.yaml says 0",
+        "max instances are 7, and flags.yaml says 10",
+        "it has 1 GPU, and run.yaml says none",
         "it runs as x@y, and not as fn-tabular@demo-project.iam.gserviceaccount.com",
         "BY_HAND is set, and nothing here sets it",
         "MODEL_STORE is not set, and should be gs://demo-project-models",
         "THREADS is 2, and should be 64",
     ]
+
+
+def test_instances_are_kept_by_the_service_or_by_its_revisions() -> None:
+    of_revisions = service()
+    of_revisions["spec"]["template"]["metadata"] = {"annotations": {"autoscaling.knative.dev/minScale": "3"}}
+    assert deployed._deployed("tabular", of_revisions, None).settings["min_instances"] == 3
+    of_all = service()
+    of_all["metadata"]["annotations"] = {"run.googleapis.com/minScale": "2", "run.googleapis.com/maxScale": "5"}
+    found = deployed._deployed("tabular", of_all, None).settings
+    assert (found["min_instances"], found["max_instances"]) == (2, 5)
 
 
 def test_functions_url_is_known_before_anything_is_deployed(monkeypatch: pytest.MonkeyPatch) -> None:
