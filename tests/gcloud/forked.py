@@ -5,6 +5,7 @@ else is as it would be: the caller runs a program ``gcloud`` with arguments, an 
 status, and may end it.
 """
 
+import atexit
 import functools
 import json
 import os
@@ -24,6 +25,7 @@ def folder() -> Path:
     The server ends with this process, which holds the other end of its input.
     """
     made = Path(tempfile.mkdtemp(prefix="gcloud-"))
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
     if shutil.which("gcloud") is None:
         return made
     told = subprocess.run(["gcloud", "info", "--format=json"], capture_output=True, text=True, check=True)
