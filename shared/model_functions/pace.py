@@ -6,13 +6,16 @@ QUICK_S = 0.0005
 #: lock as long, and be woken later.
 SHORT_S = 0.005
 
+#: A run that takes so many times as long as expected is taken for a machine's hiccup, unless the next one does too.
+ODD = 8
+
 
 class Pace:
     """How long a model takes lately."""
 
     def __init__(self) -> None:
         self._seconds = self._size = self._longest = 0.0
-        self._is_warm = False
+        self._is_warm = self._was_odd = False
         self.runs = 0
         self.slowest = 0.0
         """Seconds that the slowest requests take, when nobody is in their way."""
@@ -28,9 +31,11 @@ class Pace:
             self._is_warm = True
             return
         size = sum(sizes)
-        weight = 0.1 if self._size else 1.0
-        self._seconds += weight * (seconds - self._seconds)
-        self._size += weight * (size - self._size)
+        self._was_odd = not self._was_odd and 0 < ODD * self.expected(size) < seconds
+        if not self._was_odd:
+            weight = 0.1 if self._size else 1.0
+            self._seconds += weight * (seconds - self._seconds)
+            self._size += weight * (size - self._size)
         self._longest = max(seconds, 0.95 * self._longest)
         self.slowest = max(seconds * max(sizes) / size, 0.98 * self.slowest)
 

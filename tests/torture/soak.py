@@ -84,10 +84,13 @@ class Soaked:
 
     @property
     def growth(self) -> float:
-        """Of the memory, in parts of it, from the first third of the counted looks to the last."""
+        """Of the memory, in parts of it, from the first third of the counted looks to the last.
+
+        Of two the lower one counts: what grows is in both, and at one of them a model may be on its way out.
+        """
         counted = [look.kilobytes for look in self.looks[WARMING:]]
         third = max(len(counted) // 3, 1)
-        return statistics.median(counted[-third:]) / statistics.median(counted[:third]) - 1
+        return statistics.median_low(counted[-third:]) / statistics.median_low(counted[:third]) - 1
 
     def spread(self, what: str) -> int:
         counted = [int(getattr(look, what)) for look in self.looks[WARMING:]]

@@ -64,7 +64,8 @@ def pass_time(asked: str) -> None:
     if kind == "say":
         return
     until = time.monotonic() + float(seconds or 0)
-    if kind == "wait":
+    if kind == "wait" and float(seconds):
+        # Not for nothing: a sleep gives up Python's lock, which no model does for each of its rows.
         time.sleep(float(seconds))
     while kind == "work" and time.monotonic() < until:
         # Lets go of Python's lock, as engines do.
