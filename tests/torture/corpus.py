@@ -35,7 +35,7 @@ from tests.torture.raising import publish_raising
 from tests.torture.sockets import Reply, exchange
 
 #: Every so many pairs of an entry and a protocol one is asked, another one of each family on each edge.
-LENGTHS = {"ci": 60, "short": 25, "full": 1}
+LENGTHS = {"ci": 60, "short": 40, "full": 1}
 
 #: Families of the shortest run, one of each kind of data.
 FEW = ("text_generation", "image_classification", "tabular", "onnx")

@@ -20,7 +20,7 @@ from tests.torture.place import Place
 SOURCE = Path(__file__).parent / "fuzzing"
 
 #: Seconds for each reader.
-LENGTHS = {"ci": 3.0, "short": 12.0, "full": 300.0}
+LENGTHS = {"ci": 3.0, "short": 8.0, "full": 300.0}
 
 #: The four of the demand, and two more that read what strangers send.
 NAMES = ("body", "manifest", "weights", "tensors", "form", "image")
