@@ -62,12 +62,12 @@ def stage(family: str, *, release: bool = False, cpu_torch: bool | None = None, 
     source = FUNCTIONS / family
     for folder in (source, SHARED):
         _refuse_links(folder)
-    pinned = pins(source / "requirements.txt")
-    packages = locked.of_function(pinned, locked.packages(locked.FOR_FUNCTIONS))
-    cpu_torch = (release and not _has_gpu(source)) if cpu_torch is None else cpu_torch
-    on_cpus = locked.on_cpus(packages) if cpu_torch else packages
     staging, folder = build / f".{family}", build / family
+    cpu_torch = (release and not _has_gpu(source)) if cpu_torch is None else cpu_torch
     with _alone(build):
+        pinned = pins(source / "requirements.txt")
+        packages = locked.of_function(pinned, locked.packages(locked.FOR_FUNCTIONS))
+        on_cpus = locked.on_cpus(packages) if cpu_torch else packages
         shutil.rmtree(staging, ignore_errors=True)
         shutil.copytree(source, staging, ignore=_LEFT_OUT)
         _copy_shared(staging, [one.name for one in packages])
@@ -115,7 +115,9 @@ def _lines(one: Staged, listed: bool) -> Iterator[str]:
 
 @contextmanager
 def _alone(build: Path) -> Iterator[None]:
-    """Two emulators may stage the same function at once."""
+    """Two emulators may stage the same function at once, and an emulator several of them: the parser of Python 3.11 is
+    not for several threads (python/cpython#106905), and this is where code, and packages' markers, are parsed.
+    """
     build.mkdir(parents=True, exist_ok=True)
     with open(build / ".staging", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
