@@ -14,16 +14,20 @@ run: $(VENV)/installed ## sample models and all functions, at http://127.0.0.1:8
 	@$(BIN)/python -m deploy train
 	@exec $(BIN)/python -m deploy emulate
 
+# What fails is asked once more, alone: beside others it may come late. Both are told.
+ONCE_MORE := --last-failed --last-failed-no-failures none --exitfirst
+
 # Two at a time where none of them keeps two cores busy, and three of the slow tests' files: much of their time they wait
-# for processes that they have started. What of them fails is asked once more, alone: beside others it may come late.
+# for processes that they have started.
 test: $(VENV)/installed ## everything that CI checks
 	$(MAKE) --jobs 2 --output-sync=target conformance lint audit browser unit
 	$(BIN)/python -m pytest -m slow -n 3 --dist loadfile --no-loadscope-reorder || \
-	$(BIN)/python -m pytest -m slow --last-failed --last-failed-no-failures none --exitfirst
+	$(BIN)/python -m pytest -m slow $(ONCE_MORE)
 	$(BIN)/python -m tests.torture --length ci
 
 unit: $(VENV)/installed ## what runs within a minute
-	$(BIN)/python -m pytest -m "not slow" -n logical --maxprocesses 8 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow" -n logical --maxprocesses 8 --dist loadfile || \
+	$(BIN)/python -m pytest -m "not slow" $(ONCE_MORE)
 
 conformance: $(VENV)/installed ## real clients call the functions, each in an environment of its own
 	$(BIN)/python -m tests.conformance
