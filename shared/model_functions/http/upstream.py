@@ -99,7 +99,7 @@ class FunctionClient:
         return Response(answer.status, answer.data, _headers(answer))
 
     def _answer(self, request: Request, url: str, headers: Mapping[str, str], body: bytes) -> urllib3.BaseHTTPResponse:
-        """Asks once more by another connection where one that was kept has ended meanwhile."""
+        """Asks again, by another connection, where one that was kept has ended meanwhile."""
         while True:
             try:
                 return self._pool.request(
